@@ -1,0 +1,217 @@
+"""Every error a user can meet: what happened, what to do now, and the exit code it ends a command with.
+
+The branches are chosen by what the daemon does about them:
+
+    NesgwError
+      ConfigError              stop; systemd does not restart it
+      Retryable                close the session, wait, try again
+        PortUnavailable          the device is missing, busy, not permitted or gone
+        NoAnswer                 silence, or nothing but our own echo
+        LineTooNoisy             answers arrive, but damaged
+        MeterBusy                the meter says bsy, dnr, dlk or rno
+        SessionRefused           the meter answers, but gives no session
+        MeterMisbehaved          sound packets with unsound content
+        BrokerUnavailable        MQTT
+      OperatorNeeded           go on slowly, say so; only a person can mend it
+        KeyRefused
+        UnsupportedMeter
+      TableNotPresent          do without that table
+      ProtocolMisuse           a defect in nesgw; never caught
+
+An error carries its facts as attributes and composes its sentence from them, so that a log line can hold the
+fields and a terminal the text. No fact is ever a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+# sysexits.h
+EX_OK: Final = 0
+EX_USAGE: Final = 64
+EX_UNAVAILABLE: Final = 69
+EX_SOFTWARE: Final = 70
+EX_NOPERM: Final = 77
+EX_CONFIG: Final = 78
+
+
+class NesgwError(Exception):
+    """The root. ``what`` and ``do`` are templates that the keyword facts fill in."""
+
+    kind: ClassVar[str] = "defect"  # the short name in logs and in the status topic's failure counters
+    exit_code: ClassVar[int] = EX_SOFTWARE
+    what: ClassVar[str] = "{problem}"
+    do: ClassVar[str] = ""
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(facts)
+
+    @property
+    def happened(self) -> str:
+        """What happened, as one sentence without a full stop."""
+        return self.what.format(**self.facts)
+
+    @property
+    def remedy(self) -> str:
+        """What the user can do now; empty where there is nothing to say."""
+        return self.do.format(**self.facts)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.happened, self.remedy) if part)
+
+
+class ConfigError(NesgwError):
+    """The configuration is wrong. ``problems`` holds one line a mistake."""
+
+    kind = "config"
+    exit_code = EX_CONFIG
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problem="\n".join(problems))
+        self.problems = problems
+
+
+class Retryable(NesgwError):
+    """Passing trouble: the session is closed and the next poll tries again."""
+
+    exit_code = EX_UNAVAILABLE
+
+
+class PortUnavailable(Retryable):
+    """The serial device cannot be used now."""
+
+    kind = "port"
+    what = "{port}: {problem}"
+
+
+class PortMissing(PortUnavailable):
+    """No such device."""
+
+    what = "{port}: no such device"
+    do = "plug the probe in, or look with 'ls -l /dev/serial/by-id/' which name it has and set that as port"
+
+
+class PortAmbiguous(PortUnavailable):
+    """``port = "auto"`` and there is not exactly one probe."""
+
+    what = "port = \"auto\" finds {count} USB serial devices: {names}"
+    do = "set port to the one that is the probe"
+
+
+class PortBusy(PortUnavailable):
+    """Another program holds the device."""
+
+    what = "{port}: in use by {holder}"
+    do = "stop that program (for the nesgw service: sudo systemctl stop nesgw)"
+
+
+class PortDenied(PortUnavailable):
+    """The device may not be opened by this user."""
+
+    exit_code = EX_NOPERM
+    what = "{port}: permission denied for user {user}; the device belongs to group {group}"
+    do = "sudo usermod -aG {group} {user}, then log in again"
+
+
+class PortLost(PortUnavailable):
+    """The device went away while it was in use."""
+
+    what = "{port}: the probe was unplugged or its driver failed ({problem})"
+    do = "plug it in again; nesgw goes on by itself"
+
+
+class NoAnswer(Retryable):
+    """Every attempt went unanswered."""
+
+    kind = "no_answer"
+    what = "{port}: no answer to {service} in {attempts} attempts"
+    do = "seat the probe squarely on the optical port (nesgw align shows how well it sits)"
+
+
+class EchoOnly(NoAnswer):
+    """The probe sees its own light and nothing else."""
+
+    what = "{port}: only the probe's own echo comes back, no answer to {service}"
+    do = "turn the probe by 180 degrees: its transmitter faces the meter's transmitter"
+
+
+class LineTooNoisy(Retryable):
+    """The meter answers, but what arrives is damaged."""
+
+    kind = "noise"
+    what = "{port}: the answer to {service} arrived damaged {attempts} times"
+    do = "turn the probe by a few degrees and keep bright light off it (nesgw align shows how well it sits)"
+
+
+class MeterBusy(Retryable):
+    """The meter refuses for now."""
+
+    kind = "busy"
+    what = "the meter answered {code} to {service}"
+    do = "nothing to do unless it lasts; nesgw tries again"
+
+
+class SessionRefused(Retryable):
+    """The meter answers but gives no session."""
+
+    kind = "session"
+    what = "the meter refused {service}: {code}"
+    do = (
+        "after a session of more than ten minutes a meter ignores its optical port for five; "
+        "if it lasts, the port may be closed or ask for TLS: ask the utility"
+    )
+
+
+class MeterMisbehaved(Retryable):
+    """Sound packets, unsound content. The bytes are facts for the log."""
+
+    kind = "content"
+    what = "the meter's answer to {service} makes no sense: {problem}"
+    do = "if it lasts, please report it with the output of nesgw dump"
+
+
+class BrokerUnavailable(Retryable):
+    """The MQTT broker cannot be reached or does not let us in."""
+
+    kind = "broker"
+    what = "MQTT broker {host}:{port}: {problem}"
+    do = "{advice}"
+
+
+class OperatorNeeded(NesgwError):
+    """Only a person can mend it; asking the meter again at the poll's pace would do harm."""
+
+    exit_code = EX_UNAVAILABLE
+
+
+class KeyRefused(OperatorNeeded):
+    """The meter does not take the key, or the key does not open what we read."""
+
+    kind = "key"
+    exit_code = EX_NOPERM
+    what = "the meter refused the key: {service} was answered {code}"
+    do = "compare the key with the utility's letter; ask for the optical read-only key of this very meter"
+
+
+class UnsupportedMeter(OperatorNeeded):
+    """A meter whose tables nesgw cannot read safely."""
+
+    kind = "unsupported"
+    what = "this meter's tables cannot be read safely: {problem}"
+    do = "please report it with the output of nesgw dump"
+
+
+class TableNotPresent(NesgwError):
+    """The meter has no such table (response code iar)."""
+
+    kind = "table"
+    exit_code = EX_UNAVAILABLE
+    what = "the meter has no table {table}"
+
+
+class ProtocolMisuse(NesgwError):
+    """We asked for something that the protocol does not allow: a defect in nesgw."""
+
+    kind = "defect"
+    what = "{problem}"

@@ -1,0 +1,1 @@
+"""Where readings go: the RAM disk, an MQTT broker, Home Assistant, a terminal."""

@@ -1,0 +1,55 @@
+"""Plain values that travel through nesgw. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Firmware:
+    """A meter's firmware version; 3.84.06 prints as such and compares as a tuple (BT01.14/15)."""
+
+    major: int
+    minor: int
+    build: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor:02d}.{self.build:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterIdentity:
+    """Who the meter is (BT01, ET03): the same whatever Pi, port or configuration it is read with."""
+
+    manufacturer: str
+    model: str
+    firmware: Firmware
+    utility_serial: str  # "" where ET03 is blank
+    manufacturer_serial: str
+    hardware: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The meter's name in topics and unique ids: its serial number in lower case, ``[a-z0-9]`` only."""
+        for serial in (self.utility_serial, self.manufacturer_serial):
+            if plain := re.sub("[^a-z0-9]", "", serial.lower()):
+                return plain
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One accepted poll of one meter.
+
+    ``values`` has every field that the meter has, in catalogue order and in Home Assistant's native units; ``None``
+    where this poll could not obtain it. ``tables`` has the raw bytes from offset 0, by name ("BT23", "BT28").
+    """
+
+    time: datetime  # aware, UTC: when the last byte had arrived
+    values: Mapping[str, Number | None]
+    tables: Mapping[str, bytes]
