@@ -7,11 +7,22 @@ message, the documentation and the terminal all read one and the same fact.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 from nesgw.values import Firmware
 
 StateClass = Literal["measurement", "total", "total_increasing"]
+
+EXTENDED: Final = 2048  # table ETn has the number 2048 + n in a request
+
+
+class Part(NamedTuple):
+    """What to ask the meter for: ``size`` bytes of a table from ``offset`` on, and a name for the answer."""
+
+    name: str
+    table: int
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +44,44 @@ class Field:
     name: str  # what Home Assistant shows behind the device's name
     kind: Kind
     info: str  # one plain sentence for the documentation
-    phase: int | None = None  # 1..3 for a value of one phase
+    phases: tuple[int, ...] = ()  # of 1..3: the phases it cannot do without; () for a value of the whole meter
     enabled: bool = True  # shown by Home Assistant from the start
     diagnostic: bool = False  # Home Assistant's diagnostic category
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Where BT28 has the same quantity a second time, with the transformer ratios applied."""
+
+    number: int
+    source: int
+    since: Firmware
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
     """Where a field stands: a row of BT23's summations or BT28's present values."""
 
-    number: int  # position in the fixed order (BT23 6.5, BT28 6.9 of the reference)
+    number: int  # position in the fixed order
     source: int | None  # the id by which BT22 or BT27 name it; None where the guides give none
     field: Field
     since: Firmware
-    primary: int | None = None  # BT28: number of the twin with the transformer ratios applied
+    primary: Twin | None = None  # BT28: the primary side of the transformers
+
+
+@dataclass(frozen=True, slots=True)
+class TierRegister:
+    """A summation of one tier: a row of BT23 again, once for each tariff."""
+
+    tier: int  # 0 is the first; people and the meter's display call it 1
+    summation: int  # the number of the summation that it repeats
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that is the difference of two others of the same poll."""
+
+    field: Field
+    minuend: str
+    subtrahend: str
