@@ -1,0 +1,95 @@
+"""Sets structlog up: lines with a priority for the journal, colours on a terminal, JSON for collectors.
+
+Everything goes to stderr. Known secrets are cut out of every line here, at the last moment, whatever code
+made it; the code that handles secrets does not log them in the first place.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any, Final, Literal
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "journal", "json", "console"]
+
+MASK: Final = "********"
+# sd-daemon(3): the journal takes "<N>" at the start of a line as its priority.
+_PRIORITY: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+
+_secrets: set[str] = set()
+
+
+def keep_secret(value: bytes | str) -> None:
+    """Register a key or a password: no log line will hold it, in any of the forms a line could show it."""
+    raw = value.encode() if isinstance(value, str) else value
+    if len(raw) < 4:  # masking "a" would destroy every line and hide nothing
+        return
+    text = raw.decode("utf-8", "replace")
+    _secrets.update({text, repr(raw)[2:-1], raw.hex(), raw.hex(" "), " ".join(str(code) for code in raw)})
+
+
+def redact(text: str) -> str:
+    """Replace every registered secret in a text."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: _redact_value(value) for key, value in event.items()}
+
+
+def _redact_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, (int, float, type(None))):
+        return value
+    return redact(str(value))
+
+
+def _journal_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """One line: priority, meter, sentence, facts. The journal adds the time."""
+    level = event.pop("level", "info")
+    meter = event.pop("meter", None)
+    sentence = str(event.pop("event", ""))
+    facts = " ".join(f"{key}={value}" for key, value in event.items())
+    line = (f"{meter}: " if meter else "") + sentence + (f" [{facts}]" if facts else "")
+    return f"<{_PRIORITY.get(level, 6)}>" + line.replace("\n", " | ")
+
+
+def under_systemd() -> bool:
+    """Whether stderr is the journal (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        device, inode = os.environ["JOURNAL_STREAM"].split(":")
+        stat = os.fstat(sys.stderr.fileno())
+    except (KeyError, ValueError, OSError):
+        return False
+    return (stat.st_dev, stat.st_ino) == (int(device), int(inode))
+
+
+def set_up(level: Level = "info", form: Format = "auto") -> None:
+    """Configure structlog for the process; may be called again when the configuration changes."""
+    if form == "auto":
+        form = "journal" if under_systemd() else "console"
+    processors: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
+    if form != "journal":
+        processors.append(structlog.processors.TimeStamper(fmt="iso", utc=form == "json"))
+    processors += [structlog.processors.format_exc_info, _redact_event]
+    match form:
+        case "journal":
+            processors.append(_journal_line)
+        case "json":
+            processors.append(structlog.processors.JSONRenderer(ensure_ascii=False))
+        case _:
+            processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,45 @@
+"""The only import of systemd: tells the service manager how we are. Without one, every call does nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from systemd.daemon import notify as _notify
+
+
+def ready(status: str) -> None:
+    """Say that start-up is over: configuration read, threads running. Meter and broker may still be away."""
+    _notify(f"READY=1\nSTATUS={_line(status)}")
+
+
+def reloading() -> None:
+    """Say that SIGHUP was taken; ``ready`` ends it."""
+    # systemd 253 and later wants the time of the notice (sd_notify(3)); older ones ignore it.
+    _notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def status(text: str) -> None:
+    """Set the line that ``systemctl status`` shows."""
+    _notify(f"STATUS={_line(text)}")
+
+
+def alive() -> None:
+    """Feed the watchdog."""
+    _notify("WATCHDOG=1")
+
+
+def stopping() -> None:
+    """Say that we are on our way out."""
+    _notify("STOPPING=1")
+
+
+def watchdog_seconds() -> float | None:
+    """Return the time-out that the unit's WatchdogSec= sets for this process, or None (sd_watchdog_enabled(3))."""
+    usec = os.environ.get("WATCHDOG_USEC", "")
+    pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    return int(usec) / 1e6 if usec.isdigit() and int(usec) > 0 and pid == str(os.getpid()) else None
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", " ")
