@@ -12,6 +12,7 @@ The branches are chosen by what the daemon does about them:
         SessionRefused           the meter answers, but gives no session
         MeterMisbehaved          sound packets with unsound content
         BrokerUnavailable        MQTT
+        CacheUnavailable         the RAM disk
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
         UnsupportedMeter
@@ -95,7 +96,7 @@ class PortMissing(PortUnavailable):
 class PortAmbiguous(PortUnavailable):
     """``port = "auto"`` and there is not exactly one probe."""
 
-    what = "port = \"auto\" finds {count} USB serial devices: {names}"
+    what = 'port = "auto" finds {count} USB serial devices: {names}'
     do = "set port to the one that is the probe"
 
 
@@ -177,6 +178,14 @@ class BrokerUnavailable(Retryable):
     kind = "broker"
     what = "MQTT broker {host}:{port}: {problem}"
     do = "{advice}"
+
+
+class CacheUnavailable(Retryable):
+    """The RAM disk is full, gone or not ours to write; the files of before stay as they are."""
+
+    kind = "cache"
+    what = "{directory}: {problem}"
+    do = "make room there or give the folder back to the nesgw user; MQTT goes on without it"
 
 
 class OperatorNeeded(NesgwError):

@@ -1,0 +1,257 @@
+"""How nesgw introduces a meter and itself to Home Assistant: MQTT device discovery, one message a device. Pure.
+
+Only options that Home Assistant 2026.2 knows already: an unknown one at the top drops the whole message. Of the
+options that all components share only those stand at the top that may (not ``expire_after``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from nesgw import __version__
+from nesgw.publishers.message import Message, Part
+from nesgw.publishers.topics import Topics, gateway_device, meter_device, slug
+from nesgw.tables.register import Field
+from nesgw.values import MeterIdentity
+
+Component = dict[str, object]
+
+ORIGIN: Final = {"name": "nesgw", "sw_version": __version__, "support_url": "https://github.com/nesgw/nesgw"}
+NOTHING_WRONG: Final = "none"  # "None" would be shown as unknown
+
+
+def expire_after(interval: float) -> int:
+    """Say after how many seconds without a message a value is no longer good: three intervals, at least a minute."""
+    return max(math.ceil(3 * interval), 60)
+
+
+def meter_discovery(
+    topics: Topics,
+    identity: MeterIdentity,
+    fields: Iterable[Field],
+    *,
+    name: str,
+    label: str,
+    poll_interval: float,
+    qos: int = 1,
+) -> Message:
+    """Announce the meter with a sensor for each field that it has, and what there is to say of reading it."""
+    meter = identity.id
+    unique = meter_device(meter)
+    components = {field.key: _sensor_of(field) for field in fields}
+    components |= {
+        key: {**facts, "entity_category": "diagnostic", "state_topic": topics.status(meter)}
+        for key, facts in METER_DIAGNOSTICS.items()
+    }
+    return _device_message(
+        topics.discovery(meter),
+        Part.METER_DISCOVERY,
+        device={
+            "identifiers": [unique],
+            "name": label,
+            "manufacturer": identity.manufacturer,
+            "model": identity.model,
+            "serial_number": identity.utility_serial or identity.manufacturer_serial,
+            "hw_version": identity.hardware,
+            "sw_version": str(identity.firmware),
+            "via_device": gateway_device(topics.gateway),
+        },
+        availability=[topics.gateway_availability, topics.availability(meter)],
+        state_topic=topics.state(meter),
+        qos=qos,
+        components=_with_ids(components, unique, name, expire_after(poll_interval)),
+    )
+
+
+def gateway_discovery(topics: Topics, meters: Mapping[str, str], *, status_interval: float) -> Message:
+    """Announce the gateway with one text of trouble for each of its ``meters`` (name -> label).
+
+    Those depend on nothing but the gateway, so that they can be seen while the meter itself is unavailable.
+    """
+    unique = gateway_device(topics.gateway)
+    name = "nesgw" if topics.gateway == "nesgw" else f"nesgw {topics.gateway}"
+    components = dict(GATEWAY_DIAGNOSTICS)
+    components |= {
+        f"problem_{meter}": {"name": f"Problem {label}", "value_template": _problem_of(meter)}
+        for meter, label in meters.items()
+    }
+    components = {key: {**facts, "entity_category": "diagnostic"} for key, facts in components.items()}
+    return _device_message(
+        topics.gateway_discovery,
+        Part.GATEWAY_DISCOVERY,
+        device={
+            "identifiers": [unique],
+            "name": name,
+            "manufacturer": "nesgw",
+            "model": "Gateway for Echelon/NES electricity meters",
+            "sw_version": __version__,
+        },
+        availability=[topics.gateway_availability],
+        state_topic=topics.gateway_status,
+        qos=1,
+        components=_with_ids(components, unique, name, expire_after(status_interval)),
+    )
+
+
+def with_removals(message: Message, previous: str | None) -> Message:
+    """Make the discovery message also take away what the ``previous`` one on its topic had and it has not.
+
+    Home Assistant keeps a component that is merely left out. One that is named with nothing but its platform is
+    removed; the next message after that (the next start compares with this one) leaves it out.
+    """
+    gone = {key: {"platform": platform} for key, platform in _living(previous).items()}
+    payload = json.loads(message.payload)
+    gone = {key: stub for key, stub in gone.items() if key not in payload["components"]}
+    if not gone:
+        return message
+    payload["components"] |= gone
+    return Message(message.topic, _json(payload), message.part, message.retain, message.qos)
+
+
+def _living(previous: str | None) -> dict[str, str]:
+    """List the components of an earlier message that it did not itself remove: key -> platform."""
+    try:
+        payload = json.loads(previous or "{}")
+        components = payload.get("components", {})
+        platforms = {key: facts.get("platform") for key, facts in components.items() if len(facts) > 1}
+    except (ValueError, AttributeError, TypeError):
+        return {}  # not a message of ours: nothing in it is ours to remove
+    return {key: platform for key, platform in platforms.items() if isinstance(platform, str)}
+
+
+def _sensor_of(field: Field) -> Component:
+    kind = field.kind
+    sensor: Component = {
+        "name": field.name,
+        "device_class": kind.device_class,
+        "unit_of_measurement": kind.unit,
+        "state_class": kind.state_class,
+        "suggested_display_precision": kind.precision,
+        "value_template": _value(field.key),
+    }
+    if field.diagnostic:
+        sensor["entity_category"] = "diagnostic"
+    if not field.enabled:
+        sensor["enabled_by_default"] = False
+    return sensor
+
+
+def _value(key: str) -> str:
+    return f"{{{{ value_json.{key} }}}}"
+
+
+def _text(key: str) -> str:
+    return f"{{{{ value_json.{key} or '{NOTHING_WRONG}' }}}}"
+
+
+def _problem_of(meter: str) -> str:
+    # Bears that the status does not know the meter yet, or no longer.
+    return f"{{{{ (value_json.meters.get('{meter}') or {{}}).get('last_error') or '{NOTHING_WRONG}' }}}}"
+
+
+METER_DIAGNOSTICS: Final[Mapping[str, Component]] = {
+    # Each new timestamp is a line in the device's logbook: only for those who ask for it.
+    "last_read": {
+        "name": "Last reading",
+        "device_class": "timestamp",
+        "value_template": _value("last_read"),
+        "enabled_by_default": False,
+    },
+    "consecutive_failures": {
+        "name": "Failed polls in a row",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "value_template": _value("consecutive_failures"),
+    },
+    "failed_polls": {
+        "name": "Failed polls",
+        "state_class": "total_increasing",
+        "suggested_display_precision": 0,
+        "value_template": "{{ value_json.failures.values() | sum }}",
+        "enabled_by_default": False,
+    },
+    "rejected_readings": {
+        "name": "Rejected readings",
+        "state_class": "total_increasing",
+        "suggested_display_precision": 0,
+        "value_template": _value("rejected"),
+    },
+    "poll_duration": {
+        "name": "Poll duration",
+        "device_class": "duration",
+        "unit_of_measurement": "ms",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "value_template": _value("poll_duration_ms"),
+    },
+    "last_error": {"name": "Last error", "value_template": _text("last_error")},
+    "clock_drift": {
+        "name": "Clock drift",
+        "device_class": "duration",
+        "unit_of_measurement": "s",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "value_template": _value("clock_drift_s"),
+        "enabled_by_default": False,
+    },
+    "session": {
+        "name": "Session",
+        "device_class": "enum",
+        "options": ["per-poll", "keep-open"],
+        "value_template": _value("session"),
+        "enabled_by_default": False,
+    },
+}
+
+GATEWAY_DIAGNOSTICS: Final[Mapping[str, Component]] = {
+    "started": {"name": "Started", "device_class": "timestamp", "value_template": _value("started")},
+    "meters_online": {
+        "name": "Meters online",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "value_template": "{{ value_json.meters.values() | selectattr('online') | list | count }}",
+    },
+}
+
+
+def _with_ids(components: Mapping[str, Component], unique: str, name: str, expiry: int) -> dict[str, Component]:
+    """Make each component a sensor with an identity of its own that expires by itself."""
+    return {
+        key: {
+            "platform": "sensor",
+            "unique_id": f"{unique}_{key}",
+            "default_entity_id": f"sensor.{slug(name)}_{slug(key)}",
+            **{option: value for option, value in facts.items() if value is not None},
+            "expire_after": expiry,
+        }
+        for key, facts in components.items()
+    }
+
+
+def _device_message(
+    topic: str,
+    part: Part,
+    *,
+    device: Mapping[str, object],
+    availability: Iterable[str],
+    state_topic: str,
+    qos: int,
+    components: Mapping[str, Component],
+) -> Message:
+    payload = {
+        "device": {option: value for option, value in device.items() if value},
+        "origin": ORIGIN,
+        "availability": [{"topic": each} for each in availability],
+        "availability_mode": "all",
+        "state_topic": state_topic,
+        "qos": qos,
+        "components": components,
+    }
+    return Message(topic, _json(payload), part)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

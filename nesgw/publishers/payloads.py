@@ -1,0 +1,173 @@
+"""What nesgw says in its own topics and in the files of the RAM disk: JSON texts made of plain values.
+
+Pure. Every object always has all its keys, null where there is nothing to say: Home Assistant's templates warn of a
+missing key on every message, and take null for "unknown" without a word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from nesgw.publishers.message import Message, Part
+from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
+from nesgw.values import MeterIdentity, Reading
+
+# Home Assistant's longest state (2026.11: a longer one is dropped with two warnings).
+LONGEST_TEXT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStatus:
+    """How reading one meter goes, since the start of the process."""
+
+    last_read: datetime | None = None  # of the last accepted reading
+    polls: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)  # by the kind of the error
+    consecutive_failures: int = 0
+    last_error: str | None = None
+    rejected: int = 0  # readings that were not plausible
+    poll_duration_ms: int | None = None
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    clock_drift_s: float | None = None  # the meter's clock minus ours; None until both are known
+    session: str | None = None  # per-poll or keep-open
+    session_reason: str | None = None  # why that one
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayMeter:
+    """A configured meter, as its gateway sees it."""
+
+    id: str | None = None  # None until it has told
+    online: bool = False
+    last_read: datetime | None = None
+    last_error: str | None = None  # what is wrong now; None while all is well
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """The process and its meters. ``started`` never changes while it runs: it tells two gateways apart."""
+
+    version: str
+    started: datetime
+    uptime_s: int
+    meters: Mapping[str, GatewayMeter]  # by the meter's name
+
+
+def timestamp(moment: datetime) -> str:
+    """Write an aware moment as ISO 8601 in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def state(reading: Reading) -> str:
+    """Write the state object: the time, then every field that the meter has."""
+    return _json({"time": timestamp(reading.time), **reading.values})
+
+
+def info(identity: MeterIdentity, fields: Iterable[str]) -> str:
+    """Say who the meter is and which fields it has."""
+    return _json(
+        {
+            "manufacturer": identity.manufacturer,
+            "model": identity.model,
+            "firmware": str(identity.firmware),
+            "hardware": identity.hardware,
+            "utility_serial": identity.utility_serial,
+            "manufacturer_serial": identity.manufacturer_serial,
+            "fields": list(fields),
+        }
+    )
+
+
+def meter_status(status: MeterStatus) -> str:
+    """Say how reading the meter goes."""
+    return _json(
+        {
+            "last_read": _moment(status.last_read),
+            "polls": status.polls,
+            "failures": dict(status.failures),
+            "consecutive_failures": status.consecutive_failures,
+            "last_error": _text(status.last_error),
+            "rejected": status.rejected,
+            "poll_duration_ms": status.poll_duration_ms,
+            "bytes_sent": status.bytes_sent,
+            "bytes_received": status.bytes_received,
+            "clock_drift_s": status.clock_drift_s,
+            "session": status.session,
+            "session_reason": _text(status.session_reason),
+        }
+    )
+
+
+def gateway_status(status: GatewayStatus) -> str:
+    """Say how the process and its meters are."""
+    return _json(
+        {
+            "version": status.version,
+            "started": timestamp(status.started),
+            "uptime_s": status.uptime_s,
+            "meters": {
+                name: {
+                    "id": meter.id,
+                    "online": meter.online,
+                    "last_read": _moment(meter.last_read),
+                    "last_error": _text(meter.last_error),
+                }
+                for name, meter in status.meters.items()
+            },
+        }
+    )
+
+
+def state_messages(
+    topics: Topics, meter_id: str, reading: Reading, *, qos: int = 1, retain: bool = True, per_value: bool = False
+) -> Iterator[Message]:
+    """Publish an accepted reading; with ``per_value`` also one plain number a topic.
+
+    A value that this reading lacks gets no message of its own: an empty one would remove the topic, a zero would lie.
+    """
+    yield Message(topics.state(meter_id), state(reading), Part.STATE, retain, qos)
+    if per_value:
+        for key, value in reading.values.items():
+            if value is not None:
+                yield Message(topics.value(meter_id, key), _json(value), Part.STATE, retain, qos)
+
+
+def info_message(topics: Topics, identity: MeterIdentity, fields: Iterable[str]) -> Message:
+    """Publish who the meter is."""
+    return Message(topics.info(identity.id), info(identity, fields), Part.INFO)
+
+
+def meter_status_message(topics: Topics, meter_id: str, status: MeterStatus) -> Message:
+    """Publish how reading the meter goes."""
+    return Message(topics.status(meter_id), meter_status(status), Part.STATUS)
+
+
+def gateway_status_message(topics: Topics, status: GatewayStatus) -> Message:
+    """Publish how the process and its meters are."""
+    return Message(topics.gateway_status, gateway_status(status), Part.STATUS)
+
+
+def availability_message(topics: Topics, meter_id: str, online: bool) -> Message:
+    """Publish whether the meter's readings are fresh."""
+    return Message(topics.availability(meter_id), ONLINE if online else OFFLINE, Part.AVAILABILITY)
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)
+
+
+def _text(text: str | None) -> str | None:
+    """One line that fits into a state of Home Assistant."""
+    if text is None:
+        return None
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
+
+
+def _json(value: object) -> str:
+    # NaN is no JSON: one that got this far is a defect, and must not reach anybody's statistics.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
