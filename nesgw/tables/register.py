@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from nesgw.errors import MeterMisbehaved
 from nesgw.values import Firmware
 
 StateClass = Literal["measurement", "total", "total_increasing"]
@@ -23,6 +24,12 @@ class Part(NamedTuple):
     table: int
     offset: int
     size: int
+
+    def whole(self, data: bytes) -> bytes:
+        """Return the answer if all of it is there."""
+        if len(data) < self.size:
+            raise MeterMisbehaved(service=f"the read of {self.name}", problem=f"{len(data)} of {self.size} bytes")
+        return data[: self.size]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,82 @@
+"""Who the meter is and how it writes its numbers: BT00, BT01 and ET03.
+
+These three answer without a key. Believes BT00, and refuses number formats that it could only guess at.
+Sources: OPG and MEPG, BT00, BT01, ET03.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from nesgw.errors import UnsupportedMeter
+from nesgw.tables.register import EXTENDED, Part
+from nesgw.values import Firmware, MeterIdentity
+
+ByteOrder = Literal["little", "big"]
+
+BT00: Final = Part("BT00", 0, 0, 19)
+BT01: Final = Part("BT01", 1, 0, 24)
+ET03: Final = Part("ET03", EXTENDED + 3, 0, 30)
+
+INT32: Final = 8  # the code of NI_FMAT for four bytes, signed
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralConfiguration:
+    """How this meter writes its tables (BT00)."""
+
+    byteorder: ByteOrder
+    manufacturer: str
+    standard_version: int
+    standard_revision: int
+    alarm_bytes: int  # of the manufacturer's alarms in BT03: the guides print 4 and 9, the meter knows
+
+
+def decode_general_configuration(data: bytes) -> GeneralConfiguration:
+    """BT00; a meter that does not write its registers as INT32 is not read at all."""
+    data = BT00.whole(data)
+    for name, code in (("NI_FMAT1", data[2] & 15), ("NI_FMAT2", data[2] >> 4)):
+        if code != INT32:
+            raise UnsupportedMeter(problem=f"BT00 gives number format {code} for {name}, and nesgw reads only {INT32}")
+    return GeneralConfiguration(
+        byteorder="big" if data[0] & 1 else "little",
+        manufacturer=_text(data[3:7]),
+        standard_version=data[11],
+        standard_revision=data[12],
+        alarm_bytes=data[17],
+    )
+
+
+def decode_identity(identification: bytes, utility: bytes | None) -> MeterIdentity:
+    """BT01, and ET03 where the meter gave it.
+
+    A meter without any serial number is refused: its topics and unique ids would be those of every such meter.
+    """
+    data = BT01.whole(identification)
+    identity = MeterIdentity(
+        manufacturer=_text(data[0:4]),
+        model=_text(data[4:12]),
+        firmware=decode_firmware(data[14], data[15]),
+        utility_serial=_text(utility[: ET03.size]) if utility else "",
+        manufacturer_serial=_serial(data[16:24]),
+    )
+    if not identity.id:
+        raise UnsupportedMeter(problem="neither ET03 nor BT01 holds a serial number to know it by")
+    return identity
+
+
+def decode_firmware(high: int, low: int) -> Firmware:
+    """BT01.14 and .15: the one number that stands most significant byte first, whatever BT00 says."""
+    word = high << 8 | low
+    return Firmware(major=word >> 12, minor=word >> 5 & 127, build=word & 31)
+
+
+def _text(data: bytes) -> str:
+    """ASCII up to the first NUL; what is not printable there is left out."""
+    return "".join(chr(byte) for byte in data.partition(b"\0")[0] if 32 <= byte < 127).strip()
+
+
+def _serial(data: bytes) -> str:
+    """Packed BCD, high nibble first: sixteen digits, or nothing where the field was never set."""
+    return "" if data in (bytes(len(data)), b"\xff" * len(data)) else data.hex()
