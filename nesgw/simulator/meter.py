@@ -1,0 +1,420 @@
+"""A simulated meter without a line: bytes and the time go in, bytes come out when they are due.
+
+Reads no clock but the one it is given, opens nothing and starts no thread: ``line.py`` does. Written from the
+reference alone; it shares nothing with the reader it is there to judge.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from nesgw.simulator.faults import Fault, Faults
+from nesgw.simulator.household import Household
+from nesgw.simulator.link import Due, Link, LinkCounters
+from nesgw.simulator.profiles import DEFAULT_KEY, PROFILES, Profile
+from nesgw.simulator.registers import Registers, Truth
+from nesgw.simulator.services import OPEN_TABLES, Code, Limits, Outcome, Session, State, service_name
+from nesgw.simulator.tables import TABLES, Event, Moment
+from nesgw.simulator.wire import START
+
+UNKNOWN_USER = 0xFFFF
+EVENT_POWER_DOWN, EVENT_POWER_UP, EVENT_LOGON = 1, 2, 0x80A  # numbers as C12.19 counts; the meter's own are not public
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the meter has been through."""
+
+    link: LinkCounters
+    bytes_in: int = 0
+    bytes_out: int = 0
+    sessions: int = 0
+    polls: int = 0  # reads of BT28 that began at its start or its first present value
+    wrong_keys: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+
+
+class SimulatedMeter:
+    """A meter of one profile; ``overrides`` replace fields of the profile."""
+
+    def __init__(
+        self,
+        profile: str | Profile = "83331-3i",
+        *,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        key: bytes = DEFAULT_KEY,
+        epoch: datetime.datetime | None = None,
+        faults: Sequence[Fault] = (),
+        **overrides: object,
+    ) -> None:
+        chosen = PROFILES[profile] if isinstance(profile, str) else profile
+        self.profile: Profile = dataclasses.replace(chosen, **overrides)  # type: ignore[arg-type]
+        self.seed = seed
+        self.clock = clock
+        self.key = key.ljust(20, b"\0")
+        self.serial = self.profile.serial
+        self.lock = threading.RLock()
+        self.started = clock()
+        self._epoch = epoch or datetime.datetime.now(datetime.UTC)
+        self._start_ms = round(self._epoch.timestamp() * 1000)
+        self.household = Household(
+            seed=seed,
+            start=self._start_ms,
+            phases=self.profile.phases,
+            solar=self.profile.solar,
+            scale=self.profile.scale,
+        )
+        self._registers = Registers(self.profile, self.household, self._start_ms)
+        self.link = Link(
+            self,
+            turn_around=self.profile.turn_around,
+            inter_character=self.profile.inter_character,
+            response=self.profile.response,
+            toggle=self.profile.toggle,
+        )
+        limits = Limits(
+            self.profile.packet_size_limit, self.profile.packets_limit, self.profile.bauds, self.profile.negotiable
+        )
+        self.session = Session(self, limits, bytes(self.profile.identify), self.profile.baud)
+        self.counters = Counters(self.link.counters)
+        self.faults = Faults(
+            self.lock, lambda: self.clock(), seed=seed, restart=self._restart, swap=self._swap, plan=faults
+        )
+        self._pace = 0.0
+        self._outcome: Outcome | None = None  # of the answer that is under way
+        self._traffic: float | None = None  # when the channel last saw traffic, while it is open
+        self._wait = 0
+        self._opened = self.started  # when the session began, for the session limit
+        self._deaf_until = self.started
+        self._mep_has_line = self.profile.mep_first_packet != "off"
+        self._mep_switching = False
+        self._last_byte = self.started
+        self._chatter_at = self.started + self.profile.mep_chatter if self.profile.mep_chatter else None
+        self._flooded = self.started
+        self._echoes: deque[Due] = deque()
+        self._alarms = bytearray(13)
+        self._alarms[0] = 0x01  # metering
+        self._failures = 0
+        self._locked_until = self.started
+        self._events: deque[Event] = deque(maxlen=self.profile.event_entries)
+        self._sequence = 0
+        self._user = UNKNOWN_USER
+        self._frozen: tuple[int, Truth] | None = None
+        for minutes, number in ((90, EVENT_POWER_DOWN), (88, EVENT_POWER_UP)):
+            self._log(self._start_ms - minutes * 60_000, number)
+
+    # --- the line's side ---------------------------------------------------------------------------------------
+
+    @property
+    def byte_time(self) -> float:
+        """Seconds a byte takes on the line; 0 where the line has no pace."""
+        return self._pace
+
+    def set_pace(self, baud: int | None) -> None:
+        """Told by the line: so many bits a second, ten a byte, or None for no pace at all."""
+        with self.lock:
+            self._pace = 10 / baud if baud else 0.0
+            self.link.byte_time = self._pace
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes arrive from the client."""
+        with self.lock:
+            self.advance(now)
+            self.counters.bytes_in += len(data)
+            if self.faults.active.echo:
+                self._echoes.append(Due(now, data, is_packet=False))
+            if now < self._deaf_until or now < self.faults.active.deaf_until:
+                return
+            for byte in self.faults.damage(data, "to_meter"):
+                self._byte(byte, now)
+
+    def advance(self, now: float) -> None:
+        """Let time pass: timers, the plan of faults, chatter."""
+        with self.lock:
+            self.faults.follow_plan(now - self.started)
+            if now < self._deaf_until or now < self.faults.active.deaf_until:
+                self.link.hush()
+            self.link.expire(now)
+            quiet_at = self._channel_deadline()
+            if quiet_at is not None and now >= quiet_at:
+                self._fall()
+            if self._session_over(now):
+                self._fall()
+                self.link.hush()
+                self._deaf_until = self._opened + self.profile.session_limit + self.profile.hold_off
+            self._mep(now)
+
+    def due(self, now: float) -> bytes:
+        """The bytes that leave at ``now`` or should have left before."""
+        with self.lock:
+            self.advance(now)
+            out = bytearray()
+            while self._echoes and self._echoes[0].at <= now:
+                out += self._echoes.popleft().data
+            ready = [item for item in self.link.queue if item.at <= now]
+            self.link.queue[:] = [item for item in self.link.queue if item.at > now]
+            silent = now < self.faults.active.silent_until
+            for item in sorted(ready, key=lambda item: item.at):
+                lost = self.faults.lost("answer" if item.is_packet else "mark")
+                if not silent and not lost:
+                    out += self.faults.damage(item.data, "to_client")
+            out += self._flood(now)
+            if out:
+                self.counters.bytes_out += len(out)
+                self._last_byte = now
+            return bytes(out)
+
+    def wake(self) -> float | None:
+        """When ``advance`` or ``due`` next has something to do, if nothing arrives before."""
+        with self.lock:
+            times = [item.at for item in (*self._echoes, *self.link.queue)]
+            deadlines = (self.link.deadline(), self._channel_deadline(), self._chatter_at)
+            times += [deadline for deadline in deadlines if deadline is not None]
+            if self.session.state is not State.BASE and self.profile.session_limit:
+                times.append(self._opened + self.profile.session_limit)
+            planned = self.faults.due()
+            if planned is not None:
+                times.append(self.started + planned)
+            flood = self.faults.active
+            if max(self._flooded, flood.flood_from) < flood.flood_until:
+                times.append(max(self._flooded, flood.flood_from) + 0.02)
+            return min(times, default=None)
+
+    # --- for tests and whoever watches ---------------------------------------------------------------------------
+
+    def truth(self, now: float | None = None) -> Truth:
+        """What the registers really hold, whatever the faults make of it."""
+        with self.lock:
+            return self._registers.truth(self._utc(self.clock() if now is None else now))
+
+    def image(self, number: int, now: float | None = None) -> bytes | None:
+        """A table as the meter holds it, without faults."""
+        with self.lock:
+            return self._image(number, self.clock() if now is None else now, faulty=False)
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self.session.state
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the meter hears nothing now."""
+        with self.lock:
+            return self.clock() < max(self._deaf_until, self.faults.active.deaf_until)
+
+    # --- the link's side -----------------------------------------------------------------------------------------
+
+    def message(self, data: bytes, now: float) -> None:
+        """A request: answer it after the meter's time to think."""
+        service = service_name(data)
+        self.counters.requests[service] += 1
+        self._wait = 0 if self.profile.wait_until_next else self._wait
+        was_base = self.session.state is State.BASE
+        room = self.link.packets * (self.link.packet_size - 8)
+        outcome = self.session.answer(data, now, room)
+        if outcome.code != Code.OK:
+            self.counters.refusals[Code(outcome.code).name.lower()] += 1
+        if was_base and self.session.state is State.ID:
+            self._opened = now
+        self._touch(now)
+        self._outcome = outcome
+        after = self.profile.turn_around + self.byte_time
+        self.link.send(outcome.answer, now + max(self.profile.answer_delay, after) + self.faults.lateness())
+
+    def delivered(self, now: float) -> None:
+        """The answer was ACKed: what it promised holds from now on."""
+        self._touch(now)
+        outcome, self._outcome = self._outcome, None
+        if outcome is None:
+            return
+        if outcome.ends:
+            self._fall()
+        if outcome.agreed is not None:
+            self.link.packet_size = outcome.agreed.packet_size
+            self.link.packets = outcome.agreed.packets
+            if self.byte_time:
+                self.set_pace(outcome.agreed.baud)
+        if outcome.wait is not None:
+            self._wait = outcome.wait
+
+    def lost(self, now: float) -> None:
+        """Retries are used up: the base state."""
+        self._touch(now)
+        self._fall()
+
+    def hears(self) -> bool:
+        """Packets can be lost whole."""
+        return not self.faults.lost("request")
+
+    # --- the services' side ----------------------------------------------------------------------------------------
+
+    def table(self, number: int, now: float) -> bytes | None:
+        """A table's image with what the faults make of it."""
+        return self._image(number, now, faulty=True)
+
+    def may_read(self, number: int, key: bytes | None) -> bool:
+        """Three tables are open, the others need the key."""
+        return number in OPEN_TABLES or key is not None
+
+    def check_key(self, key: bytes, now: float) -> Code:
+        """Compare the key, count the wrong ones, lock out after too many in a row."""
+        locked = now < self._locked_until
+        if key == self.key and not locked:
+            self._failures = 0
+            return Code.OK
+        self.counters.wrong_keys += 1
+        self._alarms[5] |= 0x01  # invalid password
+        self._failures += 1
+        allowed = self.profile.failures_allowed
+        if not locked and self.profile.lockout_minutes and allowed and self._failures >= allowed:
+            self._failures = 0
+            self._locked_until = now + 60 * self.profile.lockout_minutes
+            if self.profile.lockout_deaf:
+                self._deaf_until = self._locked_until
+        return self.profile.wrong_key_code
+
+    def logged_on(self, user_id: int, now: float) -> Code:
+        """Take the logon's user id as it comes; these meters do not check it."""
+        if self.profile.logon_refused is not Code.OK:
+            return self.profile.logon_refused
+        self.counters.sessions += 1
+        self._user = user_id
+        if self.profile.logon_leaves_entry:
+            self._log(self._utc(now), EVENT_LOGON)
+        return Code.OK
+
+    def trouble(self, service: str, now: float) -> Code:
+        """What the faults refuse just now."""
+        return self.faults.refusal(service, now)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _byte(self, byte: int, now: float) -> None:
+        if self._mep_has_line and not self._mep_switching:
+            if byte != START:
+                return
+            self._mep_switching = True
+            if self.profile.mep_burst:
+                self.link.queue.append(Due(now, self.faults.garbage(self.profile.mep_burst), is_packet=False))
+        self._last_byte = now
+        if self._mep_switching:
+            # This packet only switches the line over; it is answered NAK or not at all [O].
+            if self.link.parse(byte, now) is not None:
+                self._mep_has_line = self._mep_switching = False
+                if self.profile.mep_first_packet == "nak":
+                    self.link.refuse(now)
+            return
+        self.link.receive(byte, now)
+
+    def _image(self, number: int, now: float, *, faulty: bool) -> bytes | None:
+        build = TABLES.get(number)
+        if build is None:
+            return None
+        at = self._utc(now)
+        truth = self._registers.truth(at)
+        if faulty:
+            truth = self._maybe_frozen(at, truth, now)
+        clock = at + round(self.profile.clock_error * 1000)
+        moment = Moment(
+            self.profile,
+            clock,
+            self._registers.tier(clock),
+            truth,
+            self.serial,
+            bytes(self._alarms),
+            tuple(self._events),
+            self._sequence,
+        )
+        image = build(moment)
+        return image if image is None or not faulty else self.faults.distort(number, image)
+
+    def _maybe_frozen(self, at: int, truth: Truth, now: float) -> Truth:
+        if now >= self.faults.active.frozen_until:
+            self._frozen = None
+            return truth
+        if self._frozen is None:
+            self._frozen = (at, truth)
+        return self._frozen[1]
+
+    def _utc(self, now: float) -> int:
+        return self._start_ms + round((now - self.started) * 1000)
+
+    def _touch(self, now: float) -> None:
+        self._traffic = now
+
+    def _channel_deadline(self) -> float | None:
+        """When silence ends the channel: six seconds after the last traffic, or longer after a Wait."""
+        if self.session.state is State.BASE or self._traffic is None:
+            return None
+        sending = [item.at + len(item.data) * self.byte_time for item in self.link.queue]
+        return max([self._traffic, *sending]) + max(self.profile.channel_traffic, self._wait)
+
+    def _fall(self) -> None:
+        """To the base state, and to its parameters."""
+        self.session.reset()
+        self.link.reset()
+        self._wait = 0
+        self._outcome = None
+        self._traffic = None
+        if self.byte_time:
+            self.set_pace(self.profile.baud)
+
+    def _session_over(self, now: float) -> bool:
+        limit = self.profile.session_limit
+        return bool(limit) and self.session.state is not State.BASE and now >= self._opened + limit
+
+    def _mep(self, now: float) -> None:
+        """The MEP port takes an idle line back, and may be heard on it."""
+        if self.profile.mep_first_packet == "off" and not self.profile.mep_chatter:
+            return
+        if self.session.state is State.BASE and now - self._last_byte >= self.profile.mep_idle:
+            self._mep_switching = False
+            self._mep_has_line = self.profile.mep_first_packet != "off"
+        while self._chatter_at is not None and now >= self._chatter_at:
+            if self._mep_has_line:
+                burst = Due(self._chatter_at, self.faults.garbage(6), is_packet=False)
+                self.link.queue.append(burst)
+            self._chatter_at += self.profile.mep_chatter
+
+    def _flood(self, now: float) -> bytes:
+        flood = self.faults.active
+        begin, end = max(self._flooded, flood.flood_from), min(now, flood.flood_until)
+        count = int((end - begin) * flood.flood_rate)
+        if count <= 0:
+            return b""
+        self._flooded = end
+        return self.faults.garbage(min(count, 4096))
+
+    def _log(self, at: int, number: int) -> None:
+        self._sequence += 1
+        self._alarms[7] |= 0x10  # event log has unread entries
+        self._events.append(Event(at, self._sequence, self._user, number))
+
+    def _restart(self, seconds: float) -> None:
+        now = self.clock()
+        self._fall()
+        self.link.hush()
+        self._registers.outage(round(seconds))
+        self._alarms[2] |= 0x08  # power failure
+        self._user = UNKNOWN_USER
+        self._log(self._utc(now), EVENT_POWER_DOWN)
+        self._log(self._utc(now + seconds), EVENT_POWER_UP)
+        self._deaf_until = now + seconds
+
+    def _swap(self, serial: str, registers: dict[int, int] | None) -> None:
+        now = self.clock()
+        self._fall()
+        self.link.hush()
+        self.serial = serial
+        given = tuple((registers or {0: 12, 1: 1}).items())
+        self.profile = dataclasses.replace(self.profile, registers=given)
+        self._registers = Registers(self.profile, self.household, self._utc(now))

@@ -1,0 +1,28 @@
+"""Serves one simulated meter until it is told to stop: the body of ``nesgw simulate``. Prints nothing itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from nesgw.simulator.line import PtyLine
+from nesgw.simulator.meter import SimulatedMeter
+
+
+def serve(
+    profile: str = "83331-3i",
+    link: str | None = None,
+    seed: int = 0,
+    baud: int = 9600,
+    pacing: bool = True,
+    *,
+    ready: Callable[[PtyLine], None] | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Run a meter on a pseudo terminal; ``ready`` is told of the line (its ``path``) once it can be opened."""
+    ending = stop or threading.Event()
+    with PtyLine(SimulatedMeter(profile, seed=seed, baud=baud), baud if pacing else None, link) as line:
+        if ready is not None:
+            ready(line)
+        while not ending.wait(3600):
+            pass
