@@ -8,6 +8,7 @@ The branches are chosen by what the daemon does about them:
         PortUnavailable          the device is missing, busy, not permitted or gone
         NoAnswer                 silence, or nothing but our own echo
         LineTooNoisy             answers arrive, but damaged
+        PollTooLong              the time that the caller allows is over
         MeterBusy                the meter says bsy, dnr, dlk or rno
         SessionRefused           the meter answers, but gives no session
         MeterMisbehaved          sound packets with unsound content
@@ -17,6 +18,7 @@ The branches are chosen by what the daemon does about them:
         KeyRefused
         UnsupportedMeter
       TableNotPresent          do without that table
+      Stopped                  told to stop: no failure
       ProtocolMisuse           a defect in nesgw; never caught
 
 An error carries its facts as attributes and composes its sentence from them, so that a log line can hold the
@@ -145,6 +147,20 @@ class LineTooNoisy(Retryable):
     do = "turn the probe by a few degrees and keep bright light off it (nesgw align shows how well it sits)"
 
 
+class RequestDamaged(LineTooNoisy):
+    """The meter refused each transmission of our request as damaged."""
+
+    what = "{port}: {service} reached the meter damaged {attempts} times"
+
+
+class PollTooLong(Retryable):
+    """The time that the caller allows is over."""
+
+    kind = "too_long"
+    what = "{port}: the time for one reading ran out during {service}"
+    do = "seat the probe well (nesgw align shows how well it sits), or allow a longer poll_interval"
+
+
 class MeterBusy(Retryable):
     """The meter refuses for now."""
 
@@ -217,6 +233,14 @@ class TableNotPresent(NesgwError):
     kind = "table"
     exit_code = EX_UNAVAILABLE
     what = "the meter has no table {table}"
+
+
+class Stopped(NesgwError):
+    """We were told to stop while the meter was being read: no failure."""
+
+    kind = "stopped"
+    exit_code = EX_OK
+    what = "stopped"
 
 
 class ProtocolMisuse(NesgwError):

@@ -1,0 +1,510 @@
+"""The only loop of the optical part: port, clock, link and session together give the bytes of a table.
+
+Knows no table's content. The link answers packets, ``session.py`` says what is legal; what a meter may do against the
+rules, and what is done about it, is here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Final, Protocol, TypeVar
+
+from nesgw.errors import (
+    EchoOnly,
+    KeyRefused,
+    LineTooNoisy,
+    MeterBusy,
+    MeterMisbehaved,
+    NesgwError,
+    NoAnswer,
+    PollTooLong,
+    RequestDamaged,
+    Retryable,
+    SessionRefused,
+    Stopped,
+    TableNotPresent,
+)
+from nesgw.optical.link import DEFAULT_PACKET_SIZE, Event, GaveUp, Link, LinkStatistics, Reason, Received, Stale, Timing
+from nesgw.optical.packet import OVERHEAD
+from nesgw.optical.services import (
+    BAUD_CODES,
+    Identification,
+    Identify,
+    Logon,
+    Negotiate,
+    PartialRead,
+    Read,
+    Request,
+    ResponseCode,
+    Security,
+    ServiceRefused,
+    Terminate,
+    Wait,
+    WrongShape,
+)
+from nesgw.optical.session import State, after_ok
+
+Result = TypeVar("Result")
+
+_SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
+_QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
+_NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
+_MARGIN: Final = 0.5  # the meter's six seconds need not be ours
+_PATIENCE: Final = (0.1, 0.3, 0.9)  # pauses after busy, not ready, locked; short of the six seconds together
+_TERMINATE_BUDGET: Final = 4.5  # two transmissions
+
+_PASSING = (ResponseCode.BSY, ResponseCode.DNR, ResponseCode.DLK)
+
+
+class Port(Protocol):
+    """What the client needs of a serial port."""
+
+    baud: int
+
+    @property
+    def name(self) -> str:
+        """How the user knows it."""
+
+    def read(self, timeout: float) -> bytes:
+        """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+
+    def drain(self) -> None:
+        """Wait until everything written has left."""
+
+    def flush_input(self) -> None:
+        """Drop what has arrived."""
+
+    def close(self) -> None:
+        """Give the port back."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLimits:
+    """How much fits in a message."""
+
+    packet_size: int = 512
+    packets: int = 4
+    baud: int = 9600
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of a table that fit in one answer: the code, the count and the checksum take four."""
+        return self.packets * (self.packet_size - OVERHEAD) - 4
+
+    def __str__(self) -> str:
+        return f"{self.packets} x {self.packet_size} bytes"
+
+
+SMALL_LIMITS: Final = MessageLimits(DEFAULT_PACKET_SIZE, 2)  # what the clients in the field ask for (c12.18 [F])
+DEFAULT_LIMITS: Final = MessageLimits(DEFAULT_PACKET_SIZE, 1)  # what holds without Negotiate
+
+
+class MeterClient:
+    """Talks with one meter. Not for two threads; ends with ``terminate`` or as a context manager.
+
+    Whatever goes wrong leaves as one of nesgw's errors. After one that interrupts an exchange the channel is suspect:
+    nothing but Terminate is legal until ``open_session`` (or ``resynchronise``) has put it in order.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        stop: Callable[[], bool] = lambda: False,
+        timing: Timing | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self._port = port
+        self._clock = clock
+        self._sleep = sleep
+        self._stop = stop
+        self._trace = trace or (lambda _: None)
+        self._link = Link(replace(timing or Timing(), byte_time=10 / port.baud))
+        self._base_baud = port.baud
+        self._limit: float | None = None
+        self._last_read = float("-inf")
+        self._wait_until = float("-inf")  # the meter keeps the channel so long, after Wait
+        self._state = State.BASE
+        self._limits = replace(DEFAULT_LIMITS, baud=port.baud)
+        self._largest_read = self._limits.table_bytes
+        self._partial_reads = True
+        self._identification: Identification | None = None
+
+    def __enter__(self) -> MeterClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.terminate()
+
+    @property
+    def state(self) -> State:
+        """What the channel is in, as far as we know."""
+        return self._state
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What passed over the wire since the client was made; counts on."""
+        return self._link.statistics
+
+    @property
+    def identification(self) -> Identification | None:
+        """What the meter said last of itself."""
+        return self._identification
+
+    @property
+    def limits(self) -> MessageLimits:
+        """What was negotiated, or the defaults."""
+        return self._limits
+
+    def limit(self, until: float | None) -> None:
+        """Let every exchange that passes this time of the clock end in PollTooLong; None takes the limit away."""
+        self._limit = until
+
+    # --- A session ------------------------------------------------------------------------------------------------
+
+    def open_session(self, key: bytes | None, wanted: MessageLimits | None = None) -> None:
+        """Identify, negotiate, log on, show the key if there is one.
+
+        Raises NoAnswer, EchoOnly, LineTooNoisy, MeterBusy, SessionRefused, KeyRefused and what every exchange can:
+        MeterMisbehaved, PollTooLong, Stopped, PortLost.
+        """
+        self.identify()
+        self.negotiate(wanted or MessageLimits())
+        self.logon()
+        if key is not None:
+            self.authenticate(key)
+
+    def identify(self) -> Identification:
+        """Open the channel.
+
+        A channel that the process before us left open answers isss (trap 3): it is terminated, and if it insists,
+        waited out.
+        """
+        if self._state is not State.BASE:
+            self.resynchronise()
+        for way_out in (self.resynchronise, self._wait_out_channel, None):
+            try:
+                self._identification = self._ask(Identify())
+            except ServiceRefused as refusal:
+                if refusal.code is not ResponseCode.ISSS or way_out is None:
+                    raise SessionRefused(service="Identify", code=str(refusal.code)) from None
+                way_out()
+            except (NoAnswer, LineTooNoisy):
+                self._at_base()  # at worst the meter is in the ID state, and the next Identify learns it by isss
+                raise
+            else:
+                return self._identification
+        raise AssertionError("the last way out raises")
+
+    def negotiate(self, wanted: MessageLimits) -> MessageLimits:
+        """Ask for larger messages, for less where that is refused, and go on with the defaults if need be."""
+        smaller = [rung for rung in (SMALL_LIMITS,) if rung.table_bytes < wanted.table_bytes]
+        for rung in (wanted, *(replace(rung, baud=wanted.baud) for rung in smaller)):
+            if rung.table_bytes <= DEFAULT_LIMITS.table_bytes:
+                break
+            request = Negotiate(rung.packet_size, rung.packets, (rung.baud,) if rung.baud in BAUD_CODES else ())
+            try:
+                granted = self._ask(request)
+            except ServiceRefused as refusal:
+                if refusal.code is ResponseCode.ISSS:
+                    raise SessionRefused(service="Negotiate", code=str(refusal.code)) from None
+                if refusal.code is ResponseCode.SNS:
+                    break
+                continue
+            self._link.use_packet_size(granted.packet_size, rung.packet_size)
+            if granted.baud_code == BAUD_CODES.get(rung.baud):
+                self._change_baud(rung.baud)
+            self._limits = MessageLimits(granted.packet_size, granted.packets, self._port.baud)
+            self._largest_read = self._limits.table_bytes
+            self._trace(f"-- messages of {self._limits}")
+            break
+        return self._limits
+
+    def logon(self) -> None:
+        """Open the session; the meter looks at neither id nor user."""
+        self._ask_for_session(Logon())
+
+    def authenticate(self, key: bytes) -> None:
+        """Show the key, once: the meter counts refused ones and may lock its port (trap 10)."""
+        try:
+            self._ask(Security(key))
+        except ServiceRefused as refusal:
+            if refusal.code in (ResponseCode.ISSS, ResponseCode.SNS):
+                raise SessionRefused(service="Security", code=str(refusal.code)) from None
+            raise KeyRefused(service="Security", code=str(refusal.code)) from None
+
+    def wait(self, seconds: int) -> None:
+        """Have the meter keep the channel open for so many seconds of silence, 1 to 255."""
+        self._ask_for_session(Wait(seconds))
+        self._wait_until = self._clock() + seconds
+
+    def _ask_for_session(self, request: Request[None]) -> None:
+        try:
+            self._ask(request)
+        except ServiceRefused as refusal:
+            raise SessionRefused(service=request.name, code=str(refusal.code)) from None
+
+    def terminate(self, budget: float = _TERMINATE_BUDGET) -> bool:
+        """End session and channel as well as ``budget`` seconds allow; tell whether the meter confirmed it.
+
+        Heeds neither stop() nor the limit, for it is what is to be done when they strike. Raises nothing that the
+        line, the meter or the port can cause.
+        """
+        if self._state is State.BASE:
+            return True
+        with self._only(self._clock() + budget, stop=lambda: False):
+            return self._try_to_terminate(budget)
+
+    def resynchronise(self) -> None:
+        """Bring both sides to the base state, whatever went before, so that no late answer is taken for another's.
+
+        Listen until the line is quiet, terminate; a channel that does not hear of it ends by silence.
+        """
+        if not self._channel_timed_out():
+            self._state = State.SUSPECT
+            until = self._clock() + _TERMINATE_BUDGET
+            with self._only(until if self._limit is None else min(until, self._limit), self._stop):
+                terminated = self._try_to_terminate(_TERMINATE_BUDGET)
+            if not terminated:
+                self._wait_out_channel()
+        self._at_base()
+
+    def _try_to_terminate(self, budget: float) -> bool:
+        try:
+            if self._state is State.SUSPECT:
+                self._link.reset()
+                self._listen(_QUIET, at_most=min(_NOT_QUIET, budget / 2))
+            self._end_channel()
+        except (Retryable, ServiceRefused) as problem:
+            self._trace(f"-- not terminated: {problem}")
+            return False
+        return True
+
+    @contextmanager
+    def _only(self, until: float, stop: Callable[[], bool]) -> Iterator[None]:
+        """Have another limit for a while."""
+        before = self._limit, self._stop
+        self._limit, self._stop = until, stop
+        try:
+            yield
+        finally:
+            self._limit, self._stop = before
+
+    def _wait_out_channel(self) -> None:
+        """Let the channel time out; what still arrives begins the silence anew, but not for ever."""
+        self._link.reset()
+        silence = max(self._link.timing.traffic, self._wait_until - self._clock()) + _MARGIN
+        self._listen(silence, at_most=3 * silence)
+        self._at_base()
+
+    def _channel_timed_out(self) -> bool:
+        last = max(self._link.last_activity + self._link.timing.traffic, self._wait_until)
+        return self._clock() >= last + _MARGIN
+
+    def _end_channel(self) -> None:
+        """Terminate. The ACK of its answer is what takes the meter to the base state (trap 4), so it must get out."""
+        self._exchange(Terminate())
+        self._port.drain()
+        self._sleep(4 * self._link.timing.byte_time)  # drained may mean: in the USB chip
+        self._at_base()
+
+    def _at_base(self) -> None:
+        self._link.reset()
+        self._change_baud(self._base_baud)
+        self._state = State.BASE
+        self._wait_until = float("-inf")
+        self._limits = replace(DEFAULT_LIMITS, baud=self._base_baud)
+        self._largest_read = self._limits.table_bytes
+        self._partial_reads = True
+
+    def _change_baud(self, baud: int) -> None:
+        if baud != self._port.baud:
+            self._port.drain()
+            self._port.baud = baud
+            self._link.timing = replace(self._link.timing, byte_time=10 / baud)
+
+    # --- Tables ---------------------------------------------------------------------------------------------------
+
+    def read(self, table: int, offset: int, count: int) -> bytes:
+        """Read exactly ``count`` bytes, in as many partial reads as the message limit asks for.
+
+        They are not atomic: the meter may update between two of them. Raises TableNotPresent, KeyRefused (the key is
+        too weak for this table), and what every exchange can.
+        """
+        data = b""
+        while self._partial_reads and len(data) < count:
+            request = PartialRead(table, offset + len(data), min(count - len(data), self._largest_read))
+            try:
+                data += self._ask(request)
+            except ServiceRefused as refusal:
+                if refusal.code is ResponseCode.SNS:
+                    self._partial_reads = False
+                elif refusal.code is ResponseCode.ONP and request.count > DEFAULT_LIMITS.table_bytes:
+                    # It fits what the meter granted, and yet it may be too long: every meter bears the default.
+                    self._largest_read = DEFAULT_LIMITS.table_bytes
+                else:
+                    raise self._read_refused(request, refusal.code) from None
+        if not self._partial_reads:
+            data = self.read_full(table)[offset : offset + count]
+        if len(data) != count:
+            raise MeterMisbehaved(
+                service=f"Read table {table}", problem=f"the table ends before offset {offset + count}"
+            )
+        return data
+
+    def read_full(self, table: int, length: int | None = None) -> bytes:
+        """Read a whole table; one that does not fit in a message only if the caller knows its ``length``.
+
+        Raises as ``read`` does.
+        """
+        request = Read(table)
+        try:
+            return self._ask(request)
+        except ServiceRefused as refusal:
+            too_long = refusal.code in (ResponseCode.SNS, ResponseCode.ONP)
+            if too_long and length is not None and self._partial_reads:
+                return self.read(table, 0, length)
+            raise self._read_refused(request, refusal.code) from None
+
+    def _read_refused(self, request: Read | PartialRead, code: ResponseCode) -> NesgwError:
+        match code:
+            case ResponseCode.IAR:
+                return TableNotPresent(table=table_name(request.table))
+            case ResponseCode.ISC:
+                cause = "the key is too weak for this table, or the meter's hardware lock covers it"
+                return KeyRefused(service=str(request), code=f"{code}: {cause}")
+            case ResponseCode.ISSS:
+                return SessionRefused(service=str(request), code=str(code))
+            case _:
+                return MeterMisbehaved(service=str(request), problem=f"it is refused with {code}")
+
+    # --- One exchange ---------------------------------------------------------------------------------------------
+
+    def _ask(self, request: Request[Result]) -> Result:
+        """Exchange, with patience for a meter that is busy; raises ServiceRefused for what patience does not mend."""
+        for pause in (*_PATIENCE, None):
+            try:
+                return self._exchange(request)
+            except ServiceRefused as refusal:
+                if refusal.code is ResponseCode.RNO:
+                    self._state = State.SUSPECT  # a new session negotiates again; that is the caller's to open
+                elif refusal.code not in _PASSING:
+                    raise
+                if pause is None or self._state is State.SUSPECT:
+                    raise MeterBusy(service=str(request), code=str(refusal.code)) from None
+                self._pause(pause, str(request))
+        raise AssertionError("the last pause raises")
+
+    def _exchange(self, request: Request[Result]) -> Result:
+        """Send a request and wait for its answer. Whatever interrupts this leaves the channel suspect."""
+        before, after = self._state, after_ok(self._state, request)
+        self._listen(0, at_most=0)  # what arrived since the last exchange belongs to that one
+        self._state = State.SUSPECT
+        self._trace(f"-> {request}")
+        self._link.send(request.encode(), self._clock(), request.fits)
+        stale: bytes | None = None
+        while True:
+            for event in self._turn(str(request)):
+                match event:
+                    case Received(data=answer):
+                        try:
+                            result = request.parse(answer)
+                        except ServiceRefused as refusal:
+                            if refusal.code is not ResponseCode.ISSS:  # isss: its state is not the one we think
+                                self._state = before
+                            raise
+                        self._state = after
+                        return result
+                    case Stale(data=answer):
+                        stale = answer
+                    case GaveUp():
+                        raise self._gave_up(request, event, stale)
+
+    def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes | None) -> Retryable:
+        self._trace(f"-- gave up on {request}: {event.reason.value} in {event.attempts} attempts")
+        if stale is not None:
+            try:
+                request.parse(stale)
+            except WrongShape as why:
+                return MeterMisbehaved(service=str(request), problem=f"{why}; it was {_shown(stale)}")
+        facts = {"port": self._port.name, "service": str(request), "attempts": event.attempts}
+        match event.reason:
+            case Reason.SILENCE:
+                return NoAnswer(**facts)
+            case Reason.ECHO_ONLY:
+                return EchoOnly(**facts)
+            case Reason.DAMAGED:
+                return LineTooNoisy(**facts)
+            case Reason.NAK:
+                return RequestDamaged(**facts)
+
+    def _listen(self, quiet: float, at_most: float) -> None:
+        """Take and drop what arrives, until nothing has for ``quiet`` seconds or ``at_most`` are over."""
+        end = self._clock() + at_most
+        silent_from, seen = self._clock(), self._link.statistics.bytes_in
+        while True:
+            self._turn("the line to fall silent", within=min(end, silent_from + quiet))
+            now = self._clock()
+            if self._link.statistics.bytes_in != seen:
+                silent_from, seen = now, self._link.statistics.bytes_in
+            if now >= min(end, silent_from + quiet):
+                return
+
+    def _turn(self, doing: str, within: float | None = None) -> list[Event]:
+        """Go once round the loop: write, read, think, write."""
+        self._write()
+        self._check(doing)
+        now = self._clock()
+        ends = [now + _SLICE, *(end for end in (within, self._limit, self._link.deadline()) if end is not None)]
+        data = self._port.read(max(0.0, min(ends) - now))
+        now = self._clock()
+        if data:
+            self._last_read = now
+        events = self._link.receive(data, now) + self._link.expire(now)
+        self._write()
+        for event in events:
+            if isinstance(event, Received | Stale):
+                self._trace(f"<- {_shown(event.data)}{' (late, dropped)' if isinstance(event, Stale) else ''}")
+        return events
+
+    def _write(self) -> None:
+        if waiting := self._link.outgoing():
+            silence = self._last_read + self._link.timing.turn_around - self._clock()
+            if silence > 0:
+                self._sleep(silence)
+            self._port.write(waiting)
+
+    def _pause(self, seconds: float, doing: str) -> None:
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0:
+            self._check(doing)
+            self._sleep(min(left, _SLICE))
+
+    def _check(self, doing: str) -> None:
+        if self._stop():
+            raise Stopped
+        if self._limit is not None and self._clock() >= self._limit:
+            raise PollTooLong(port=self._port.name, service=doing)
+
+
+def table_name(table: int) -> str:
+    """Give the name that the OSGP guides use: BT23, ET03."""
+    return f"ET{table - 2048:02}" if 2048 <= table < 4096 else f"BT{table:02}"
+
+
+def _shown(message: bytes) -> str:
+    """Give an answer for the eye. What begins as a request is one of ours that came back, perhaps with the key."""
+    if message[:1] >= b"\x20":
+        return f"{len(message)} bytes that are no answer"
+    return f"{message.hex(' ')} [{len(message)} bytes]"

@@ -1,0 +1,470 @@
+"""The data link of C12.18: acknowledgement, toggle, joining, repetition, duplicates, echo.
+
+Bytes and the time go in, events and bytes come out. Opens nothing, sleeps never, asks no clock; ``client.py`` is the
+loop that does. The format of one packet is in ``packet.py``.
+
+Three outcomes have three forms: "not all here yet" is an empty list, "damaged" is a NAK in ``outgoing()``, "over" is
+``GaveUp``. How the receiver finds packets among noise: it looks for a start byte with a possible head behind it, and
+an impossible head costs one byte, never more, so that a false start cannot swallow the packet behind it. A packet
+whose CRC is wrong is searched for another start as well; only when there is none is it called damaged.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+from nesgw.errors import ProtocolMisuse
+from nesgw.optical.packet import ACK, NAK, OVERHEAD, START, Packet, Verdict, examine
+
+DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
+
+# An answer of an earlier session with larger packets may still be on its way, so the receiver takes packets of this
+# size at any time: the largest that nesgw asks for.
+_ALWAYS_TAKEN = 512
+
+Mark = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The timers in seconds, with the sources that c12.18 gives: [E] and [F] agree on all but the answer's, [I, F]."""
+
+    turn_around: float = 175e-6  # silence before answering
+    inter_character: float = 0.5  # a packet that pauses longer is broken
+    response: float = 2.0  # for ACK or NAK, from the end of our transmission
+    traffic: float = 6.0  # silence after which either side falls to the base state
+    answer: float = 6.0  # for each packet of the answer, from the ACK of the request or the packet before
+    attempts: int = 4  # transmissions of a packet; one less NAKs for a received one
+    byte_time: float = 10 / 9600  # 8N1 sends ten bits a byte
+
+
+@dataclass(slots=True)
+class LinkStatistics:
+    """What passed over the wire since the start; only ever counts up."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    packets_in: int = 0  # sound ones from the meter, duplicates included
+    packets_out: int = 0  # retransmissions included
+    retransmissions: int = 0
+    naks_received: int = 0
+    naks_sent: int = 0
+    damaged: int = 0
+    duplicates: int = 0
+    echoes: int = 0  # packets and acknowledgements of our own that came back
+    noise_bytes: int = 0
+    stale_answers: int = 0  # sound messages that did not answer what was asked
+
+
+class Reason(Enum):
+    """Why the link gave up."""
+
+    SILENCE = "silence"
+    NAK = "nak"  # the meter refused each of our transmissions as damaged
+    DAMAGED = "damaged"  # what came from the meter was damaged
+    ECHO_ONLY = "echo_only"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The meter acknowledged the whole message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The answer, joined and acknowledged."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A sound message that answers nothing we asked; acknowledged, because the meter would go on repeating it."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The exchange is over without an answer."""
+
+    attempts: int
+    reason: Reason
+
+
+Event = Delivered | Received | Stale | GaveUp
+
+
+class _Awaiting(Enum):
+    NOTHING = auto()
+    ACKNOWLEDGEMENT = auto()
+    ANSWER = auto()
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One message on its way out and what has been seen in return."""
+
+    fits: Callable[[bytes], bool]
+    packets: deque[Packet]  # not yet acknowledged; the first is on its way
+    raw: bytes = b""  # as which bytes: to recognise its echo
+    before: frozenset[Mark] = frozenset()  # what the meter may have accepted last before this packet
+    awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
+    deadline: float = 0.0
+    attempts: int = 0
+    damaged: int = 0  # in a row
+    delivered: bool = False
+    heard: set[Reason] = field(default_factory=set)  # what came that was no sound packet
+
+
+class Link:
+    """One side of the link: the reader's.
+
+    ``send`` a message, write ``outgoing()``, hand what arrives to ``receive`` and call ``expire`` no later than
+    ``deadline()``, each time writing ``outgoing()`` again. One exchange at a time.
+    """
+
+    def __init__(self, timing: Timing | None = None, statistics: LinkStatistics | None = None) -> None:
+        self.timing = timing or Timing()
+        self.statistics = statistics or LinkStatistics()
+        self._outgoing: list[bytes] = []  # packets and acknowledgements to be written
+        self._toggle = False  # of the last packet sent; each new one flips it, over sessions too
+        self._meter_may_know: frozenset[Mark] = frozenset()  # candidates for the meter's last accepted packet
+        self._last_activity = float("-inf")  # the end of the last byte sent or received
+        self._echoing = False  # this probe hears itself
+        self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
+        self._echo_heard = 0  # of the first of them
+        self._clear()
+
+    def _clear(self) -> None:
+        self._exchange: _Exchange | None = None
+        self._size_out = DEFAULT_PACKET_SIZE
+        self._most_in = max(DEFAULT_PACKET_SIZE, _ALWAYS_TAKEN) - OVERHEAD
+        self._buffer = bytearray()  # received and not yet understood: never more than one packet
+        self._refused = 0  # bytes at its front that belong to a damaged packet
+        self._last_byte = 0.0
+        self._last_accepted: Mark | None = None
+        self._last_accepted_at = 0.0
+        self._pieces: list[bytes] = []  # of an answer in several packets
+        self._pieces_due = 0
+
+    def reset(self) -> None:
+        """Forget the conversation: the channel is, or is about to be, in the base state.
+
+        What the meter may hold as its last accepted packet is not forgotten: only six silent seconds make it so.
+        """
+        if self._exchange:
+            self._meter_may_know = self._exchange.before | {_mark(self._exchange.raw)}
+        self._outgoing.clear()
+        self._forget_echo()
+        self._clear()
+
+    def use_packet_size(self, answered: int, requested: int) -> None:
+        """Adopt what was negotiated. The meter's packets may have either size: which one it uses is not certain."""
+        self._size_out = answered
+        self._most_in = max(answered, requested, _ALWAYS_TAKEN) - OVERHEAD
+
+    @property
+    def last_activity(self) -> float:
+        """When the last byte went or came: from then on the meter counts its silent seconds."""
+        return self._last_activity
+
+    # --- Sending --------------------------------------------------------------------------------------------------
+
+    def send(self, message: bytes, now: float, fits: Callable[[bytes], bool] = lambda _: True) -> None:
+        """Begin an exchange. ``fits`` says whether a message can be its answer: answers do not name their request.
+
+        Raises ProtocolMisuse while an exchange is going on.
+        """
+        if self._exchange:
+            raise ProtocolMisuse(problem="a request was sent while the answer to another was due")
+        if now - self._last_activity >= self.timing.traffic:
+            self._meter_may_know = frozenset()
+        room = self._size_out - OVERHEAD
+        parts = [message[start : start + room] for start in range(0, len(message), room)]
+        several = len(parts) > 1
+        packets = deque(
+            Packet(part, multiple=several, first=several and not index, sequence=len(parts) - 1 - index)
+            for index, part in enumerate(parts)
+        )
+        self._exchange = _Exchange(fits, packets)
+        self._send_next(self._exchange, now)
+
+    def _send_next(self, exchange: _Exchange, now: float) -> None:
+        """Send the first packet that is left, with a toggle by which the meter cannot take it for an old one.
+
+        Flipping alone does that while all goes well. After a lost request the meter may hold either of two packets as
+        its last; where it may hold both forms of this one, only another request in between helps: ``client.py`` sends
+        Terminate then.
+        """
+        packet = exchange.packets[0]
+        flipped, kept = (replace(packet, toggle=toggle).encode() for toggle in (not self._toggle, self._toggle))
+        known = self._meter_may_know
+        exchange.raw = kept if _mark(flipped) in known and _mark(kept) not in known else flipped
+        exchange.before = known
+        exchange.attempts = 0
+        self._toggle = Packet.decode(exchange.raw).toggle
+        self._transmit(exchange, now)
+
+    def _transmit(self, exchange: _Exchange, now: float) -> None:
+        exchange.attempts += 1
+        exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
+        self._meter_may_know = exchange.before | {_mark(exchange.raw)}
+        if exchange.attempts > 1:
+            self.statistics.retransmissions += 1
+            self._forget_echo()  # what has not come back by now will not
+        self.statistics.packets_out += 1
+        self._queue(exchange.raw)
+        sent = now + sum(map(len, self._outgoing)) * self.timing.byte_time
+        exchange.deadline = sent + self.timing.response
+        self._last_activity = max(self._last_activity, sent)
+
+    def _queue(self, raw: bytes) -> None:
+        self._outgoing.append(raw)
+
+    def outgoing(self) -> bytes:
+        """Hand out what is to be written now, each byte once."""
+        if self._echoing:
+            self._echo.extend(self._outgoing)
+        waiting = b"".join(self._outgoing)
+        self._outgoing.clear()
+        self.statistics.bytes_out += len(waiting)
+        return waiting
+
+    # --- Receiving ------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """Take what arrived, in whatever pieces it did."""
+        if not data:
+            return []
+        self.statistics.bytes_in += len(data)
+        self._last_byte = now
+        self._last_activity = max(self._last_activity, now)
+        self._buffer += self._without_echo(data)
+        return self._scan(now)
+
+    def expire(self, now: float) -> list[Event]:
+        """Act on the timers that have run out; call it after ``receive``, so that no waiting byte comes too late."""
+        events: list[Event] = []
+        if self._buffer and now >= self._last_byte + self.timing.inter_character:
+            events += self._scan(now, cut_off=True)
+        exchange = self._exchange
+        if exchange and not self._half_received() and now >= exchange.deadline:
+            if exchange.awaiting is _Awaiting.ACKNOWLEDGEMENT:
+                events += self._repeat(exchange, now)
+            else:
+                events += self._give_up(exchange, exchange.attempts)
+        return events
+
+    def deadline(self) -> float | None:
+        """When ``expire`` has something to do: a half-received packet, an acknowledgement or an answer is overdue."""
+        due = []
+        if self._buffer:
+            due.append(self._last_byte + self.timing.inter_character)
+        if self._exchange and not self._half_received():
+            due.append(self._exchange.deadline)
+        return min(due, default=None)
+
+    def _half_received(self) -> bool:
+        """Tell whether a packet is arriving, whose end the exchange's timers wait for."""
+        return bool(self._buffer) and examine(self._buffer, self._most_in)[0] is Verdict.HEADED
+
+    def _without_echo(self, data: bytes) -> bytes:
+        """Strip what is known to be our own light: exact, in order, whole packets and acknowledgements.
+
+        The first deviation ends the expectation, and the probe has to be caught echoing again: better to miss an
+        echo, which the parser recognises too, than to take the meter's ACK for our own.
+        """
+        while data and self._echo:
+            sent = self._echo[0]
+            heard = _common_length(sent[self._echo_heard :], data)
+            self._echo_heard += heard
+            data = data[heard:]
+            if self._echo_heard == len(sent):
+                self._echo.popleft()
+                self._echo_heard = 0
+                self._note_echo(sent)
+            elif data:
+                data = sent[: self._echo_heard] + data
+                self._forget_echo()
+                self._echoing = False
+        return data
+
+    def _note_echo(self, raw: bytes) -> None:
+        self.statistics.echoes += 1
+        if self._exchange and raw == self._exchange.raw:
+            self._exchange.heard.add(Reason.ECHO_ONLY)
+
+    def _forget_echo(self) -> None:
+        self._echo.clear()
+        self._echo_heard = 0
+
+    def _scan(self, now: float, *, cut_off: bool = False) -> list[Event]:
+        """Understand what is in the buffer. ``cut_off``: nothing more will come to complete it."""
+        events: list[Event] = []
+        while self._buffer:
+            if self._buffer[0] != START:
+                events += self._skip(now, answer=self._buffer[0])
+                continue
+            verdict, length = examine(self._buffer, self._most_in)
+            match verdict:
+                case Verdict.SOUND:
+                    raw = bytes(self._buffer[:length])
+                    self._consume(length)
+                    events += self._accept(raw, now)
+                case Verdict.FOREIGN:
+                    self._consume(length)
+                    self.statistics.noise_bytes += length
+                case Verdict.PARTIAL | Verdict.HEADED if not cut_off:
+                    break
+                case Verdict.HEADED:
+                    self._refused = len(self._buffer)
+                    events += self._skip(now)
+                case Verdict.DAMAGED:
+                    self._refused = max(self._refused, length)
+                    events += self._skip(now)
+                case _:
+                    events += self._skip(now)
+        return events
+
+    def _consume(self, length: int) -> None:
+        del self._buffer[:length]
+        self._refused = 0  # a sound packet: the damaged one around it was a false start
+
+    def _skip(self, now: float, answer: int | None = None) -> list[Event]:
+        """Give up the first byte as a packet's start: part of a damaged packet, an ACK or NAK, or noise."""
+        del self._buffer[:1]
+        if self._refused:
+            self._refused -= 1
+            return [] if self._refused else self._refuse_packet(now)
+        exchange = self._exchange
+        if exchange and answer == ACK and exchange.awaiting is _Awaiting.ACKNOWLEDGEMENT:
+            return self._acknowledged(exchange, now)
+        if exchange and answer == NAK and self._can_be_refused(exchange):
+            self.statistics.naks_received += 1
+            exchange.heard.add(Reason.NAK)
+            return self._repeat(exchange, now)
+        self.statistics.noise_bytes += 1
+        return []
+
+    def _can_be_refused(self, exchange: _Exchange) -> bool:
+        """Take a NAK until something of the answer came: the ACK before it was noise, or our own ACK come back."""
+        return exchange.awaiting is _Awaiting.ACKNOWLEDGEMENT or not (exchange.damaged or self._pieces)
+
+    # --- The exchange ---------------------------------------------------------------------------------------------
+
+    def _acknowledged(self, exchange: _Exchange, now: float) -> list[Event]:
+        self._meter_may_know = frozenset((_mark(exchange.raw),))
+        if len(exchange.packets) > 1:
+            exchange.packets.popleft()
+            self._send_next(exchange, now)
+            return []
+        exchange.awaiting = _Awaiting.ANSWER
+        exchange.deadline = now + self.timing.answer
+        if exchange.delivered:
+            return []
+        exchange.delivered = True
+        return [Delivered()]
+
+    def _repeat(self, exchange: _Exchange, now: float) -> list[Event]:
+        if exchange.attempts < self.timing.attempts:
+            self._transmit(exchange, now)
+            return []
+        return self._give_up(exchange, exchange.attempts)
+
+    def _give_up(self, exchange: _Exchange, attempts: int) -> list[Event]:
+        self._meter_may_know = exchange.before | {_mark(exchange.raw)}
+        self._exchange = None
+        self._pieces = []
+        self._forget_echo()
+        heard = exchange.heard
+        for reason in (Reason.DAMAGED, Reason.NAK, Reason.ECHO_ONLY):
+            if reason in heard and (reason is not Reason.DAMAGED or Reason.ECHO_ONLY not in heard):
+                return [GaveUp(attempts, reason)]
+        return [GaveUp(attempts, Reason.SILENCE)]
+
+    def _refuse_packet(self, now: float) -> list[Event]:
+        """NAK a damaged packet where an answer is due, else keep silent (C12.18 [E])."""
+        self.statistics.damaged += 1
+        exchange = self._exchange
+        if not exchange:
+            return []
+        exchange.heard.add(Reason.DAMAGED)
+        if exchange.awaiting is _Awaiting.ACKNOWLEDGEMENT and not self._pieces:
+            return []
+        exchange.damaged += 1
+        if exchange.damaged >= self.timing.attempts:
+            return self._give_up(exchange, exchange.damaged)
+        self.statistics.naks_sent += 1
+        self._queue(bytes((NAK,)))
+        exchange.deadline = now + self.timing.answer
+        return []
+
+    def _accept(self, raw: bytes, now: float) -> list[Event]:
+        """Take a sound packet: an echo, a duplicate, or something new."""
+        exchange = self._exchange
+        if exchange and raw == exchange.raw:
+            self._note_echo(raw)
+            self._echoing = True
+            if exchange.awaiting is _Awaiting.ANSWER:
+                # What passed for its ACK came before the packet had left: it was the echo of an ACK of ours.
+                exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
+                exchange.deadline = now + self.timing.response
+                self._meter_may_know = exchange.before | {_mark(raw)}
+            return []
+        packet, mark = Packet.decode(raw), _mark(raw)
+        self.statistics.packets_in += 1
+        if mark == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
+            self.statistics.duplicates += 1
+            self._queue(bytes((ACK,)))
+            return []
+        if exchange and len(exchange.packets) > 1:
+            return []  # the request is not out yet; unacknowledged, the meter will repeat this
+        self._last_accepted, self._last_accepted_at = mark, now
+        self._queue(bytes((ACK,)))
+        message = self._join(packet)
+        if exchange and self._pieces:
+            exchange.damaged = 0
+            exchange.deadline = now + self.timing.answer
+        if message is None:
+            return []
+        if not exchange or not exchange.fits(message):
+            self.statistics.stale_answers += 1
+            return [Stale(message)]
+        self._exchange = None
+        self._meter_may_know = frozenset((_mark(exchange.raw),))
+        # Whoever answers has the request: where its ACK was lost, the answer stands for it.
+        return [Received(message)] if exchange.delivered else [Delivered(), Received(message)]
+
+    def _join(self, packet: Packet) -> bytes | None:
+        """Give the whole message once its last packet is here; one out of sequence is the rest of a stale message."""
+        if not packet.multiple:
+            self._pieces = []
+            return packet.data
+        if packet.first:
+            self._pieces = []
+        elif not self._pieces or packet.sequence != self._pieces_due:
+            self._pieces = []
+            self.statistics.stale_answers += 1
+            return None
+        self._pieces.append(packet.data)
+        self._pieces_due = packet.sequence - 1
+        if packet.sequence:
+            return None
+        message = b"".join(self._pieces)
+        self._pieces = []
+        return message
+
+
+def _common_length(one: bytes, other: bytes) -> int:
+    """Count the leading bytes that two strings share."""
+    shortest = min(len(one), len(other))
+    return next((index for index in range(shortest) if one[index] != other[index]), shortest)
+
+
+def _mark(raw: bytes) -> Mark:
+    """Give toggle and CRC: by them the receiver of a packet tells it from the one before."""
+    return Packet.decode(raw).toggle, raw[-2:]

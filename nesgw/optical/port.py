@@ -1,0 +1,215 @@
+"""The serial port: opens it for us alone, reads without delay, and says in our words what is wrong with it.
+
+The only import of pyserial. Knows no packet.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import grp
+import os
+import pwd
+import select
+import termios
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import serial
+from serial.tools import list_ports
+
+from nesgw.errors import PortAmbiguous, PortBusy, PortDenied, PortLost, PortMissing, PortUnavailable
+
+_WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
+_POLL: Final = 0.02  # for ports without a file descriptor to wait on
+_CHUNK: Final = 4096
+_FAILURES = (OSError, serial.SerialException, termios.error, ValueError)
+
+
+class SerialPort:
+    """An open port. ``read`` returns as soon as anything is there; every failure is a PortLost."""
+
+    def __init__(self, device: Any, name: str) -> None:  # pyserial's classes share an interface, not a base
+        self._device = device
+        self._name = name
+        self._descriptor = _descriptor(device)
+
+    @property
+    def name(self) -> str:
+        """The device as the user named it, or as it was found."""
+        return self._name
+
+    @property
+    def baud(self) -> int:
+        """Bits per second."""
+        return int(self._device.baudrate)
+
+    @baud.setter
+    def baud(self, baud: int) -> None:
+        with self._failing_as_lost():
+            self._device.baudrate = baud
+
+    def read(self, timeout: float) -> bytes:
+        """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
+        with self._failing_as_lost():
+            if self._descriptor is not None:
+                select.select([self._descriptor], [], [], timeout)
+            else:
+                end = time.monotonic() + timeout
+                while not self._device.in_waiting and time.monotonic() < end:
+                    time.sleep(_POLL)
+            return bytes(self._device.read(_CHUNK))
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        with self._failing_as_lost():
+            self._device.write(data)
+
+    def drain(self) -> None:
+        """Wait until everything written has left."""
+        with self._failing_as_lost():
+            self._device.flush()
+
+    def flush_input(self) -> None:
+        """Drop what has arrived."""
+        with self._failing_as_lost():
+            self._device.reset_input_buffer()
+
+    def close(self) -> None:
+        """Give the port back; one that is gone is as good as closed."""
+        with suppress(*_FAILURES):
+            # A pseudo terminal outlives this, and would refuse the next one to open it.
+            fcntl.ioctl(self._device.fileno(), termios.TIOCNXCL)
+        with suppress(*_FAILURES):
+            self._device.close()
+
+    @contextmanager
+    def _failing_as_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as problem:
+            raise PortLost(port=self._name, problem=_sentence(problem)) from problem
+
+
+def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) -> SerialPort:
+    """Open a device path, a pyserial URL (socket://, rfc2217://, …) or "auto", for this process alone.
+
+    RTS and DTR are set before the port opens: some probes draw their supply from them. Raises PortMissing,
+    PortAmbiguous, PortBusy, PortDenied or PortUnavailable.
+    """
+    name = find_port() if port == "auto" else port
+    device = None
+    try:
+        device = serial.serial_for_url(name, do_not_open=True)
+        device.baudrate = baud
+        device.timeout = 0
+        device.write_timeout = _WRITE_TIMEOUT
+        device.exclusive = True  # flock: between us and whoever is as polite
+        device.rts, device.dtr = rts, dtr
+        device.open()
+        _keep_others_off(device)
+    except _FAILURES as problem:
+        if device is not None:
+            device.close()
+        raise _why_not(name, problem) from problem
+    _avoid_latency(device, name)
+    return SerialPort(device, name)
+
+
+def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: Path = Path("/dev/serial/by-id")) -> str:
+    """Find the only USB serial device; its name under ``by_id`` where it has one, for it survives re-plugging."""
+    links = {str(link.resolve()): str(link) for link in by_id.iterdir()} if by_id.is_dir() else {}
+    found = [links.get(str(Path(port.device).resolve()), port.device) for port in ports() if port.vid is not None]
+    if not found:
+        raise PortMissing(port="auto")
+    if len(found) > 1:
+        raise PortAmbiguous(count=len(found), names=", ".join(sorted(found)))
+    return str(found[0])
+
+
+def _descriptor(device: Any) -> int | None:
+    try:
+        return int(device.fileno())
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None
+
+
+def _keep_others_off(device: Any) -> None:
+    """Have the kernel refuse everybody else, a terminal program that locks nothing included."""
+    descriptor = _descriptor(device)
+    if descriptor is not None and os.isatty(descriptor):
+        fcntl.ioctl(descriptor, termios.TIOCEXCL)
+
+
+def _avoid_latency(device: Any, name: str) -> None:
+    """Have a USB adapter hand over bytes at once: an FTDI chip collects them for 16 ms if it is left alone.
+
+    The flag is enough for that driver; the file is for others, and mostly root's. Without either all works, slower.
+    """
+    with suppress(*_FAILURES, AttributeError, NotImplementedError):
+        device.set_low_latency_mode(True)
+    with suppress(OSError):
+        timer = Path("/sys/class/tty") / Path(name).resolve().name / "device" / "latency_timer"
+        if timer.is_file():
+            timer.write_text("1", encoding="ascii")
+
+
+def _why_not(name: str, problem: Exception) -> PortUnavailable:
+    match getattr(problem, "errno", None):
+        case errno.ENOENT | errno.ENXIO | errno.ENODEV:
+            return PortMissing(port=name)
+        case errno.EACCES | errno.EPERM:
+            return PortDenied(port=name, user=_user(), group=_group(name))
+        case errno.EBUSY | errno.EAGAIN:
+            return PortBusy(port=name, holder=find_holder(name) or "another program")
+        case _:
+            return PortUnavailable(port=name, problem=_sentence(problem))
+
+
+def _sentence(problem: Exception) -> str:
+    """Say it in the system's words, without pyserial's repetition of the port's name."""
+    number = getattr(problem, "errno", None)
+    if isinstance(number, int) and number:
+        return os.strerror(number)
+    if "returned no data" in str(problem):
+        return "it was unplugged, or another program reads from it"
+    return str(problem)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _group(name: str) -> str:
+    """Name the group that the device really belongs to; it is not dialout everywhere."""
+    try:
+        number = Path(name).stat().st_gid
+    except OSError:
+        return "dialout"
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def find_holder(name: str, processes: Path = Path("/proc")) -> str | None:
+    """Name the program that has the device open, as far as this user may look."""
+    device = str(Path(name).resolve())
+    for process in processes.glob("[0-9]*"):
+        with suppress(OSError):
+            if any(str(link.readlink()) == device for link in _links(process / "fd")):
+                return f"{(process / 'comm').read_text(encoding='utf-8').strip()} (process {process.name})"
+    return None
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    for link in folder.iterdir():
+        with suppress(OSError):  # descriptors come and go
+            link.readlink()
+            yield link
