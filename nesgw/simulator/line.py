@@ -67,17 +67,24 @@ class _Wire:
     def run(self, now: float) -> bytes:
         """Move everything whose time has come, in the order of time; return what reached the client."""
         arrived = bytearray()
+        last = float("-inf")
         while (moment := self.wake()) is not None and moment <= now:
-            self._step(moment, arrived)
+            if not self._step(moment, arrived) and moment <= last:
+                break
+            last = moment
         self._step(now, arrived)
         return bytes(arrived)
 
-    def _step(self, moment: float, arrived: bytearray) -> None:
-        for at, byte in self.up.take(moment):
+    def _step(self, moment: float, arrived: bytearray) -> bool:
+        """Do what is due at that moment; whether any byte moved."""
+        up = self.up.take(moment)
+        for at, byte in up:
             self.meter.receive(bytes((byte,)), at)
         out = self.meter.due(moment)
         self.down.put(out, moment, self.meter.byte_time)
-        arrived += bytes(byte for _, byte in self.down.take(moment))
+        down = self.down.take(moment)
+        arrived += bytes(byte for _, byte in down)
+        return bool(up or out or down)
 
     def wake(self) -> float | None:
         times = [moment for moment in (self.up.next, self.down.next, self.meter.wake()) if moment is not None]

@@ -35,7 +35,7 @@ class Counters:
     bytes_in: int = 0
     bytes_out: int = 0
     sessions: int = 0
-    polls: int = 0  # reads of BT28 that began at its start or its first present value
+    polls: int = 0  # reads of BT28 asked for from its start or its first present value on
     wrong_keys: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -99,6 +99,7 @@ class SimulatedMeter:
         self._last_byte = self.started
         self._chatter_at = self.started + self.profile.mep_chatter if self.profile.mep_chatter else None
         self._flooded = self.started
+        self._flood_owed = 0.0
         self._echoes: deque[Due] = deque()
         self._alarms = bytearray(13)
         self._alarms[0] = 0x01  # metering
@@ -219,6 +220,7 @@ class SimulatedMeter:
         self.counters.requests[service] += 1
         self._wait = 0 if self.profile.wait_until_next else self._wait
         was_base = self.session.state is State.BASE
+        self._count_poll(data)
         room = self.link.packets * (self.link.packet_size - 8)
         outcome = self.session.answer(data, now, room)
         if outcome.code != Code.OK:
@@ -337,6 +339,14 @@ class SimulatedMeter:
         image = build(moment)
         return image if image is None or not faulty else self.faults.distort(number, image)
 
+    def _count_poll(self, request: bytes) -> None:
+        """A poll is a read of BT28 that reaches its first present value."""
+        actual = self.profile.actual
+        base = actual.present_demands * (7 if actual.flags0 & 0x40 else 4)
+        offset = int.from_bytes(request[3:6], "big") if request[:1] == b"\x3f" else 0
+        if request[:3] in (b"\x30\x00\x1c", b"\x3f\x00\x1c") and offset <= base:
+            self.counters.polls += 1
+
     def _maybe_frozen(self, at: int, truth: Truth, now: float) -> Truth:
         if now >= self.faults.active.frozen_until:
             self._frozen = None
@@ -388,11 +398,10 @@ class SimulatedMeter:
     def _flood(self, now: float) -> bytes:
         flood = self.faults.active
         begin, end = max(self._flooded, flood.flood_from), min(now, flood.flood_until)
-        count = int((end - begin) * flood.flood_rate)
-        if count <= 0:
-            return b""
-        self._flooded = end
-        return self.faults.garbage(min(count, 4096))
+        self._flood_owed += max(end - begin, 0.0) * flood.flood_rate
+        self._flooded = max(self._flooded, end)
+        count, self._flood_owed = divmod(self._flood_owed, 1)
+        return self.faults.garbage(min(int(count), 4096))
 
     def _log(self, at: int, number: int) -> None:
         self._sequence += 1
