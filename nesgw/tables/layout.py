@@ -7,7 +7,7 @@ Sources: OPG and MEPG, BT21 to BT28, and the captures of real meters in ``tests/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -17,7 +17,7 @@ from nesgw.errors import MeterMisbehaved
 from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.dimensions import Dimensions
 from nesgw.tables.identity import ByteOrder
-from nesgw.tables.installation import Installation, Ratios
+from nesgw.tables.installation import AbsentPhases, Installation, Ratios
 from nesgw.tables.register import Difference, Field, Part, Register, Twin
 from nesgw.values import Firmware, Number
 
@@ -95,35 +95,24 @@ class Layout:
             tiers = ()
         if not dimensions.actual:
             remarks.append("no BT21, only BT20: tariffs are left out")
-        if installation.ratios:
-            remarks.append(f"transformers {installation.ratios.current}:1 and {installation.ratios.voltage}:1")
+        if (ratios := installation.ratios) and (ratios.current, ratios.voltage) != (1, 1):
+            remarks.append(f"behind transformers of {ratios.current}:1 (current) and {ratios.voltage}:1 (voltage)")
         if unit != 1:
             remarks.append(f"the energy registers count in {unit} Wh")
 
         totals = Part("BT23", 23, 0, dimensions.totals + 4 * dimensions.summations)
+        tier_reads = _tier_reads(dimensions, summations, tiers)
         present_values = Part("BT28", 28, 0, base + 4 * dimensions.present_values)
-        reads = [totals, *_tier_reads(dimensions, summations, tiers), present_values]
-        cells: list[Cell] = []
-        for row in SUMMATIONS:
-            if row.number in summations and (factor := _energy_factor(row, unit, firmware)):
-                at = dimensions.totals + 4 * summations[row.number]
-                cells.append(_cell(row.field, totals, at, factor))
-        by_name = {part.name: part for part in reads}
-        for tier_row in TIER_FIELDS:
-            part = by_name.get(_tier_name(tier_row.tier))
-            if part and tier_row.summation in summations:
-                at = dimensions.tier(tier_row.tier) + 4 * summations[tier_row.summation]
-                cells.append(_cell(tier_row.field, part, at, unit))
-        for row in PRESENT_VALUES:
-            number = _side(row, installation.ratios)
-            if number in present and not _missing_phases(row.field, installation):
-                cells.append(_cell(row.field, present_values, base + 4 * present[number]))
-
+        cells = [
+            *_total_cells(totals, dimensions, summations, unit, firmware),
+            *_tier_cells(tier_reads, dimensions, summations, unit),
+            *_present_cells(present_values, base, present, installation),
+        ]
         has = {cell.key for cell in cells}
         differences = tuple(made for made in COMPUTED if {made.minuend, made.subtrahend} <= has)
         has |= {made.field.key for made in differences}
         return cls(
-            reads=tuple(reads),
+            reads=(totals, *tier_reads.values(), present_values),
             fields=tuple(key for key in FIELDS if key in has),
             remarks=tuple(remarks),
             byteorder=byteorder,
@@ -167,10 +156,6 @@ def _scaled(number: int | None, factor: int, divisor: int) -> Number | None:
 
 def _within(span: range, number: int | None) -> bool:
     return number is not None and number in span
-
-
-def _cell(field: Field, part: Part, at: int, factor: int = 1) -> Cell:
-    return Cell(field.key, part.name, at - part.offset, factor, field.kind.divisor)
 
 
 # Which value stands where
@@ -326,16 +311,41 @@ def _is_date_or_unset(time: bytes) -> bool:
 # What is published of it
 
 
-def _tier_name(tier: int) -> str:
-    return f"BT23 T{tier}"
-
-
-def _tier_reads(dimensions: Dimensions, summations: Mapping[int, int], tiers: Sequence[int]) -> list[Part]:
+def _tier_reads(dimensions: Dimensions, summations: Mapping[int, int], tiers: Sequence[int]) -> dict[int, Part]:
     """One small read for each tier: its import and export."""
     at = sorted(4 * summations[number] for number in (IMPORT, EXPORT) if number in summations)
     if not at:
-        return []
-    return [Part(_tier_name(tier), 23, dimensions.tier(tier) + at[0], at[-1] + 4 - at[0]) for tier in tiers]
+        return {}
+    size = at[-1] + 4 - at[0]
+    return {tier: Part(f"BT23 T{tier}", 23, dimensions.tier(tier) + at[0], size) for tier in tiers}
+
+
+def _total_cells(
+    part: Part, dimensions: Dimensions, summations: Mapping[int, int], unit: int, firmware: Firmware
+) -> Iterator[Cell]:
+    for row in SUMMATIONS:
+        if row.number in summations and (factor := _energy_factor(row, unit, firmware)):
+            yield _cell(row.field, part, dimensions.totals + 4 * summations[row.number], factor)
+
+
+def _tier_cells(
+    parts: Mapping[int, Part], dimensions: Dimensions, summations: Mapping[int, int], unit: int
+) -> Iterator[Cell]:
+    for row in TIER_FIELDS:
+        if row.tier in parts and row.summation in summations:
+            at = dimensions.tier(row.tier) + 4 * summations[row.summation]
+            yield _cell(row.field, parts[row.tier], at, unit)
+
+
+def _present_cells(part: Part, base: int, present: Mapping[int, int], installation: Installation) -> Iterator[Cell]:
+    for row in PRESENT_VALUES:
+        number = _side(row, installation.ratios)
+        if number is not None and number in present and not _missing_phases(row.field, installation.absent):
+            yield _cell(row.field, part, base + 4 * present[number])
+
+
+def _cell(field: Field, part: Part, at: int, factor: int = 1) -> Cell:
+    return Cell(field.key, part.name, at - part.offset, factor, field.kind.divisor)
 
 
 def _energy_factor(row: Register, unit: int, firmware: Firmware) -> int:
@@ -370,8 +380,7 @@ def _side(row: Register, ratios: Ratios | None) -> int | None:
     return row.primary.number if row.primary else None
 
 
-def _missing_phases(field: Field, installation: Installation) -> bool:
-    absent = installation.absent
+def _missing_phases(field: Field, absent: AbsentPhases) -> bool:
     match field.kind.unit:
         case "V" | "°":
             missing = absent.voltage

@@ -25,3 +25,9 @@ def vector() -> Callable[[str], dict[str, Any]]:
         return content
 
     return load
+
+
+@pytest.fixture
+def vector_names() -> list[str]:
+    """The files that hold one whole answer each."""
+    return sorted(path.stem for path in VECTORS.glob("*.toml") if path.stem != "incomplete")
