@@ -164,6 +164,7 @@ class SimulatedMeter:
             self.link.queue[:] = [item for item in self.link.queue if item.at > now]
             silent = now < self.faults.active.silent_until
             for item in sorted(ready, key=lambda item: item.at):
+                self._touch(item.at + len(item.data) * self.byte_time)
                 lost = self.faults.lost("answer" if item.is_packet else "mark")
                 if not silent and not lost:
                     out += self.faults.damage(item.data, "to_client")
@@ -359,7 +360,8 @@ class SimulatedMeter:
         return self._start_ms + round((now - self.started) * 1000)
 
     def _touch(self, now: float) -> None:
-        self._traffic = now
+        if self.session.state is not State.BASE:
+            self._traffic = now
 
     def _channel_deadline(self) -> float | None:
         """When silence ends the channel: six seconds after the last traffic, or longer after a Wait."""
