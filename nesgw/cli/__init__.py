@@ -1,0 +1,67 @@
+"""The command line: one module a command. Prints for people, exits with sysexits.h codes.
+
+A module's ``arguments`` describes its command; its ``run`` does it and returns the exit code. Heavy imports
+are inside ``run``, so that no command waits for what it does not need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Final, NoReturn
+
+from nesgw import __version__
+from nesgw.cli import check_config, demo, read, run, simulate
+from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError
+
+COMMANDS: Final[dict[str, ModuleType]] = {
+    "run": run,
+    "read": read,
+    "check-config": check_config,
+    "simulate": simulate,
+    "demo": demo,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with the exit code of sysexits.h and a pointer to the help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EX_USAGE, f"{self.prog}: {message}; see: {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole command line (the man page and the completion are made from it, too)."""
+    top = _Parser(prog="nesgw", description="Reads Echelon/NES electricity meters over their optical port.")
+    top.add_argument("--version", action="version", version=f"nesgw {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or "").splitlines()[0].removeprefix(f"nesgw {name}: ")
+        command = commands.add_parser(name, help=summary, description=summary)
+        module.arguments(command)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Every error of ours ends as its sentence on stderr and its exit code."""
+    options = parser().parse_args(argv)
+    try:
+        code: int = COMMANDS[options.command].run(options)
+        sys.stdout.flush()
+    except NesgwError as error:
+        print(*(f"nesgw: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (nesgw read | head): not an error of ours.
+        sys.stderr.close()
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print("nesgw: this is a defect in nesgw: please report it with the lines above", file=sys.stderr)
+        return EX_SOFTWARE
+    return code

@@ -1,0 +1,31 @@
+"""nesgw check-config: validate the configuration and print what is in force, every secret masked."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nesgw.config import DEFAULT_PATH
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    config_argument(parser)
+
+
+def config_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add --config, the same in every command."""
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"configuration (default: {DEFAULT_PATH})"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit 0, or 78 with a line for each mistake."""
+    from nesgw import config
+
+    loaded, secrets = config.load(options.config)
+    print(config.effective(loaded), end="")
+    for name, key in secrets.keys.items():
+        print(f"# meter {name}: the key was recognised as {key.form}")
+    return 0

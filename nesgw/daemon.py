@@ -1,0 +1,254 @@
+"""The life of the process, top to bottom: what is opened last is closed first.
+
+One thread a meter, one for the broker; this one waits, watches over them and tells systemd. Keeps no state of its own.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from nesgw import __version__, logs, notify
+from nesgw.config import Config, MeterSection, Secrets
+from nesgw.errors import BrokerUnavailable, ConfigError
+from nesgw.meter import Meter, MeterPort
+from nesgw.publishers import home_assistant, payloads
+from nesgw.publishers.broker import MqttSettings, TlsSettings
+from nesgw.publishers.mqtt import MqttPublisher
+from nesgw.publishers.outlet import Outlet, OutletSettings
+from nesgw.publishers.payloads import GatewayMeter, GatewayStatus
+from nesgw.publishers.ram_disk import RamDisk
+from nesgw.publishers.topics import Topics
+from nesgw.worker import Worker
+
+TICK: Final = 1.0  # seconds between two looks at the workers
+STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
+HANG: Final = 30.0  # a worker that has not turned for so long hangs: it turns several times a second in every wait
+GOODBYE: Final = 3.0  # seconds for the meters' sessions to end
+
+Reload = Callable[[], tuple[Config, Secrets]]
+
+
+def run(config: Config, secrets: Secrets, reload: Reload) -> None:
+    """Run until SIGTERM or SIGINT. SIGHUP takes up the configuration that ``reload`` returns, if it is good.
+
+    Raises ConfigError for what only shows on this machine (a cache on a disk), and whatever defect ended a worker.
+    """
+    with _signals() as asked:
+        while True:
+            logs.set_up(config.gateway.log_level, config.gateway.log_format)
+            for key in secrets.keys.values():
+                logs.keep_secret(key.value)
+            logs.keep_secret(secrets.mqtt_password)
+            following = _serve(config, secrets, asked, reload)
+            if following is None:
+                return
+            config, secrets = following
+
+
+class _Asked:
+    """What the signals asked for, and the event that wakes the main thread for it."""
+
+    def __init__(self) -> None:
+        self.wake = threading.Event()
+        self.stop = False
+        self.reload = False
+
+
+@contextmanager
+def _signals() -> Iterator[_Asked]:
+    asked = _Asked()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            asked.reload = True
+        else:
+            asked.stop = True
+        asked.wake.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> tuple[Config, Secrets] | None:
+    """Read and publish with one configuration; return the next one, or None at the end."""
+    log = structlog.get_logger()
+    topics = Topics(config.mqtt.base_topic, config.gateway.name, config.homeassistant.discovery_prefix)
+    with ExitStack() as life:
+        publisher = None
+        if config.mqtt.enabled:
+            publisher = MqttPublisher(mqtt_settings(config, secrets), topics, on_state=_broker_state)
+            publisher.start()
+            life.callback(publisher.stop)
+            if config.homeassistant.enabled:
+                labels = {meter.name: meter.label or meter.name for meter in config.meter}
+                publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
+        stop = threading.Event()
+        workers = [_worker(meter, config, secrets, topics, publisher, stop) for meter in config.meter]
+        life.callback(_end, workers, stop)
+        for worker in workers:
+            worker.start()
+        notify.ready("waiting for the first reading")
+        log.info(f"nesgw {__version__} reads {len(workers)} meter(s)", names=" ".join(w.meter_name for w in workers))
+        watch = _Watch(workers, publisher, topics)
+        while True:
+            asked.wake.wait(TICK)
+            asked.wake.clear()
+            watch.look()
+            if asked.stop:
+                notify.stopping()
+                log.info("stopping")
+                return None
+            if asked.reload:
+                asked.reload = False
+                if (following := _reloaded(reload)) is not None:
+                    return following
+
+
+def _reloaded(reload: Reload) -> tuple[Config, Secrets] | None:
+    """Read the configuration again; a wrong one is told, and the old one goes on."""
+    log = structlog.get_logger()
+    try:
+        following = reload()
+    except ConfigError as error:
+        for problem in error.problems:
+            log.error(problem)
+        log.error("the new configuration is wrong: the old one stays in force")
+        return None
+    notify.reloading()
+    log.info("the configuration was read again")
+    return following
+
+
+class _Watch:
+    """Looks at the workers every second: feeds the watchdog, and says how things stand."""
+
+    def __init__(self, workers: list[Worker], publisher: MqttPublisher | None, topics: Topics) -> None:
+        self._workers = workers
+        self._publisher = publisher
+        self._topics = topics
+        self._started = datetime.now(UTC)
+        self._since = time.monotonic()
+        self._told: dict[str, GatewayMeter] = {}
+        self._told_at = float("-inf")
+
+    def look(self) -> None:
+        """Raise the defect that ended a worker, if one did."""
+        for worker in self._workers:
+            if worker.defect is not None:
+                raise worker.defect
+        now = time.monotonic()
+        if all(now - worker.pulse < HANG for worker in self._workers):
+            notify.alive()
+        meters = {worker.meter_name: _seen(worker) for worker in self._workers}
+        if _trouble(meters) != _trouble(self._told) or now - self._told_at >= STATUS_INTERVAL:
+            self._told, self._told_at = meters, now
+            notify.status("; ".join(worker.in_words() for worker in self._workers))
+            if self._publisher:
+                status = GatewayStatus(__version__, self._started, round(now - self._since), meters)
+                self._publisher.set(payloads.gateway_status_message(self._topics, status))
+
+
+def _seen(worker: Worker) -> GatewayMeter:
+    return GatewayMeter(
+        id=worker.facts.identity.id if worker.facts else None,
+        online=worker.online,
+        last_read=worker.status.last_read,
+        last_error=worker.status.last_error,
+    )
+
+
+def _trouble(meters: Mapping[str, GatewayMeter]) -> dict[str, tuple[str | None, bool, str | None]]:
+    """What is worth telling at once; the time of the last reading is not."""
+    return {name: (meter.id, meter.online, meter.last_error) for name, meter in meters.items()}
+
+
+def _worker(
+    meter: MeterSection,
+    config: Config,
+    secrets: Secrets,
+    topics: Topics,
+    publisher: MqttPublisher | None,
+    stop: threading.Event,
+) -> Worker:
+    ram_disk = RamDisk(Path(config.cache.directory), meter.name, allow_disk=config.cache.allow_disk)
+    outlet = Outlet(
+        OutletSettings(
+            name=meter.name,
+            label=meter.label or meter.name,
+            poll_interval=meter.poll_interval,
+            qos=config.mqtt.qos,
+            retain=config.mqtt.retain,
+            per_value_topics=config.mqtt.per_value_topics,
+            home_assistant=config.homeassistant.enabled,
+        ),
+        topics,
+        ram_disk,
+        publisher,
+    )
+    outlet.prepare()
+    place = MeterPort(meter.port, secrets.keys[meter.name].value, meter.baud, meter.rts, meter.dtr)
+    return Worker(
+        meter.name,
+        lambda turn: Meter(
+            place,
+            mode="keep-open" if meter.session == "keep-open" else "per-poll",
+            max_session=meter.max_session,
+            idle=meter.poll_interval,
+            stop=turn,
+        ),
+        outlet,
+        poll_interval=meter.poll_interval,
+        max_power=meter.max_power,
+        stop=stop,
+    )
+
+
+def _end(workers: list[Worker], stop: threading.Event) -> None:
+    """Let every worker end its meter's session; all at once, and none for long."""
+    stop.set()
+    until = time.monotonic() + GOODBYE
+    for worker in workers:
+        if worker.ident is not None:
+            worker.join(max(0.0, until - time.monotonic()))
+
+
+def _broker_state(connected: bool, problem: BrokerUnavailable | None) -> None:
+    """Called by the broker's thread at each change."""
+    log = structlog.get_logger()
+    if connected:
+        log.info("connected to the MQTT broker")
+    elif problem is not None:
+        log.warning(str(problem))
+
+
+def mqtt_settings(config: Config, secrets: Secrets) -> MqttSettings:
+    """Return the broker's settings in the publisher's terms."""
+    mqtt, tls = config.mqtt, config.mqtt.tls
+    return MqttSettings(
+        host=mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=secrets.mqtt_password,
+        tls=TlsSettings(_path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.verify_hostname)
+        if tls.enabled
+        else None,
+        birth_topic=config.homeassistant.birth_topic if config.homeassistant.enabled else None,
+    )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
