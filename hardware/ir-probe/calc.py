@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from math import atan2, cos, hypot, log, pi, radians, tan
+from math import atan2, cos, hypot, inf, log, pi, radians, tan
 
 from netlist import Circuit, load
 
@@ -144,7 +144,7 @@ def compute(circuit: Circuit) -> Numbers:
     strong = LIGHT_ON_MAX / 1000.0 * PT_MA_PER_MW["max"]
     ith = threshold["typ"]
     lit = {"200": weak, "500": least, "5000": strong}
-    turn_on = {name: tau * log(1.0 / (1.0 - ith / ma)) for name, ma in lit.items()}
+    turn_on = {name: tau * log(ma / (ma - ith)) if ma > ith else inf for name, ma in lit.items()}
     turn_off = {name: tau * log(ma / ith) for name, ma in lit.items()}
     pt_max = 1000.0 * (high - PT_CE_SAT - VBE["hot"]) / (r["R4"] * (1 - RESISTOR_TOLERANCE))
     sweep = 1000.0 * VBE["hot"] / r["R5"]       # what R5 draws out of Q3's base once the light is off

@@ -148,6 +148,9 @@ def values_can_be_bought(c: Circuit) -> Iterator[str]:
 def ratings_hold(c: Circuit) -> Iterator[str]:
     """Currents and powers stay within the absolute maxima; calc.py knows the numbers."""
     yield from (f"limit violated: {text}" for text in calc.check(c, calc.compute(c)))
+    for led in c.of_kind("ir_led"):
+        if led.ratings["reverse_max_v"] < c.volts:
+            yield f"{led.ref}: the supply exceeds its reverse voltage"
     for part in c.of_kind("phototransistor", "npn", "pnp"):
         if part.ratings["vce_max_v"] < 2 * c.volts:
             yield f"{part.ref}: VCE rating too low"

@@ -66,10 +66,10 @@ module holder() {
             tube(face_thickness + magnet_height, head_diameter, magnet_outer + 2 * magnet_gap);
             cylinder(h = core_height, d = core_diameter);
             // the baffle goes on behind the core, between the legs
-            translate([-baffle_thickness / 2, -core_diameter / 2, 0])
-                cube([baffle_thickness, core_diameter, core_height + baffle_height]);
+            translate([-baffle_thickness / 2, -core_diameter / 2 + 0.2, 0])
+                cube([baffle_thickness, core_diameter - 0.4, core_height + baffle_height]);
             // two bars across it: with the baffle they carry the board, and the magnet still passes
-            for (y = [-1, 1]) translate([-4, y * (core_diameter / 2 - 1.8) - 1, 0])
+            for (y = [-1, 1]) translate([-4, y * (core_diameter / 2 - 2.2) - 1, 0])
                 cube([8, 2, core_height + baffle_height]);
             // the mark: a ridge at the top, above the round foot that may sit in the meter's recess
             translate([-1, head_diameter / 2 - 0.6, foot_height]) cube([2, 1.8, body_height - foot_height]);

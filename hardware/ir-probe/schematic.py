@@ -4,8 +4,12 @@ Values and net names come from the source; where a symbol stands is written here
 not on the sheet, or the other way round, is an error, and so is a pin drawn on another net than the source's.
 """
 
+# mypy: disable-error-code="no-untyped-call,import-not-found"
+# (schemdraw has no types, and need not be there)
+
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import schemdraw
@@ -143,8 +147,12 @@ def draw(circuit: Circuit) -> bytes:
         s.note(7.4, -4.2, "Idle line = mark = TXD and RXD high = dark.", 11)
         s.note(7.4, -4.8, "W1 carries VCC, TXD, RXD and GND from U1 to the head.", 11)
         s.check()
-        image = d.get_imagedata("svg")
-    return bytes(image)
+        image = bytes(d.get_imagedata("svg")).decode()
+    # schemdraw paints its background with CSS, which some viewers leave out
+    box = re.findall(r'viewBox="(\S+) (\S+) (\S+) (\S+)"', image)[0]
+    head, rest = image.split(">", 1)
+    sheet = '<rect x="{}" y="{}" width="{}" height="{}" fill="white"/>'.format(*box)
+    return f"{head}>{sheet}{rest}\n".encode()
 
 
 if __name__ == "__main__":
