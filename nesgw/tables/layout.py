@@ -220,7 +220,7 @@ def _confirm_totals(
         if not all(_within(PLAUSIBLE_ENERGY, part) for part in parts):
             return False
         imported, exported, both = (part or 0 for part in parts)
-        return both > 0 and abs(imported + exported - both) <= AGREEMENT
+        return abs(imported + exported - both) <= AGREEMENT
 
     energies = [value for number in range(4) if (value := at(number, dimensions.totals)) is not None]
     beyond = not all(_within(PLAUSIBLE_ENERGY, energy) for energy in energies)

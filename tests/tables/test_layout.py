@@ -224,6 +224,14 @@ class TestWhatTheFirmwareHas:
         assert "power_import_l1" not in layout.fields
         assert "BT27" in layout.remarks[0]
 
+    @pytest.mark.parametrize(
+        ("firmware", "dimensions"),
+        [(FIRMWARE_3, "07 0c 0c 0b 01 00 01 04 01 33"), (Firmware(4, 0), "03 0c 0c 13 00 00 00 04 00 44")],
+    )
+    def test_with_demand_and_on_generation_4_the_quadrants_are_there(self, firmware, dimensions):
+        layout, _ = house(firmware=firmware, dimensions=dimensions)
+        assert "power_import_average" in layout.fields
+
 
 class TestTheMetersOwnOrder:
     """BT22 and BT27 name the source at each position; they rule where they speak."""
@@ -266,6 +274,11 @@ class TestTheMetersOwnOrder:
 
     def test_an_order_of_zeros_is_none(self):
         assert house(summation_order=bytes(11), present_order=bytes(55)) == house()
+
+    def test_a_zero_that_names_the_import_names_nothing_else(self):
+        layout, values = house(energies={3: 5_000_000, 0: 66}, summation_order=(1, 2, 73, 0, *self.HOUSE_BT22[4:]))
+        assert values["energy_import"] == 5000
+        assert "reactive_energy_export" not in layout.fields
 
     def test_a_position_with_another_known_name_is_not_what_stands_there_otherwise(self):
         layout, _ = house(summation_order=(*self.HOUSE_BT22[:10], 73))  # a counter of another device
@@ -429,6 +442,16 @@ class TestWherePresentValuesBegin:
         assert layout.reads[-1] == ("BT28", 28, 0, 220)
         assert layout.remarks == ("BT28 begins with the present values, not with 2 demands",)
 
+    def test_where_both_places_could_be_the_dimensions_rule(self):
+        dimensions = decode_dimensions(bytes.fromhex("07 0c 0c 0b 01 00 01 04 01 37"))
+        values = bytearray(dimensions.values.size)
+        struct.pack_into("<2i", values, 4 * 11, 50_000, 50_050)
+        struct.pack_into("<2i", values, 4 * 8, 230_000, 231_000)
+        layout = Layout.build(
+            dimensions, FIRMWARE_3, "little", registers=bytes(dimensions.registers.size), values=bytes(values)
+        )
+        assert layout.decode({"BT28": bytes(values)})["frequency"] == 50.05
+
     def test_a_meter_without_frequency_cannot_be_confirmed(self):
         with pytest.raises(MeterMisbehaved):
             house(present={}, dimensions="03 0c 0c 0b 00 00 00 04 00 0c", present_order=(*range(8, 19), 20))
@@ -545,6 +568,10 @@ class TestTariffs:
         layout = generation_4(registers=bytes(data))
         assert "energy_import_t1" not in layout.fields
         assert "energy_import" in layout.fields
+
+    def test_where_the_dimensions_are_maxima_no_tier_is_found(self):
+        dimensions = decode_dimensions(GENERATION_4, BT20)
+        assert tiers_in_use(dimensions, bytes(BT23)) == ()
 
     def test_what_a_tier_holds_is_found_in_its_summations(self):
         assert tiers_in_use(decode_dimensions(GENERATION_4), bytes(BT23)) == (0, 1)
