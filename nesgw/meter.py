@@ -90,6 +90,8 @@ class Meter:
         idle: float = 0.0,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        opener: Callable[..., Port] = open_port,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         self._place = place
@@ -98,6 +100,8 @@ class Meter:
         self._idle = idle  # seconds from one poll to the next, for keep-open
         self._stop = stop
         self._clock = clock
+        self._sleep = sleep
+        self._opener = opener
         self._trace = trace
         self._client: MeterClient | None = None
         self._port: Port | None = None
@@ -173,8 +177,10 @@ class Meter:
     def _connected(self) -> MeterClient:
         if self._client is None:
             place = self._place
-            self._port = open_port(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
-            self._client = MeterClient(self._port, clock=self._clock, stop=self._stop, trace=self._trace)
+            self._port = self._opener(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
+            self._client = MeterClient(
+                self._port, clock=self._clock, sleep=self._sleep, stop=self._stop, trace=self._trace
+            )
         return self._client
 
     def _leave(self, client: MeterClient) -> None:

@@ -54,6 +54,7 @@ class Worker(threading.Thread):
         max_power: float,
         stop: threading.Event,
         clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         super().__init__(name=f"meter-{name}", daemon=True)
         self.meter_name = name
@@ -70,6 +71,7 @@ class Worker(threading.Thread):
         self._max_power = max_power
         self._ending = stop
         self._clock = clock
+        self._pause = pause or stop.wait
         self._log = structlog.get_logger().bind(meter=name)
         self._plausibility = Plausibility(max_power)
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
@@ -109,7 +111,7 @@ class Worker(threading.Thread):
             remaining = due - self._clock()
             if remaining <= 0:
                 return True
-            self._ending.wait(min(remaining, 1.0))
+            self._pause(min(remaining, 1.0))
         return False
 
     def _poll(self) -> None:
