@@ -1,9 +1,9 @@
 """How long a doubt may last: a filter may hold, never freeze. The rules themselves are in ``rules``.
 
-A reading without doubts is accepted. One with doubts is held, and so are those after it, until they obey again or
-until the longest hold of their doubts is over. Then the reading is accepted, and each doubt is settled on its own:
-what the readings agreed on is taken as true and said aloud; what they did not agree on, or what is no measurement at
-all, becomes ``None`` and that is said aloud too. A settled doubt holds no further reading back for a day.
+A reading without doubts is accepted. One with doubts is held, and so are those after it, until they obey again or the
+longest hold of their doubts is over; where they came to agree only late in it, it lasts once more. Then the reading is
+accepted, and each doubt is settled on its own: what the readings agreed on is taken as true; what they did not agree
+on, or what is no measurement at all, becomes ``None``. Either is said aloud, and holds no further reading for a day.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -33,6 +33,7 @@ from nesgw.plausibility.rules import (
 from nesgw.values import Number
 
 AGREEING: Final = 3  # readings; one wild value and its repetition are not yet a habit (T11 lasted one)
+EXTENDED: Final = 2  # a hold lasts twice as long where the readings agree, but came to do so late in it
 SETTLED_FOR: Final = 86_400.0  # s since last seen; a lasting oddity is said again after a day's absence
 # Present values are read in mV and mA: even two equal readings are chance. Frozen ones were seen for 15 minutes to
 # nine hours (T1); more than the longest hold, so that a register held back is not taken for a frozen meter.
@@ -88,10 +89,9 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _Settled:
-    """A doubt that holds no reading back any more: withheld, or accepted up to a size."""
+class _Believed:
+    """A doubt that the meter has answered: accepted, up to about this size."""
 
-    withheld: bool
     size: float
     seen: float
 
@@ -106,7 +106,8 @@ class Plausibility:
         self._step = register_unit / 1000
         self._marks: dict[str, Mark] = {}
         self._lines: dict[tuple[str, str], _Line] = {}
-        self._settled: dict[tuple[str, str], _Settled] = {}
+        self._believed: dict[tuple[str, str], _Believed] = {}
+        self._distrusted: dict[str, float] = {}  # fields withheld, and when they were last doubtful
         self._held_since: float | None = None
         self._held = 0
         self._still: dict[str, Number | None] = {}
@@ -125,8 +126,9 @@ class Plausibility:
         if doubts:
             self._held_since = at if self._held_since is None else self._held_since
             self._held += 1
-            until = self._held_since + max(reason.hold for reason in doubts)
-            if self._held < AGREEING or at < until:
+            rounds = EXTENDED if self._is_converging(doubts, at) else 1
+            until = self._held_since + rounds * max(reason.hold for reason in doubts)
+            if self._held < rounds * AGREEING or at < until:
                 return self._hold(doubts, until)
         return self._accept(values, found, at)
 
@@ -149,15 +151,18 @@ class Plausibility:
 
     def _limit(self, at: float) -> float:
         """Return the power the meter may show: max_power, or what it proved to be possible."""
-        proved = self._settled.get(("max_power", ""))
-        if proved is None or proved.withheld or at - proved.seen > SETTLED_FOR:
+        proved = self._believed.get(("max_power", ""))
+        if proved is None or at - proved.seen > SETTLED_FOR:
             return self._max_power
         return max(self._max_power, proved.size * SAME_SIZE)
 
     def _follow(self, found: Iterable[Reason], sight: Sight) -> None:
         """Prolong the lines that this reading agrees with, begin new ones, drop the others."""
-        lines = {}
+        lines: dict[tuple[str, str], _Line] = {}
         for now in found:
+            power = lines.get(("max_power", ""))  # doubted before energy is
+            if power is not None and power.readings > 1:  # two powers that agree explain the growth between them
+                sight = replace(sight, limit=max(sight.limit, power.last.value * SAME_SIZE))
             line = self._lines.get(now.key)
             if line is not None and agree(line.last, now, sight.at - line.at, sight):
                 lines[now.key] = _Line(line.since, line.readings + 1, now, sight.at)
@@ -169,11 +174,27 @@ class Plausibility:
         line = self._lines[reason.key]
         return line.readings >= AGREEING and at - line.since >= reason.hold
 
-    def _is_settled(self, reason: Reason, at: float) -> bool:
-        settled = self._settled.get(reason.key)
-        if settled is None or at - settled.seen > SETTLED_FOR or math.isinf(reason.hold):
+    def _is_converging(self, doubts: Iterable[Reason], at: float) -> bool:
+        """Whether the usual time is over while readings have begun to agree: their story began or changed late."""
+        if self._held_since is None or self._held < AGREEING:
             return False
-        return settled.withheld or _fits(reason, settled)
+        late = [reason for reason in doubts if at - self._held_since >= reason.hold and not self._kept_to(reason, at)]
+        return any(self._lines[reason.key].readings > 1 for reason in late if not _is_no_measurement(reason))
+
+    def _is_believed(self, reason: Reason, at: float) -> bool:
+        """Whether a doubt is no more than what was accepted before."""
+        believed = self._believed.get(reason.key)
+        if believed is None or at - believed.seen > SETTLED_FOR:
+            return False
+        return _compares(reason) or reason.value <= believed.size * SAME_SIZE
+
+    def _is_withheld(self, reason: Reason, at: float) -> bool:
+        """Whether a doubt is about fields that are withheld anyway while they are doubtful."""
+        fields = [at - self._distrusted.get(key, -math.inf) <= SETTLED_FOR for key in reason.fields]
+        return any(fields) if _compares(reason) else all(fields)
+
+    def _is_settled(self, reason: Reason, at: float) -> bool:
+        return not math.isinf(reason.hold) and (self._is_believed(reason, at) or self._is_withheld(reason, at))
 
     # --- Verdicts ----------------------------------------------------------------------------------------------------
 
@@ -184,20 +205,22 @@ class Plausibility:
         return Verdict(Outcome.SUSPECT, {}, tuple(doubts), until=until)
 
     def _accept(self, values: Mapping[str, Number | None], found: list[Reason], at: float) -> Verdict:
-        accepted: list[Reason] = []  # now, after a hold
+        believed = [reason for reason in found if self._is_believed(reason, at)]
+        accepted: list[Reason] = []
         withheld: list[Reason] = []
+        missing: set[str] = set()
         for reason in found:
-            settled = self._settled.get(reason.key)
-            if settled is not None and not settled.withheld and _fits(reason, settled):
-                self._settled[reason.key] = _Settled(False, settled.size, at)
-            elif self._kept_to(reason, at):
+            if reason in believed or (_compares(reason) and not missing.isdisjoint(reason.fields)):
+                continue
+            if self._kept_to(reason, at):
                 accepted.append(reason)
             else:
                 withheld.append(reason)
-        missing = {key for reason in withheld for key in reason.fields}
+                missing.update(reason.fields)
         accepted = [reason for reason in accepted if not missing.issuperset(reason.fields)]
-        new = [reason for reason in withheld if not self._is_settled(reason, at)]
-        self._settle(accepted, withheld, at)
+        news = [reason for reason in withheld if not self._is_withheld(reason, at)]
+        self._settle(believed, accepted, at)
+        self._distrusted |= dict.fromkeys(missing, at)
 
         published = {key: None if key in missing else value for key, value in values.items()}
         for key in REGISTERS:
@@ -205,20 +228,20 @@ class Plausibility:
                 self._marks[key] = Mark(value, at)
         self._held_since, self._held = None, 0
         self.statistics.accepted += 1
-        said = [*self._said_accepted(accepted, at), *_said_withheld(new)]
+        said = [*self._said_accepted(accepted, at), *_said_withheld(news)]
         if self._frozen:
             self._frozen = False
             said.insert(0, "the meter's values move again")
-        return Verdict(Outcome.ACCEPTED, published, (*accepted, *new), "; ".join(said) or None)
+        return Verdict(Outcome.ACCEPTED, published, (*accepted, *news), "; ".join(said) or None)
 
-    def _settle(self, accepted: Iterable[Reason], withheld: Iterable[Reason], at: float) -> None:
+    def _settle(self, believed: Iterable[Reason], accepted: Iterable[Reason], at: float) -> None:
+        for reason in believed:
+            self._believed[reason.key] = _Believed(self._believed[reason.key].size, at)
         for reason in accepted:
-            if RULE[reason.rule].kept is Kept.NEW_BASELINE:
-                self._settled.pop(reason.key, None)
-            else:
-                self._settled[reason.key] = _Settled(False, reason.value, at)
-        for reason in withheld:
-            self._settled[reason.key] = _Settled(True, reason.value, at)
+            for key in reason.fields:
+                self._distrusted.pop(key, None)
+            if RULE[reason.rule].kept is not Kept.NEW_BASELINE:
+                self._believed[reason.key] = _Believed(reason.value, at)
 
     def _said_accepted(self, accepted: list[Reason], at: float) -> Iterable[str]:
         for rule, reasons in _by_rule(accepted).items():
@@ -251,13 +274,17 @@ class Plausibility:
         return Verdict(Outcome.FROZEN, {}, (reason,), message)
 
 
-def _fits(reason: Reason, settled: _Settled) -> bool:
-    """Whether a doubt is no more than what was accepted before."""
-    return RULE[reason.rule].kept is Kept.ACCEPTED or reason.value <= settled.size * SAME_SIZE
+def _compares(reason: Reason) -> bool:
+    """Whether a doubt sets fields against one another: pointless where one of them is withheld."""
+    return RULE[reason.rule].kept is Kept.ACCEPTED
 
 
-def _said_withheld(new: list[Reason]) -> Iterable[str]:
-    for reasons in _by_rule(new).values():
+def _is_no_measurement(reason: Reason) -> bool:
+    return RULE[reason.rule].kept is Kept.WITHHELD
+
+
+def _said_withheld(news: list[Reason]) -> Iterable[str]:
+    for reasons in _by_rule(news).values():
         yield f"{_joined(reasons)}: the reading is accepted without it, as null"
 
 

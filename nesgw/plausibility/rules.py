@@ -253,7 +253,8 @@ def energy_back(sight: Sight) -> Iterator[Reason]:
             continue
         before = float(mark.value)
         room = sight.room(sight.limit * HEADROOM, sight.at - mark.at)
-        wrap = next((wrap for wrap in _wraps(sight.step) if wrap > before and value + wrap - before <= room), None)
+        wraps = (wrap for wrap in _wraps(sight.step) if wrap > before and value >= 0)
+        wrap = next((wrap for wrap in wraps if value + wrap - before <= room), None)
         was = f"from {_shown(key, before)} to {_shown(key, value)}"
         if wrap is None:
             yield Reason("energy_back", (key,), float(value), before, f"{key} went back {was}", HOLD_BACK, key)
@@ -296,11 +297,12 @@ RULES: Final = (
     Rule("bounds", bounds, Kept.WITHHELD),
     Rule("max_power", max_power, Kept.SAME_SIZE, "max_power is probably set too low"),
     Rule("current", current, Kept.SAME_SIZE, "max_power is probably set too low"),
-    Rule("phases", phases, Kept.ACCEPTED, "this meter's phases do not add up to its total"),
-    Rule("total", total, Kept.ACCEPTED, "this meter's energy_total is a count of its own"),
     Rule("energy_back", energy_back, Kept.NEW_BASELINE, "it counts from there now"),
     Rule("energy_growth", energy_growth, Kept.NEW_BASELINE, "max_power may be set too low; compare with the display"),
     Rule("counter_back", counter_back, Kept.NEW_BASELINE, "it counts from there now"),
+    # Comparisons come last: they are pointless where one of their fields is withheld.
+    Rule("phases", phases, Kept.ACCEPTED, "this meter's phases do not add up to its total"),
+    Rule("total", total, Kept.ACCEPTED, "this meter's energy_total is a count of its own"),
 )
 RULE: Final[Mapping[str, Rule]] = MappingProxyType({rule.name: rule for rule in RULES})
 
