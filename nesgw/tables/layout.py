@@ -29,7 +29,8 @@ UNSTATED: Final = 255
 PLAUSIBLE_FREQUENCY: Final = range(45_000, 65_001)  # mHz
 PLAUSIBLE_VOLTAGE: Final = range(20_000, 600_001)  # mV, of at least one phase
 PLAUSIBLE_ENERGY: Final = range(10**9)  # the registers wrap after nine digits at the latest
-AGREEMENT: Final = 100  # register units: import + export against their sum, tiers against the total, in one read
+AGREEMENT: Final = 100  # Wh: import + export against their sum, which steps at other moments
+PROGRESS: Final = 10_000  # Wh: what a large customer may use between the totals and the last tier of one read
 
 IMPORT, EXPORT, SUM = 0, 1, 6  # summations
 FREQUENCY, VOLTAGES = 11, {7: 1, 8: 2, 9: 3}  # present values; the voltages with their phase
@@ -279,7 +280,7 @@ def _tiers_contradict(
         total = _int32(registers, dimensions.totals + at, byteorder) or 0
         parts = [_int32(registers, dimensions.tier(tier) + at, byteorder) or 0 for tier in tiers]
         # Less than the total is sound: the meter may have counted before tariffs were set up.
-        if min(parts) < 0 or sum(parts) > total + AGREEMENT:
+        if min(parts) < 0 or sum(parts) > total + PROGRESS:
             return f"{parts} do not add up to {total}"
     if not all(map(_is_date_or_unset, _demand_times(dimensions, registers))):
         return "a demand's time is no date"

@@ -546,10 +546,10 @@ class TestTariffs:
         assert "energy_import_t2" in layout.fields
 
     def test_registers_that_moved_during_the_read_do_no_harm(self):
-        layout, _ = self.build((4_000_010, 60), (1_000_000, 6))
+        layout, _ = self.build((4_000_000, 60), (1_010_000, 6))
         assert "energy_import_t2" in layout.fields
 
-    @pytest.mark.parametrize("tiers", [((4_000_000, 0), (1_000_101, 0)), ((6_000_000, 0), (-1_000_000, 0))])
+    @pytest.mark.parametrize("tiers", [((4_000_000, 0), (1_010_001, 0)), ((6_000_000, 0), (-1_000_000, 0))])
     def test_tiers_that_contradict_the_total_are_left_out_and_said(self, tiers):
         layout, _ = self.build(*tiers)
         assert layout.reads == (("BT23", 23, 0, 44), ("BT28", 28, 0, 220))
