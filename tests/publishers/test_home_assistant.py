@@ -1,0 +1,292 @@
+"""The discovery messages against what Home Assistant 2026.2 to 2026.11 takes.
+
+The lists of options and classes are written by hand after Home Assistant's schemas (mqtt/schemas.py, sensor/const.py):
+what it does not know it drops, the component's option in silence, or the whole message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from nesgw import __version__
+from nesgw.publishers import home_assistant
+from nesgw.publishers.message import Message, Part
+from nesgw.publishers.topics import Topics
+from nesgw.tables.catalogue import FIELDS
+from nesgw.tables.register import Field, Kind
+from nesgw.values import Firmware, MeterIdentity
+
+TOPICS = Topics("nesgw", "attic-pi")
+IDENTITY = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "6 1234-567", "M0042", "83331")
+
+TOP = {"device", "origin", "components", "availability", "availability_mode", "state_topic", "qos"}
+DEVICE = {"identifiers", "name", "manufacturer", "model", "serial_number", "hw_version", "sw_version", "via_device"}
+ORIGIN = {"name", "sw_version", "support_url"}
+SENSOR = {
+    "platform",
+    "unique_id",
+    "default_entity_id",
+    "name",
+    "device_class",
+    "state_class",
+    "unit_of_measurement",
+    "suggested_display_precision",
+    "value_template",
+    "state_topic",
+    "entity_category",
+    "enabled_by_default",
+    "expire_after",
+    "options",
+}
+UNITS: dict[str | None, set[str | None]] = {
+    "energy": {"kWh"},
+    "reactive_energy": {"kvarh"},
+    "apparent_power": {"VA"},
+    "reactive_power": {"var"},
+    "power": {"W"},
+    "power_factor": {None},
+    "voltage": {"V"},
+    "current": {"A"},
+    "frequency": {"Hz"},
+    "duration": {"s", "ms"},
+    "timestamp": {None},
+    "enum": {None},
+    None: {None, "kVAh", "°"},
+}
+STATE_CLASSES: dict[str | None, set[str | None]] = {
+    "energy": {"total", "total_increasing"},
+    "reactive_energy": {"total", "total_increasing"},
+    "duration": {"measurement", "total", "total_increasing"},
+    "timestamp": {None},
+    "enum": {None},
+    None: {None, "measurement", "total_increasing"},
+}
+
+ENERGY = Field(
+    "energy_import", "Energy import", Kind("kWh", "energy", "total_increasing", precision=3, divisor=1000), "…"
+)
+COUNT = Field(
+    "error_count", "Error count", Kind(None, None, "total_increasing", precision=0), "…", enabled=False, diagnostic=True
+)
+
+
+def meter(*fields: Field, poll_interval: float = 10.0) -> Message:
+    return home_assistant.meter_discovery(
+        TOPICS, IDENTITY, fields, name="summer-house", label="Summer house", poll_interval=poll_interval
+    )
+
+
+def gateway(**meters: str) -> Message:
+    return home_assistant.gateway_discovery(TOPICS, meters, status_interval=30)
+
+
+def read(message: Message) -> dict[str, Any]:
+    payload = json.loads(message.payload)
+    assert isinstance(payload, dict)
+    return payload
+
+
+EVERYTHING = [meter(*FIELDS.values()), gateway(house="House", barn="Barn")]
+
+
+class TestTheMeter:
+    def test_it_is_a_device_of_its_serial_number_behind_the_gateway(self) -> None:
+        message = meter(ENERGY)
+        assert (message.topic, message.part) == ("homeassistant/device/nesgw_61234567/config", Part.METER_DISCOVERY)
+        assert (message.retain, message.qos) == (True, 1)
+        assert read(message)["device"] == {
+            "identifiers": ["nesgw_61234567"],
+            "name": "Summer house",
+            "manufacturer": "ELON",
+            "model": "83331-3I",
+            "serial_number": "6 1234-567",
+            "hw_version": "83331",
+            "sw_version": "3.84.06",
+            "via_device": "nesgw_gateway_attic-pi",
+        }
+
+    def test_nesgw_is_named_as_the_origin(self) -> None:
+        assert read(meter())["origin"] == {
+            "name": "nesgw",
+            "sw_version": __version__,
+            "support_url": "https://github.com/nesgw/nesgw",
+        }
+
+    def test_it_is_available_only_if_both_the_gateway_and_the_meter_are(self) -> None:
+        payload = read(meter())
+        assert payload["availability"] == [
+            {"topic": "nesgw/gateway/attic-pi/availability"},
+            {"topic": "nesgw/61234567/availability"},
+        ]
+        assert payload["availability_mode"] == "all"
+
+    def test_a_field_is_a_sensor_whose_facts_are_those_of_its_row(self) -> None:
+        payload = read(meter(ENERGY, COUNT))
+        assert payload["state_topic"] == "nesgw/61234567/state"
+        assert payload["components"]["energy_import"] == {
+            "platform": "sensor",
+            "unique_id": "nesgw_61234567_energy_import",
+            "default_entity_id": "sensor.summer_house_energy_import",
+            "name": "Energy import",
+            "device_class": "energy",
+            "unit_of_measurement": "kWh",
+            "state_class": "total_increasing",
+            "suggested_display_precision": 3,
+            "value_template": "{{ value_json.energy_import }}",
+            "expire_after": 60,
+        }
+        assert payload["components"]["error_count"] == {
+            "platform": "sensor",
+            "unique_id": "nesgw_61234567_error_count",
+            "default_entity_id": "sensor.summer_house_error_count",
+            "name": "Error count",
+            "state_class": "total_increasing",
+            "suggested_display_precision": 0,
+            "value_template": "{{ value_json.error_count }}",
+            "entity_category": "diagnostic",
+            "enabled_by_default": False,
+            "expire_after": 60,
+        }
+
+    def test_a_field_that_it_has_not_is_no_sensor(self) -> None:
+        assert "error_count" not in read(meter(ENERGY))["components"]
+
+    def test_what_there_is_to_say_of_reading_it_is_a_diagnostic(self) -> None:
+        payload = read(meter())
+        assert payload["components"].keys() == {
+            "last_read",
+            "consecutive_failures",
+            "failed_polls",
+            "rejected_readings",
+            "poll_duration",
+            "last_error",
+            "clock_drift",
+            "session",
+        }
+        for component in payload["components"].values():
+            assert component["state_topic"] == "nesgw/61234567/status"
+            assert component["entity_category"] == "diagnostic"
+
+    def test_the_time_of_the_last_reading_does_not_flood_the_logbook(self) -> None:
+        last_read = read(meter())["components"]["last_read"]
+        assert (last_read["device_class"], last_read["enabled_by_default"]) == ("timestamp", False)
+
+    def test_diagnostics_and_fields_never_share_a_key(self) -> None:
+        assert not FIELDS.keys() & home_assistant.METER_DIAGNOSTICS.keys()
+
+    @pytest.mark.parametrize(
+        ("poll_interval", "expiry"), [(1, 60), (10, 60), (20, 60), (25, 75), (20.1, 61), (3600, 10800)]
+    )
+    def test_a_value_expires_after_three_polls_but_not_within_a_minute(self, poll_interval: float, expiry: int) -> None:
+        components = read(meter(ENERGY, poll_interval=poll_interval))["components"]
+        assert {component["expire_after"] for component in components.values()} == {expiry}
+
+    def test_a_meter_without_a_utility_serial_number_shows_the_manufacturers(self) -> None:
+        identity = MeterIdentity("ELON", "", Firmware(3, 84, 6), "", "M0042")
+        message = home_assistant.meter_discovery(TOPICS, identity, [], name="a", label="A", poll_interval=10)
+        device = read(message)["device"]
+        assert (device["identifiers"], device["serial_number"]) == (["nesgw_m0042"], "M0042")
+        assert not {"model", "hw_version"} & device.keys()
+
+
+class TestTheGateway:
+    def test_it_is_a_device_that_the_meter_is_behind_of(self) -> None:
+        message = gateway()
+        device = read(message)["device"]
+        assert (message.topic, message.part) == (
+            "homeassistant/device/nesgw_gateway_attic-pi/config",
+            Part.GATEWAY_DISCOVERY,
+        )
+        assert device["identifiers"] == [read(meter())["device"]["via_device"]]
+        assert device["name"] == "nesgw attic-pi"
+
+    def test_the_only_gateway_of_a_house_is_just_nesgw(self) -> None:
+        message = home_assistant.gateway_discovery(Topics("nesgw", "nesgw"), {}, status_interval=30)
+        assert read(message)["device"]["name"] == "nesgw"
+        assert read(message)["components"]["started"]["default_entity_id"] == "sensor.nesgw_started"
+
+    def test_the_trouble_of_a_meter_shows_while_the_meter_is_away(self) -> None:
+        payload = read(gateway(house="House", barn="The barn"))
+        assert payload["availability"] == [{"topic": "nesgw/gateway/attic-pi/availability"}]
+        assert payload["state_topic"] == "nesgw/gateway/attic-pi/status"
+        assert payload["components"]["problem_barn"] == {
+            "platform": "sensor",
+            "unique_id": "nesgw_gateway_attic-pi_problem_barn",
+            "default_entity_id": "sensor.nesgw_attic_pi_problem_barn",
+            "name": "Problem The barn",
+            "value_template": "{{ (value_json.meters.get('barn') or {}).get('last_error') or 'none' }}",
+            "entity_category": "diagnostic",
+            "expire_after": 90,
+        }
+
+
+class TestWhatHomeAssistantTakes:
+    @pytest.mark.parametrize("message", EVERYTHING, ids=["meter", "gateway"])
+    def test_no_option_is_unknown_to_it(self, message: Message) -> None:
+        payload = read(message)
+        assert payload.keys() == TOP
+        assert payload["device"].keys() <= DEVICE
+        assert payload["origin"].keys() == ORIGIN
+        for component in payload["components"].values():
+            assert component.keys() <= SENSOR
+            assert component.keys() >= {"platform", "unique_id", "name", "value_template", "expire_after"}
+
+    @pytest.mark.parametrize("message", EVERYTHING, ids=["meter", "gateway"])
+    def test_unit_and_state_class_fit_the_device_class(self, message: Message) -> None:
+        for key, component in read(message)["components"].items():
+            device_class = component.get("device_class")
+            assert component.get("unit_of_measurement") in UNITS[device_class], key
+            assert component.get("state_class") in STATE_CLASSES.get(device_class, {"measurement"}), key
+            assert ("options" in component) == (device_class == "enum"), key
+
+    @pytest.mark.parametrize("message", EVERYTHING, ids=["meter", "gateway"])
+    def test_ids_are_unique_and_well_formed(self, message: Message) -> None:
+        components = read(message)["components"]
+        assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", message.topic)
+        for option in ("unique_id", "default_entity_id", "name"):
+            assert len({component[option] for component in components.values()}) == len(components)
+        for key, component in components.items():
+            assert re.fullmatch(r"[a-zA-Z0-9_-]+", key)
+            assert re.fullmatch(r"sensor\.[a-z0-9_]+", component["default_entity_id"])
+
+    def test_no_name_repeats_the_devices(self) -> None:
+        for message in EVERYTHING:
+            payload = read(message)
+            for component in payload["components"].values():
+                assert payload["device"]["name"].lower() not in component["name"].lower()
+
+    def test_energy_is_fit_for_the_energy_dashboard(self) -> None:
+        components = read(EVERYTHING[0])["components"]
+        for key in ("energy_import", "energy_export"):
+            component = components[key]
+            assert (component["device_class"], component["state_class"]) == ("energy", "total_increasing")
+            assert "enabled_by_default" not in component
+            assert "entity_category" not in component
+
+
+class TestRemoval:
+    def test_a_component_that_vanished_is_removed_by_its_bare_platform(self) -> None:
+        before, now = meter(ENERGY, COUNT), meter(ENERGY)
+        message = home_assistant.with_removals(now, before.payload)
+        components = read(message)["components"]
+        assert components["error_count"] == {"platform": "sensor"}
+        assert components["energy_import"] == read(now)["components"]["energy_import"]
+        assert (message.topic, message.part) == (now.topic, now.part)
+
+    def test_it_is_named_once_and_left_out_the_next_time(self) -> None:
+        removing = home_assistant.with_removals(meter(ENERGY), meter(ENERGY, COUNT).payload)
+        assert home_assistant.with_removals(meter(ENERGY), removing.payload) == meter(ENERGY)
+
+    def test_one_that_comes_back_is_itself_again(self) -> None:
+        removing = home_assistant.with_removals(meter(ENERGY), meter(ENERGY, COUNT).payload)
+        assert home_assistant.with_removals(meter(ENERGY, COUNT), removing.payload) == meter(ENERGY, COUNT)
+
+    @pytest.mark.parametrize(
+        "previous", [None, "", "{", "[]", "{}", '{"components":[]}', '{"components":{"a":1}}', '{"components":null}']
+    )
+    def test_what_is_no_message_of_ours_removes_nothing(self, previous: str | None) -> None:
+        assert home_assistant.with_removals(meter(ENERGY), previous) == meter(ENERGY)
