@@ -102,18 +102,100 @@ def local_hour(at: int) -> int:
     return (at + utc_offset(at) * 60_000) // HOUR % 24
 
 
+class Kind(NamedTuple):
+    """What sort of household: the same kind has the same patterns."""
+
+    seed: int
+    phases: int
+    solar: int  # peak watts of the roof
+    scale: int  # all loads times so much
+
+
+@functools.lru_cache(maxsize=4 * 24 * VARIANTS)
+def build(kind: Kind, hour: int, variant: int) -> Hour:
+    """One of the patterns of an hour of the day."""
+    chance = random.Random(f"{kind.seed}/{hour}/{variant}")
+    evening, day = 17 <= hour <= 22, 6 <= hour <= 22
+    kettle = chance.randrange(SLOTS - 40) if hour in (6, 7, 9, 15, 19) or chance.random() < 0.1 else None
+    cooker = hour in (12, 18) and variant != 3
+    motor = chance.randrange(SLOTS // 2) if day and variant == 1 else None  # a washing machine's drum
+    cloud = 0.2 + 0.25 * variant
+    slots = []
+    running = list(NOTHING)
+    sums = [NOTHING]
+    for number in range(SLOTS):
+        jitter = chance.getrandbits(18)
+        watts = [45 + (jitter & 7), 60 + (jitter >> 3 & 7), 32 + (jitter >> 6 & 7)]
+        reactive = [-150 - (jitter >> 9 & 7), -120 - (jitter >> 12 & 7), -95 - (jitter >> 15 & 7)]
+        if day:
+            watts[0] += 110
+            reactive[0] -= 25
+        if evening:
+            watts[0] += 140
+            watts[2] += 85
+        if (number + 90 * variant) % 360 < 150:  # the fridge: twelve minutes and a half of each half hour
+            watts[1] += 92
+            reactive[1] += 55
+        if kettle is not None and 0 <= number - kettle < 36:
+            watts[0] += 2050
+        if cooker and 60 <= number < 560:
+            watts[2] += 1800 if number % 9 < 5 else 0
+            watts[1] += 1500 if number % 11 < 4 else 0
+            reactive[2] += 40
+        if motor is not None and 0 <= number - motor < 300:
+            watts[2] += 420
+            reactive[2] += 520
+        if kind.solar and 6 <= hour < 20:
+            sun = math.sin(math.pi * (hour + number / SLOTS - 6) / 14)
+            gusts = 1 - cloud * (0.5 + 0.5 * math.sin(number / 17 + variant))
+            generated = int(kind.solar * sun * gusts)
+            watts[1] -= generated
+            reactive[1] -= generated // 25
+        slot = combine(kind, watts, reactive, dull=chance.random() < 0.6)
+        slots.append(slot)
+        running[FORWARD if slot.total_watts >= 0 else REVERSE] += abs(slot.total_watts) * SLOT
+        running[Q1 + slot.quadrant] += abs(slot.total_vars) * SLOT
+        running[VA1 + slot.quadrant] += slot.total_vas * SLOT
+        sums.append(tuple(running))
+    return Hour(tuple(slots), tuple(sums))
+
+
+def combine(kind: Kind, watts: list[int], reactive: list[int], *, dull: bool) -> Slot:
+    """A slot out of the phases' loads; a dull total shows 1 W less than the phases' sum."""
+    if kind.phases == 1:
+        watts, reactive = [sum(watts), 0, 0], [sum(reactive), 0, 0]
+    watts = [kind.scale * value for value in watts]
+    reactive = [kind.scale * value for value in reactive]
+    # Harmonics: a little more than the root of the squares.
+    vas = [
+        math.isqrt(active * active + idle * idle) * 103 // 100 + 1 if active or idle else 0
+        for active, idle in zip(watts, reactive, strict=True)
+    ]
+    # The total is the net of the phases; real meters show it equal to the sum or 1 W less.
+    total = sum(watts)
+    if dull and total > 1 and kind.phases > 1:
+        total -= 1
+    return Slot(
+        (watts[0], watts[1], watts[2]),
+        (reactive[0], reactive[1], reactive[2]),
+        (vas[0], vas[1], vas[2]),
+        total,
+        sum(reactive),
+        sum(vas),
+    )
+
+
 class Household:
     """Power and energy of one seed's household at any time, past or future."""
 
     def __init__(self, *, seed: int, start: int, phases: int = 3, solar: int = 0, scale: int = 1) -> None:
         self.seed = seed
         self.phases = phases
-        self.solar = solar
         self.scale = scale
+        self._kind = Kind(seed, phases, solar, scale)
         self._origin = start // HOUR
         self._ahead: list[Energy] = [NOTHING]  # energy from the origin hour to the start of the n-th hour after it
         self._behind: list[Energy] = [NOTHING]  # the same backwards
-        self._pattern = functools.lru_cache(maxsize=24 * VARIANTS)(self._build)
 
     def slot(self, at: int) -> Slot:
         """What flows at that time."""
@@ -149,7 +231,7 @@ class Household:
         return 50_050 if mix(self.seed, 50, at // 60_000) % 4 == 0 else 50_000
 
     def _hour(self, hour: int) -> Hour:
-        return self._pattern(local_hour(hour * HOUR), mix(self.seed, hour) % VARIANTS)
+        return build(self._kind, local_hour(hour * HOUR), mix(self.seed, hour) % VARIANTS)
 
     def _until(self, count: int) -> Energy:
         if count >= 0:
@@ -161,66 +243,3 @@ class Household:
             past = self._hour(self._origin - len(self._behind))
             self._behind.append(subtract(self._behind[-1], past.sums[-1]))
         return self._behind[-count]
-
-    def _build(self, hour: int, variant: int) -> Hour:
-        chance = random.Random(f"{self.seed}/{hour}/{variant}")
-        evening, day = 17 <= hour <= 22, 6 <= hour <= 22
-        kettle = chance.randrange(SLOTS - 40) if hour in (6, 7, 9, 15, 19) or chance.random() < 0.1 else None
-        cooker = hour in (12, 18) and variant != 3
-        motor = chance.randrange(SLOTS // 2) if day and variant == 1 else None  # a washing machine's drum
-        cloud = 0.2 + 0.25 * variant
-        slots = []
-        sums = [NOTHING]
-        for number in range(SLOTS):
-            watts = [45 + chance.randrange(7), 60 + chance.randrange(9), 32 + chance.randrange(5)]
-            reactive = [-150 - chance.randrange(5), -120 - chance.randrange(5), -95 - chance.randrange(5)]
-            if day:
-                watts[0] += 110
-                reactive[0] -= 25
-            if evening:
-                watts[0] += 140
-                watts[2] += 85
-            if (number + 90 * variant) % 360 < 150:  # the fridge: twelve minutes and a half of each half hour
-                watts[1] += 92
-                reactive[1] += 55
-            if kettle is not None and 0 <= number - kettle < 36:
-                watts[0] += 2050
-            if cooker and 60 <= number < 560:
-                watts[2] += 1800 if number % 9 < 5 else 0
-                watts[1] += 1500 if number % 11 < 4 else 0
-                reactive[2] += 40
-            if motor is not None and 0 <= number - motor < 300:
-                watts[2] += 420
-                reactive[2] += 520
-            if self.solar:
-                sun = math.sin(math.pi * (hour + number / SLOTS - 6) / 14) if 6 <= hour < 20 else 0.0
-                gusts = 1 - cloud * (0.5 + 0.5 * math.sin(number / 17 + variant))
-                yield_ = int(self.solar * max(sun, 0.0) * gusts)
-                watts[1] -= yield_
-                reactive[1] -= yield_ // 25
-            slots.append(self._combine(watts, reactive, chance))
-            sums.append(tuple(known + rate * SLOT for known, rate in zip(sums[-1], slots[-1].rates, strict=True)))
-        return Hour(tuple(slots), tuple(sums))
-
-    def _combine(self, watts: list[int], reactive: list[int], chance: random.Random) -> Slot:
-        if self.phases == 1:
-            watts, reactive = [sum(watts), 0, 0], [sum(reactive), 0, 0]
-        watts = [self.scale * value for value in watts]
-        reactive = [self.scale * value for value in reactive]
-        # Harmonics: a little more than the root of the squares.
-        vas = [
-            math.isqrt(active**2 + idle**2) * 103 // 100 + 1 if active or idle else 0
-            for active, idle in zip(watts, reactive, strict=True)
-        ]
-        # The total is the net of the phases; real meters show it equal to the sum or 1 W less.
-        total = sum(watts)
-        if total > 1 and self.phases > 1 and chance.random() < 0.6:
-            total -= 1
-        return Slot(
-            (watts[0], watts[1], watts[2]),
-            (reactive[0], reactive[1], reactive[2]),
-            (vas[0], vas[1], vas[2]),
-            total,
-            sum(reactive),
-            sum(vas),
-        )
