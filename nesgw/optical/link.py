@@ -131,7 +131,7 @@ class Link:
         self.timing = timing or Timing()
         self.statistics = statistics or LinkStatistics()
         self._outgoing: list[bytes] = []  # packets and acknowledgements to be written
-        self._toggle = False  # of the last packet sent; each new one flips it, over sessions too
+        self._toggle = True  # of the last packet sent; each new one flips it, over sessions too
         self._meter_may_know: frozenset[Mark] = frozenset()  # candidates for the meter's last accepted packet
         self._last_activity = float("-inf")  # the end of the last byte sent or received
         self._echoing = False  # this probe hears itself
@@ -409,17 +409,15 @@ class Link:
         if exchange and raw == exchange.raw:
             self._note_echo(raw)
             self._echoing = True
-            if exchange.awaiting is _Awaiting.ANSWER:
-                # What passed for its ACK came before the packet had left: it was the echo of an ACK of ours.
-                exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
-                exchange.deadline = now + self.timing.response
-                self._meter_may_know = exchange.before | {_mark(raw)}
+            self._disbelieve_ack(exchange, now)  # it came before the packet had left: the echo of an ACK of ours
             return []
         packet, mark = Packet.decode(raw), _mark(raw)
         self.statistics.packets_in += 1
         if mark == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1
             self._queue(bytes((ACK,)))
+            if exchange:
+                self._disbelieve_ack(exchange, now)  # a meter that repeats itself has not heard our request
             return []
         if exchange and len(exchange.packets) > 1:
             return []  # the request is not out yet; unacknowledged, the meter will repeat this
@@ -438,6 +436,13 @@ class Link:
         self._meter_may_know = frozenset((_mark(exchange.raw),))
         # Whoever answers has the request: where its ACK was lost, the answer stands for it.
         return [Received(message)] if exchange.delivered else [Delivered(), Received(message)]
+
+    def _disbelieve_ack(self, exchange: _Exchange, now: float) -> None:
+        """Wait again for an ACK: what passed for it was none. Only until something of the answer came."""
+        if self._can_be_refused(exchange) and exchange.awaiting is _Awaiting.ANSWER:
+            exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
+            exchange.deadline = now + self.timing.response
+            self._meter_may_know = exchange.before | {_mark(exchange.raw)}
 
     def _join(self, packet: Packet) -> bytes | None:
         """Give the whole message once its last packet is here; one out of sequence is the rest of a stale message."""
