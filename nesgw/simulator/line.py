@@ -116,7 +116,11 @@ class PtyLine:
         os.close(client)
         os.set_blocking(self._master, False)
         if self.link is not None:
-            self._make_link(self.link)
+            try:
+                self._make_link(self.link)
+            except OSError:
+                os.close(self._master)
+                raise
         self.meter.set_pace(self.baud)
         self._stop.clear()
         self._thread = threading.Thread(target=self._serve, name=f"meter {self.meter.serial}", daemon=True)
