@@ -91,13 +91,14 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
         publisher = None
         if config.mqtt.enabled:
             publisher = MqttPublisher(mqtt_settings(config, secrets), topics, on_state=_broker_state)
-            publisher.start()
-            life.callback(publisher.stop)
             if config.homeassistant.enabled:
                 labels = {meter.name: meter.label or meter.name for meter in config.meter}
                 publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
         stop = threading.Event()
         workers = [_worker(meter, config, secrets, topics, publisher, stop) for meter in config.meter]
+        if publisher:
+            publisher.start()
+            life.callback(publisher.stop)
         life.callback(_end, workers, stop)
         for worker in workers:
             worker.start()
@@ -105,9 +106,9 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
         log.info(f"nesgw {__version__} reads {len(workers)} meter(s)", names=" ".join(w.meter_name for w in workers))
         watch = _Watch(workers, publisher, topics)
         while True:
+            watch.look()
             asked.wake.wait(TICK)
             asked.wake.clear()
-            watch.look()
             if asked.stop:
                 notify.stopping()
                 log.info("stopping")

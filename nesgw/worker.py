@@ -128,6 +128,7 @@ class Worker(threading.Thread):
         else:
             if verdict.message:
                 self._log.warning(verdict.message)
+                self.status = replace(self.status, notice=verdict.message)
             if verdict.accepted:
                 self._accepted(replace(reading, values=verdict.values))
             else:
@@ -148,7 +149,7 @@ class Worker(threading.Thread):
             self._meet(self._meter.facts())
             reading = self._meter.read()
             verdict = self._plausibility.judge(reading.values, self._clock())
-            if not verdict.accepted:
+            if verdict.outcome is Outcome.SUSPECT:
                 self._meet(self._meter.facts(verify=True))
                 reading = self._meter.read()
                 verdict = self._plausibility.judge(reading.values, self._clock())
@@ -161,7 +162,8 @@ class Worker(threading.Thread):
             return
         self.facts = facts
         identity, layout = facts.identity, facts.layout
-        if known is None or known.identity.id != identity.id:
+        another = known is None or known.identity.id != identity.id
+        if another:
             self._log.info(
                 f"reading {identity.manufacturer} {identity.model}, serial number "
                 f"{identity.utility_serial or identity.manufacturer_serial}, firmware {identity.firmware}",

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import structlog
@@ -25,9 +26,6 @@ class Outlet:
 
     def identify(self, identity, fields):
         self.said.append(("identify", identity.id, len(fields)))
-
-    def last_accepted(self, identity):
-        return None
 
     def accept(self, reading):
         self.readings.append(reading)
@@ -120,7 +118,7 @@ def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and
     start = line.clock()
     _, outlet = work(line, polls=12, before_poll={3: lambda meter: meter.faults.silence(60.0)})
     assert outlet.said[1:] == [("available", True), ("available", False), ("available", True)]
-    gap = max(later - earlier for earlier, later in zip(outlet.times, outlet.times[1:], strict=False))
+    gap = max(later - earlier for earlier, later in pairwise(outlet.times))
     assert 60 <= gap < 80
     texts = [line["event"] for line in logged]
     assert sum("no answer" in text for text in texts) == 1, "a trouble is told once"
@@ -163,7 +161,7 @@ class TestTheKey:
         )
         worker.run()
         assert counters.wrong_keys == 7
-        pauses = [round((later - earlier) / 60) for earlier, later in zip(tried, tried[1:], strict=False)]
+        pauses = [round((later - earlier) / 60) for earlier, later in pairwise(tried)]
         assert pauses == [5, 10, 20, 40, 60, 60]
 
     def test_it_is_said_in_the_log_and_in_the_status_without_being_shown(self, logged):

@@ -5,9 +5,12 @@ Decides what is said when; the texts come from ``payloads`` and ``home_assistant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 import structlog
 
@@ -19,6 +22,9 @@ from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
 from nesgw.tables.catalogue import FIELDS
 from nesgw.values import MeterIdentity, Reading
+
+# How long the first reading waits for what the broker remembers; an absent broker must not hold it up.
+BROKER_MEMORY: Final = 2.0
 
 
 class Broker(Protocol):
@@ -44,6 +50,14 @@ class OutletSettings:
     home_assistant: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class LastAccepted:
+    """What an earlier process accepted last."""
+
+    state: Mapping[str, object]
+    age: float | None  # seconds; None where a clock was wrong, then or now
+
+
 class Outlet:
     """Where one worker's readings go. Until the meter has told who it is, nothing of it is published.
 
@@ -62,31 +76,58 @@ class Outlet:
         self._ram_disk = ram_disk
         self._broker = broker
         self._meter: str | None = None
+        self._announced: str | None = None
         self._cache_problem: str | None = None
 
     def prepare(self) -> None:
         """Make the folder on the RAM disk. Raises ConfigError if it is on a disk."""
         self._cache(self._ram_disk.prepare)
 
-    def identify(self, identity: MeterIdentity, fields: tuple[str, ...]) -> None:
-        """Announce the meter and its fields; one that was read through this outlet before is said to be offline."""
+    def identify(self, identity: MeterIdentity, fields: tuple[str, ...]) -> LastAccepted | None:
+        """Announce the meter and its fields; return what was last accepted of it, by this or an earlier process.
+
+        A meter that was read through this outlet before is said to be offline.
+        """
         if self._meter not in (None, identity.id):
             self.available(online=False)
+        known = self._meter == identity.id
         self._meter = identity.id
-        settings = self._settings
+        kept = {} if known or self._broker is None else self._ask_broker(identity.id)
+        settings, topics = self._settings, self._topics
         if settings.home_assistant:
-            self._send(
-                home_assistant.meter_discovery(
-                    self._topics,
-                    identity,
-                    [FIELDS[key] for key in fields],
-                    name=settings.name,
-                    label=settings.label,
-                    poll_interval=settings.poll_interval,
-                    qos=settings.qos,
-                )
+            message = home_assistant.meter_discovery(
+                topics,
+                identity,
+                [FIELDS[key] for key in fields],
+                name=settings.name,
+                label=settings.label,
+                poll_interval=settings.poll_interval,
+                qos=settings.qos,
             )
-        self._send(payloads.info_message(self._topics, identity, fields))
+            before = self._announced if known else kept.get(topics.discovery(identity.id))
+            self._send(home_assistant.with_removals(message, before))
+            self._announced = message.payload
+        self._send(payloads.info_message(topics, identity, fields))
+        return None if known else self._last_accepted(identity.id, kept.get(topics.state(identity.id)))
+
+    def _ask_broker(self, meter: str) -> Mapping[str, str]:
+        wanted = [self._topics.state(meter), self._topics.discovery(meter)]
+        return (self._broker and self._broker.retained(wanted, BROKER_MEMORY)) or {}
+
+    def _last_accepted(self, meter: str, retained: str | None) -> LastAccepted | None:
+        """From the RAM disk after a restart of the process, from the broker after one of the machine."""
+        status = self._ram_disk.last_status() or {}
+        state = self._ram_disk.last_reading() if status.get("id") == meter else None
+        if state is None and retained:
+            with contextlib.suppress(ValueError):
+                state = json.loads(retained)
+        if not isinstance(state, dict):
+            return None
+        try:
+            age = (datetime.now(UTC) - datetime.fromisoformat(str(state.get("time")))).total_seconds()
+        except (ValueError, TypeError):
+            return LastAccepted(state, None)
+        return LastAccepted(state, age if age >= 0 else None)
 
     def accept(self, reading: Reading) -> None:
         """Publish an accepted reading."""

@@ -23,12 +23,14 @@ LONGEST_TEXT = 255
 class MeterStatus:
     """How reading one meter goes, since the start of the process."""
 
+    id: str | None = None  # the meter's, once it has told
     last_read: datetime | None = None  # of the last accepted reading
     polls: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)  # by the kind of the error
     consecutive_failures: int = 0
     last_error: str | None = None
     rejected: int = 0  # readings that were not plausible
+    notice: str | None = None  # what was said aloud of the latest odd reading that was accepted after all
     poll_duration_ms: int | None = None
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -86,12 +88,14 @@ def meter_status(status: MeterStatus) -> str:
     """Say how reading the meter goes."""
     return _json(
         {
+            "id": status.id,
             "last_read": _moment(status.last_read),
             "polls": status.polls,
             "failures": dict(status.failures),
             "consecutive_failures": status.consecutive_failures,
             "last_error": _text(status.last_error),
             "rejected": status.rejected,
+            "notice": _text(status.notice),
             "poll_duration_ms": status.poll_duration_ms,
             "bytes_sent": status.bytes_sent,
             "bytes_received": status.bytes_received,

@@ -56,6 +56,7 @@ class Layout:
     fields: tuple[str, ...]  # what the meter has, in the order of publication
     remarks: tuple[str, ...]  # what is not as usual, for the log
     byteorder: ByteOrder
+    energy_unit: int  # Wh, varh in one step of the registers
     cells: tuple[Cell, ...]
     differences: tuple[Difference, ...]
 
@@ -117,6 +118,7 @@ class Layout:
             fields=tuple(key for key in FIELDS if key in has),
             remarks=tuple(remarks),
             byteorder=byteorder,
+            energy_unit=unit,
             cells=tuple(cells),
             differences=differences,
         )
