@@ -87,11 +87,11 @@ class Port(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MessageLimits:
-    """How much fits in a message."""
+    """How much fits in a message, and how fast it goes."""
 
     packet_size: int = 512
     packets: int = 4
-    baud: int = 9600
+    baud: int | None = None  # None in a wish: as it is
 
     @property
     def table_bytes(self) -> int:
@@ -121,6 +121,7 @@ class MeterClient:
         sleep: Callable[[float], None] = time.sleep,
         stop: Callable[[], bool] = lambda: False,
         timing: Timing | None = None,
+        statistics: LinkStatistics | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         self._port = port
@@ -128,7 +129,7 @@ class MeterClient:
         self._sleep = sleep
         self._stop = stop
         self._trace = trace or (lambda _: None)
-        self._link = Link(replace(timing or Timing(), byte_time=10 / port.baud))
+        self._link = Link(replace(timing or Timing(), byte_time=10 / port.baud), statistics)
         self._base_baud = port.baud
         self._limit: float | None = None
         self._last_read = float("-inf")
@@ -154,7 +155,7 @@ class MeterClient:
 
     @property
     def statistics(self) -> LinkStatistics:
-        """What passed over the wire since the client was made; counts on."""
+        """What passed over the wire; counts on, over clients too where they are given the same."""
         return self._link.statistics
 
     @property
@@ -213,7 +214,8 @@ class MeterClient:
         for rung in (wanted, *(replace(rung, baud=wanted.baud) for rung in smaller)):
             if rung.table_bytes <= DEFAULT_LIMITS.table_bytes:
                 break
-            request = Negotiate(rung.packet_size, rung.packets, (rung.baud,) if rung.baud in BAUD_CODES else ())
+            baud = rung.baud or self._port.baud
+            request = Negotiate(rung.packet_size, rung.packets, (baud,) if baud in BAUD_CODES else ())
             try:
                 granted = self._ask(request)
             except ServiceRefused as refusal:
@@ -223,8 +225,8 @@ class MeterClient:
                     break
                 continue
             self._link.use_packet_size(granted.packet_size, rung.packet_size)
-            if granted.baud_code == BAUD_CODES.get(rung.baud):
-                self._change_baud(rung.baud)
+            if granted.baud_code == BAUD_CODES.get(baud):
+                self._change_baud(baud)
             self._limits = MessageLimits(granted.packet_size, granted.packets, self._port.baud)
             self._largest_read = self._limits.table_bytes
             self._trace(f"-- messages of {self._limits}")

@@ -142,7 +142,7 @@ class Link:
     def _clear(self) -> None:
         self._exchange: _Exchange | None = None
         self._size_out = DEFAULT_PACKET_SIZE
-        self._most_in = max(DEFAULT_PACKET_SIZE, _ALWAYS_TAKEN) - OVERHEAD
+        self._most_in = _ALWAYS_TAKEN - OVERHEAD
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
         self._last_byte = 0.0
@@ -380,11 +380,12 @@ class Link:
         self._exchange = None
         self._pieces = []
         self._forget_echo()
-        heard = exchange.heard
-        for reason in (Reason.DAMAGED, Reason.NAK, Reason.ECHO_ONLY):
-            if reason in heard and (reason is not Reason.DAMAGED or Reason.ECHO_ONLY not in heard):
-                return [GaveUp(attempts, reason)]
-        return [GaveUp(attempts, Reason.SILENCE)]
+        if exchange.awaiting is _Awaiting.ANSWER:
+            telling: tuple[Reason, ...] = (Reason.DAMAGED,)
+        else:
+            telling = (Reason.NAK, Reason.ECHO_ONLY, Reason.DAMAGED)  # with echo, what is damaged most likely is echo
+        reason = next((reason for reason in telling if reason in exchange.heard), Reason.SILENCE)
+        return [GaveUp(attempts, reason)]
 
     def _refuse_packet(self, now: float) -> list[Event]:
         """NAK a damaged packet where an answer is due, else keep silent (C12.18 [E])."""

@@ -1,6 +1,6 @@
 """A clock that no test waits for, a meter written by hand from the reference, and wires that misbehave.
 
-Nothing here uses the code under test: the meter has its own CRC, its own packets and its own reading of the rules.
+The meter uses nothing of the code under test: it has its own CRC, its own packets and its own reading of the rules.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 
 import pytest
+
+from nesgw.optical.client import MeterClient
 
 KEY = b"a7941d85bce8a8fa2ab7"
 BYTE = 10 / 9600
@@ -330,3 +332,13 @@ def any_line(request: pytest.FixtureRequest, meter: FakeMeter, clock: Clock) -> 
     """The same conversation over different wires."""
     wire, _, seed = request.param.partition("-")
     return Line(meter, clock, wire, int(seed or 1))
+
+
+@pytest.fixture
+def trace() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def client(line: Line, clock: Clock, trace: list[str]) -> MeterClient:
+    return MeterClient(line, clock=clock, sleep=clock.sleep, trace=trace.append)

@@ -100,6 +100,18 @@ class TestRequirements:
         assert link.receive(BROKEN, now=0.3) == [GaveUp(4, Reason.DAMAGED)]
         assert link.outgoing() == b""
 
+    def test_what_is_said_is_what_ended_it(self):
+        link = asked()
+        link.receive(NAK + ACK, now=0.1)
+        assert link.receive(BROKEN * 4, now=0.2) == [GaveUp(4, Reason.DAMAGED)]
+
+    def test_damage_alone_while_an_acknowledgement_is_awaited_is_said(self):
+        link = asked()
+        link.receive(BROKEN, now=0.1)
+        for _ in range(3):
+            assert link.expire(link.deadline()) == []
+        assert link.expire(link.deadline()) == [GaveUp(4, Reason.DAMAGED)]
+
     def test_while_an_acknowledgement_is_awaited_a_damaged_packet_is_ignored_in_silence(self):
         link = asked()
         assert link.receive(BROKEN, now=0.1) == []
@@ -310,6 +322,11 @@ class TestEcho:
             events += link.expire(link.deadline())
             link.outgoing()
         assert events == [GaveUp(4, Reason.ECHO_ONLY)]
+
+    def test_an_echo_and_an_acknowledgement_are_more_than_echo(self):
+        link = asked()
+        link.receive(IDENTIFY + ACK, now=0.1)
+        assert link.expire(6.2) == [GaveUp(1, Reason.SILENCE)]
 
     def test_an_echoing_probe_brings_back_our_acknowledgement_too(self):
         link = asked()
