@@ -103,6 +103,12 @@ class Link:
         """Follow the byte stream without answering to marks or taking packets."""
         return self._receiver.feed(byte, now)
 
+    def cut_short(self, now: float) -> bool:
+        """Give up half a packet without a word; true when there was one."""
+        begun = not self._receiver.idle
+        self._receiver.expire(now)
+        return begun and self._receiver.idle
+
     def receive(self, byte: int, now: float) -> None:
         """Take one byte from the line."""
         if self._receiver.idle and byte in (ACK, NAK):

@@ -11,12 +11,13 @@ import datetime
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nesgw.simulator.faults import Fault, Faults
 from nesgw.simulator.household import Household
 from nesgw.simulator.link import Due, Link, LinkCounters
+from nesgw.simulator.load_profile import LoadProfile
 from nesgw.simulator.profiles import DEFAULT_KEY, PROFILES, Profile
 from nesgw.simulator.registers import Registers, Truth
 from nesgw.simulator.services import OPEN_TABLES, Code, Limits, Outcome, Session, State, service_name
@@ -24,6 +25,7 @@ from nesgw.simulator.tables import TABLES, Event, Moment
 from nesgw.simulator.wire import START
 
 UNKNOWN_USER = 0xFFFF
+GUARDED_TABLES = frozenset({4, 2048 + 21, 2048 + 51})  # a read-only key may not be enough for these (OPG)
 EVENT_POWER_DOWN, EVENT_POWER_UP, EVENT_LOGON = 1, 2, 0x80A  # numbers as C12.19 counts; the meter's own are not public
 
 
@@ -42,7 +44,10 @@ class Counters:
 
 
 class SimulatedMeter:
-    """A meter of one profile; ``overrides`` replace fields of the profile."""
+    """A meter of one profile; ``overrides`` replace fields of the profile.
+
+    ``images`` makes it show these tables, by number, and no others: a dump played back.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class SimulatedMeter:
         key: bytes = DEFAULT_KEY,
         epoch: datetime.datetime | None = None,
         faults: Sequence[Fault] = (),
+        images: Mapping[int, bytes] | None = None,
         **overrides: object,
     ) -> None:
         chosen = PROFILES[profile] if isinstance(profile, str) else profile
@@ -73,6 +79,8 @@ class SimulatedMeter:
             scale=self.profile.scale,
         )
         self._registers = Registers(self.profile, self.household, self._start_ms)
+        self._load = LoadProfile(self.profile, self._registers) if self.profile.load_channels else None
+        self._images = images
         self.link = Link(
             self,
             turn_around=self.profile.turn_around,
@@ -143,6 +151,8 @@ class SimulatedMeter:
             self.faults.follow_plan(now - self.started)
             if now < self._deaf_until or now < self.faults.active.deaf_until:
                 self.link.hush()
+            if self._mep_switching and self.link.cut_short(now):
+                self._switched(now)
             self.link.expire(now)
             quiet_at = self._channel_deadline()
             if quiet_at is not None and now >= quiet_at:
@@ -265,8 +275,10 @@ class SimulatedMeter:
         return self._image(number, now, faulty=True)
 
     def may_read(self, number: int, key: bytes | None) -> bool:
-        """Three tables are open, the others need the key."""
-        return number in OPEN_TABLES or key is not None
+        """Three tables are open, the others need the key, a few a better one."""
+        if number in OPEN_TABLES:
+            return True
+        return key is not None and (self.profile.key_opens_all or number not in GUARDED_TABLES)
 
     def check_key(self, key: bytes, now: float) -> Code:
         """Compare the key, count the wrong ones, lock out after too many in a row."""
@@ -312,13 +324,19 @@ class SimulatedMeter:
         if self._mep_switching:
             # This packet only switches the line over; it is answered NAK or not at all [O].
             if self.link.parse(byte, now) is not None:
-                self._mep_has_line = self._mep_switching = False
-                if self.profile.mep_first_packet == "nak":
-                    self.link.refuse(now)
+                self._switched(now)
             return
         self.link.receive(byte, now)
 
+    def _switched(self, now: float) -> None:
+        self._mep_has_line = self._mep_switching = False
+        if self.profile.mep_first_packet == "nak":
+            self.link.refuse(now)
+
     def _image(self, number: int, now: float, *, faulty: bool) -> bytes | None:
+        if self._images is not None:
+            recorded = self._images.get(number)
+            return recorded if recorded is None or not faulty else self.faults.distort(number, recorded)
         build = TABLES.get(number)
         if build is None:
             return None
@@ -336,6 +354,7 @@ class SimulatedMeter:
             bytes(self._alarms),
             tuple(self._events),
             self._sequence,
+            self._load,
         )
         image = build(moment)
         return image if image is None or not faulty else self.faults.distort(number, image)
@@ -429,3 +448,5 @@ class SimulatedMeter:
         given = tuple((registers or {0: 12, 1: 1}).items())
         self.profile = dataclasses.replace(self.profile, registers=given)
         self._registers = Registers(self.profile, self.household, self._utc(now))
+        if self._load is not None:
+            self._load = LoadProfile(self.profile, self._registers)

@@ -124,6 +124,17 @@ class Profile:
     logon_leaves_entry: bool = False
     clock_error: float = 0.0
 
+    # The load profile: sources of the channels of the first data set, kept in blocks of a day (UTC).
+    load_channels: tuple[int, ...] = (0, 1, 2, 3)
+    load_blocks: int = 30
+    load_minutes: int = 15
+    load_marks: tuple[tuple[int, int, str], ...] = ()  # (days back, interval, extended status in hex)
+
+    # Sub-meters: what stands in ET16 after each device's time stamp.
+    sub_meters: tuple[str, ...] = ()
+
+    key_opens_all: bool = True  # False: a key of the read-only kind, to which ET21, ET51 and BT04 answer isc
+
     # The link and the session.
     identify: tuple[int, ...] = (0, 1, 0, 0)  # standard, version, revision, end of features
     packet_size_limit: int = 64
@@ -173,6 +184,10 @@ class Profile:
         return tuple(number for number in range(count + 4) if not 22 <= number <= 25)[:count]
 
 
+# A heat meter's telegram: 12 345 kWh, 6 016.277 m³, 62 °C there, 36 °C back.
+HEAT_METER: Final = (
+    "00 21 78 56 34 12 2d 2c 01 04 2a 00 00 00 04 06 39 30 00 00 04 13 15 cd 5b 00 02 5a 6c 02 02 5e 68 01 00"
+)
 _DK = ((0, 115_921_469), (1, 201), (2, 4_056_958), (3, 20_491_954), (4, 23_315_499), (5, 10))
 
 PROFILES: Final[dict[str, Profile]] = {
@@ -212,6 +227,7 @@ PROFILES: Final[dict[str, Profile]] = {
             tier_hours=(1,) * 6 + (0,) * 16 + (1,) * 2,
             solar=5200,
             wrong_key_code=Code.ISC,
+            sub_meters=(HEAT_METER,),
         ),
         Profile(
             "single-phase",
@@ -231,6 +247,7 @@ PROFILES: Final[dict[str, Profile]] = {
             serial="4080300001",
             maxima=dimensions("3f 0e fd 0f 08 10 01 08 08 37"),
             actual=dimensions("03 0c 0c 0b 00 00 00 08 00 37"),
+            registers=((0, 51_234_567), (1, 201), (2, 1_040_569), (3, 8_204_919), (4, 3600), (5, 4)),
             scale=40,
             ct_ratio=40,
             energy_unit=10,
@@ -309,8 +326,9 @@ PROFILES: Final[dict[str, Profile]] = {
             maxima=dimensions("7f 0e fd 13 08 10 01 08 08 54"),
             actual=dimensions("77 0e 0c 13 02 04 01 08 02 54"),
             registers=(
-                *((0, 1_234_567), (1, 8_901), (2, 23_456), (3, 7_890), (4, 3600), (5, 4)),
-                *((11, 20_000), (12, 3_456), (13, 1_111), (14, 6_779), (15, 1_300_000), (16, 9_000)),
+                *((0, 21_234_567), (1, 3_008_901), (2, 1_523_456), (3, 6_007_890), (4, 3600), (5, 4)),
+                *((11, 1_020_000), (12, 503_456), (13, 2_001_111), (14, 4_006_779)),
+                *((15, 19_300_000), (16, 1_009_000), (17, 3_100_000), (18, 4_200_000)),
             ),
             net_offset=0,
             reset_count=7,

@@ -76,6 +76,10 @@ class Registers:
             time_left=(QUARTER - at % QUARTER) // 1000,
         )
 
+    def summations(self, at: int) -> list[int]:
+        """The summations as they were or will be at any time."""
+        return self._whole(at)
+
     def tier(self, at: int) -> int:
         """Which tier counts."""
         return self.profile.tier_hours[local_hour(at)]
@@ -116,7 +120,7 @@ class Registers:
         for q in range(4):
             values[11 + q] = quadrants[q] // unit
             values[15 + q] = (base[15 + q] + gained[VA1 + q]) // unit
-        return [value % wrap for value in values]
+        return [max(value, 0) % wrap for value in values]
 
     def _count_tiers(self, at: int, totals: list[int]) -> list[list[int]]:
         """Hand what was counted since the last boundary to the tier that was in force."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nesgw.simulator.household import utc_offset
+from nesgw.simulator.load_profile import LoadProfile
 from nesgw.simulator.profiles import PRESENT_SOURCES, SUMMATION_SOURCES, Profile
 from nesgw.simulator.registers import Truth, short_local_time
 
@@ -42,6 +43,7 @@ class Moment:
     alarms: bytes  # 13 bytes, BT03's form
     events: tuple[Event, ...] = ()  # oldest first
     sequence: int = 0
+    load: LoadProfile | None = None
 
 
 Image = Callable[[Moment], bytes | None]
@@ -298,6 +300,148 @@ def bt55(now: Moment) -> bytes:
     summer = 0x48 if offset == 120 else 0
     season = 3 if short_local_time(now.at)[1] in (10, 11, 12) else 0
     return long_time(local) + bytes((weekday(local) | 0x20 | summer, now.tier, season << 4))
+
+
+@basic(53)
+def bt53(now: Moment) -> bytes:  # noqa: ARG001 - every meter the same
+    """Zone: summer time begins at two o'clock and moves the clock by 60 minutes; local time is 60 minutes ahead."""
+    return struct.pack("<BBBBh", 2, 0, 0, 60, 60)
+
+
+# --- load profile --------------------------------------------------------------------------------------------------
+
+
+def _sets(now: Moment) -> int:
+    return 4 if now.profile.since(3, 50) else 1
+
+
+@basic(60)
+def bt60(now: Moment) -> bytes | None:
+    """Load profile dimensions, maxima."""
+    return bt61(now)
+
+
+@basic(61)
+def bt61(now: Moment) -> bytes | None:
+    """Load profile dimensions, actual: only the first data set is in use."""
+    if now.load is None:
+        return None
+    profile, load = now.profile, now.load
+    memory = load.block_size * profile.load_blocks
+    head = struct.pack("<IHB", memory, 1 << 10 | 1 << 11, 1 << 5)
+    first = struct.pack(
+        "<HHBB", profile.load_blocks, load.intervals, len(profile.load_channels), profile.load_minutes
+    )
+    return head + first + bytes(6 * (_sets(now) - 1))
+
+
+@basic(62)
+def bt62(now: Moment) -> bytes | None:
+    """Load profile control: the channels' sources and the format."""
+    if now.load is None:
+        return None
+    channels = b"".join(bytes((0, source, 0)) for source in now.profile.load_channels)
+    return channels + bytes((32,)) + bytes((32,)) * (_sets(now) - 1)
+
+
+@basic(63)
+def bt63(now: Moment) -> bytes | None:
+    """Load profile status: where the newest block is and how full."""
+    if now.load is None:
+        return None
+    load = now.load
+    flags = 1 << 1 | 1 << 2 | 1 << 5  # overflow, circular, active
+    blocks = now.profile.load_blocks
+    first = struct.pack(
+        "<BHHIHH", flags, blocks, load.newest_block(now.at), load.sequence(now.at), blocks, load.valid(now.at)
+    )
+    return first + bytes(13 * (_sets(now) - 1))
+
+
+@basic(64)
+def bt64(now: Moment) -> bytes | None:
+    """Load profile data of the first set."""
+    return None if now.load is None else now.load.image(now.at)
+
+
+@extended(21)
+def et21(now: Moment) -> bytes | None:
+    """Internal configuration of the load profile, first set."""
+    if now.load is None:
+        return None
+    load, profile = now.load, now.profile
+    channels = profile.load_channels
+    return fields(
+        131,
+        *((8, "I", load.block_size), (12, "H", load.header_size)),
+        *((14, "H", profile.load_blocks), (16, "H", load.valid(now.at)), (18, "H", load.newest_block(now.at))),
+        *((20, "H", load.valid(now.at) - 1), (22, "B", 5), (23, "B", load.header_size - 5)),
+        *((24, "B", load.header_size), (25, "B", load.interval_size), (26, "B", len(channels) // 2 + 1)),
+        *((28, "B", len(channels)), (29, "B", profile.load_minutes), (30, "8s", bytes(channels[:8]))),
+        *((70, "8s", bytes(channels[8:])), (94, "6s", long_time(load.end(now.at)))),
+        (107, "I", load.block_size * profile.load_blocks),
+    )
+
+
+@extended(66)
+def et66(now: Moment) -> bytes:  # noqa: ARG001 - no source is mapped
+    """Extended source ids: none."""
+    return bytes(4 * 16 * 2)
+
+
+# --- sub-meters ----------------------------------------------------------------------------------------------------
+
+
+def _devices(now: Moment) -> int:
+    return 6 if now.profile.generation_4 else 5
+
+
+@extended(11)
+def et11(now: Moment) -> bytes:
+    """M-Bus dimensions."""
+    head = struct.pack("<BBBBBHHHBBB", _devices(now), 66, 36, 5, 6, 517, 769, 1785, 25, 16, 22)
+    return head.ljust(34, b"\0") + bytes((2,)) if now.profile.generation_4 else head.ljust(28, b"\0")
+
+
+@extended(14)
+def et14(now: Moment) -> bytes:
+    """M-Bus status."""
+    meters = now.profile.sub_meters
+    head = bytes(5) + bytes(((1 << len(meters)) - 1,))
+    entries = b""
+    for index, telegram in enumerate(meters):
+        length = 6 + len(bytes.fromhex(telegram))
+        local = long_time(_billing_time(now))
+        entries += fields(
+            36,
+            *((0, "H", index + 1), (2, "B", 1), (3, "B", 4), (4, "H", length), (6, "I", 100), (10, "I", 100)),
+            *((14, "H", 1), (24, "6s", local), (30, "6s", local)),
+        )
+    return head + entries.ljust(36 * _devices(now), b"\0")
+
+
+@extended(16)
+def et16(now: Moment) -> bytes:
+    """M-Bus data: local time of the last read, then the telegram."""
+    entries = b""
+    for telegram in now.profile.sub_meters:
+        entries += (long_time(_billing_time(now)) + bytes.fromhex(telegram)).ljust(517, b"\0")
+    return entries.ljust(517 * _devices(now), b"\0")
+
+
+def _billing_time(now: Moment) -> int:
+    """The sub-meters were read at the last full hour, by local time."""
+    return now.at // 3_600_000 * 3_600_000 + utc_offset(now.at) * 60_000
+
+
+@extended(51)
+def et51(now: Moment) -> bytes | None:
+    """MEP configuration: the optical port's denial-of-service timer, where the MEP port shares its line."""
+    profile = now.profile
+    if profile.mep_first_packet == "off" or profile.generation_4:
+        return None
+    limit, hold_off = int(profile.session_limit) or 600, int(profile.hold_off)
+    return struct.pack("<BHBHHBB", 1 if profile.session_limit else 0, 60, 30, limit, hold_off, 0, 0)
 
 
 # --- logs ----------------------------------------------------------------------------------------------------------

@@ -258,6 +258,13 @@ def test_the_first_packet_is_swallowed_by_others(hand: Make) -> None:
     assert probe.bytes_within(0.1)[:2] == b"\x06\xee"
 
 
+def test_a_lone_start_byte_switches_the_line_over_as_well(hand: Make) -> None:
+    probe = hand("gen3-2.12")
+    probe.send(b"\xee")
+    probe.silence(1.0)
+    assert probe.ask(b"\x20")[:1] == OK
+
+
 def test_the_mep_port_takes_an_idle_line_back(hand: Make) -> None:
     probe = hand("gen3-2.12")
     probe.send(probe.packet(b"\x20"))
