@@ -313,7 +313,11 @@ class BrokerSession:
 
 
 class MqttPublisher:
-    """Keeps the broker supplied with the newest message of each topic. All public methods are thread-safe."""
+    """Keeps the broker supplied with the newest message of each topic. All public methods are thread-safe.
+
+    ``on_state`` is told of each change of connection or problem, once, in the publisher's own thread: it may call
+    ``set``, but not ``retained`` or ``stop``.
+    """
 
     def __init__(
         self,
@@ -375,12 +379,15 @@ class MqttPublisher:
     def set(self, *messages: Message) -> None:
         """Want the broker to have these messages; a newer one takes the place of one not yet sent.
 
+        States and statuses are published each time, as signs of life; all else only if it differs.
         A retained message with an empty payload removes the topic, and is forgotten once that is done.
         """
         with self._lock:
             if self._defect:
                 raise self._defect
             for message in messages:
+                if message == self._wanted.get(message.topic) and message.part < Part.STATE:
+                    continue
                 self._wanted[message.topic] = message
                 self._pending[message.topic] = None
                 if message.topic == self._topics.gateway_status:
@@ -554,7 +561,7 @@ class MqttPublisher:
                 self._complain_of_twin(twin, now)
         elif arrival.topic == self._topics.gateway_availability and not arrival.retained and arrival.payload != ONLINE:
             # The late last will of our former connection, or somebody else's mistake: we know better.
-            self.set(self._online)
+            self._want_again(lambda message: message is self._online)
 
     def _complain_of_twin(self, twin: str, now: float) -> None:
         name = self._topics.gateway
@@ -585,7 +592,8 @@ class MqttPublisher:
         """Publish what is pending, and that all is offline: the broker keeps the last will for those who crash."""
         deadline = time.monotonic() + self._pace.goodbye
         with self._lock:
-            gone = [replace(m, payload=OFFLINE) for m in self._wanted.values() if m.part is Part.AVAILABILITY]
+            known = [m for m in self._wanted.values() if m.part is Part.AVAILABILITY and m.payload]
+            gone = [replace(message, payload=OFFLINE) for message in known]
             self._wanted |= {message.topic: message for message in gone}
             self._pending |= dict.fromkeys(message.topic for message in gone)
             self._pending = {t: None for t in self._pending if not self._wanted[t].part.is_discovery}

@@ -11,6 +11,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -68,6 +69,9 @@ class Gateway:
         eventually(lambda: self.publisher.connected, f"connected; {self.reports}")
         return self
 
+    def has_reported(self, line: str) -> bool:
+        return (True, line) in self.reports
+
     def complaint(self) -> str:
         """The first problem that it reports."""
         return str(eventually(lambda: next((text for _, text in self.reports if text), None), "a complaint"))
@@ -121,6 +125,16 @@ class TestPublishing:
         began = time.monotonic()
         gateway.publisher.set(replace(STATE, payload='{"power":702}'))
         assert listener.wait_for(STATE.topic, '{"power":702}').at - began < 0.5
+
+    def test_what_is_the_same_is_published_again_only_as_a_sign_of_life(
+        self, gateway: Gateway, listener: Listener
+    ) -> None:
+        gateway.started(*EVERYTHING)
+        first = listener.wait_for(STATUS.topic)
+        gateway.publisher.set(*EVERYTHING)
+        listener.wait_for(STATUS.topic, since=first.at)
+        assert len(listener.payloads(STATE.topic)) == 2
+        assert [len(listener.payloads(m.topic)) for m in (DISCOVERY, INFO, AVAILABILITY)] == [1, 1, 1]
 
     def test_an_empty_payload_removes_the_topic_and_is_not_repeated(
         self, broker: Broker, gateway: Gateway, listener: Listener
@@ -377,17 +391,17 @@ class TestTls:
         gateways.append(Gateway(MqttSettings("127.0.0.1", tls_broker.port, tls=tls)).started().connected())
 
     @pytest.mark.parametrize(
-        ("host", "change", "complaint"),
+        ("host", "ca_file", "complaint"),
         [
             (
                 "localhost",
-                {"ca_file": "other_ca_file"},
+                "other_ca_file",
                 "its certificate comes from a CA that is not trusted: "
                 "set ca_file under [mqtt.tls] to the certificate of the broker's CA",
             ),
             (
                 "127.0.0.1",
-                {},
+                "ca_file",
                 "its certificate is made out to another name: "
                 "set host to the name in the certificate, or verify_hostname = false under [mqtt.tls]",
             ),
@@ -399,11 +413,10 @@ class TestTls:
         tls_broker: TlsBroker,
         gateways: list[Gateway],
         host: str,
-        change: dict[str, str | None],
+        ca_file: str,
         complaint: str,
     ) -> None:
-        files = {option: option for option in ("ca_file", "cert_file", "key_file")} | change
-        tls = TlsSettings(**{option: file and getattr(tls_broker, file) for option, file in files.items()})
+        tls = TlsSettings(getattr(tls_broker, ca_file), tls_broker.cert_file, tls_broker.key_file)
         gateways.append(gateway := Gateway(MqttSettings(host, tls_broker.port, tls=tls)).started())
         assert gateway.complaint() == f"MQTT broker {host}:{tls_broker.port}: {complaint}"
 
@@ -411,7 +424,7 @@ class TestTls:
     def test_a_certificate_that_is_missing_or_of_another_ca_is_one_clear_line(
         self, tls_broker: TlsBroker, gateways: list[Gateway], certificate: str | None
     ) -> None:
-        tls = TlsSettings(tls_broker.ca_file, certificate and getattr(tls_broker, certificate))
+        tls = TlsSettings(tls_broker.ca_file, getattr(tls_broker, certificate) if certificate else None)
         gateways.append(gateway := Gateway(MqttSettings("localhost", tls_broker.port, tls=tls)).started())
         line = gateway.complaint()
         assert "set cert_file and key_file under [mqtt.tls]" in line
@@ -465,7 +478,7 @@ class TestTwins:
                     f'MQTT broker 127.0.0.1:{broker.port}: another gateway named "pi" is connected to it too '
                     f"(nesgw 0.1.0, started {other}): give one of the two another [gateway] name"
                 )
-                eventually(lambda gateway=gateway, line=line: (True, line) in gateway.reports, "the twin is noticed")
+                eventually(partial(gateway.has_reported, line), "the twin is noticed")
             reports = [len(gateway.reports) for gateway in gateways]
             time.sleep(1)
             assert [len(gateway.reports) for gateway in gateways] == reports

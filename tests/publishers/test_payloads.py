@@ -76,12 +76,14 @@ def test_availability_is_one_word(online: bool, payload: str) -> None:
 class TestMeterStatus:
     def test_it_has_every_key_from_the_start(self) -> None:
         assert json.loads(payloads.meter_status(MeterStatus())) == {
+            "id": None,
             "last_read": None,
             "polls": 0,
             "failures": {},
             "consecutive_failures": 0,
             "last_error": None,
             "rejected": 0,
+            "notice": None,
             "poll_duration_ms": None,
             "bytes_sent": 0,
             "bytes_received": 0,
@@ -92,14 +94,19 @@ class TestMeterStatus:
 
     def test_it_says_what_happened(self) -> None:
         status = MeterStatus(
-            READ_AT, 7, {"no_answer": 2, "noise": 1}, 1, "no answer", 3, 480, 900, 4000, -1.5, "per-poll"
+            id="4711",
+            last_read=READ_AT,
+            failures={"no_answer": 2, "noise": 1},
+            notice="export\nbegan",
+            clock_drift_s=-1.5,
+            session="per-poll",
         )
         message = payloads.meter_status_message(TOPICS, "4711", status)
         said = json.loads(message.payload)
         assert message.topic == "nesgw/4711/status"
         assert said["last_read"] == "2026-11-20T10:21:05.120Z"
         assert said["failures"] == {"no_answer": 2, "noise": 1}
-        assert (said["clock_drift_s"], said["session"]) == (-1.5, "per-poll")
+        assert (said["id"], said["notice"], said["clock_drift_s"]) == ("4711", "export began", -1.5)
 
     def test_an_error_is_one_line_that_fits_a_state_of_home_assistant(self) -> None:
         said = json.loads(payloads.meter_status(MeterStatus(last_error="first\nsecond " + "x" * 300)))["last_error"]
