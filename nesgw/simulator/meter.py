@@ -96,6 +96,7 @@ class SimulatedMeter:
         self.faults = Faults(
             self.lock, lambda: self.clock(), seed=seed, restart=self._restart, swap=self._swap, plan=faults
         )
+        self._line_baud: int | None = None
         self._pace = 0.0
         self._outcome: Outcome | None = None  # of the answer that is under way
         self._traffic: float | None = None  # when the channel last saw traffic, while it is open
@@ -130,8 +131,8 @@ class SimulatedMeter:
     def set_pace(self, baud: int | None) -> None:
         """Told by the line: so many bits a second, ten a byte, or None for no pace at all."""
         with self.lock:
-            self._pace = 10 / baud if baud else 0.0
-            self.link.byte_time = self._pace
+            self._line_baud = baud
+            self._run_at(baud)
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes arrive from the client."""
@@ -254,8 +255,8 @@ class SimulatedMeter:
         if outcome.agreed is not None:
             self.link.packet_size = outcome.agreed.packet_size
             self.link.packets = outcome.agreed.packets
-            if self.byte_time:
-                self.set_pace(outcome.agreed.baud)
+            if self._line_baud and outcome.agreed.baud != self.profile.baud:
+                self._run_at(outcome.agreed.baud)
         if outcome.wait is not None:
             self._wait = outcome.wait
 
@@ -396,8 +397,11 @@ class SimulatedMeter:
         self._wait = 0
         self._outcome = None
         self._traffic = None
-        if self.byte_time:
-            self.set_pace(self.profile.baud)
+        self._run_at(self._line_baud)
+
+    def _run_at(self, baud: int | None) -> None:
+        self._pace = 10 / baud if baud else 0.0
+        self.link.byte_time = self._pace
 
     def _session_over(self, now: float) -> bool:
         limit = self.profile.session_limit

@@ -269,6 +269,18 @@ PROFILES: Final[dict[str, Profile]] = {
             mep_first_packet="nak",
         ),
         Profile(
+            "gen2-2.10",
+            "firmware 2.10: no BT21, 18 values; 11 summations though BT20, the maxima, says 15",
+            firmware=(2, 10, 4),
+            model="83021-3I",
+            serial="2100100001",
+            maxima=dimensions("03 0e 18 0f 08 10 01 04 08 12"),
+            actual=dimensions("03 0c 0c 0b 00 00 00 04 00 12"),
+            has_actual=False,
+            has_sources=False,
+            alarm_bytes=4,
+        ),
+        Profile(
             "gen3-2.12",
             "firmware 2.12: BT21 but neither BT22 nor BT27, 22 values",
             firmware=(2, 12, 3),

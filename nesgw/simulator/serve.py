@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nesgw.simulator.line import PtyLine
 from nesgw.simulator.meter import SimulatedMeter
@@ -18,10 +18,15 @@ def serve(
     *,
     ready: Callable[[PtyLine], None] | None = None,
     stop: threading.Event | None = None,
+    images: Mapping[int, bytes] | None = None,
 ) -> None:
-    """Run a meter on a pseudo terminal; ``ready`` is told of the line (its ``path``) once it can be opened."""
+    """Run a meter on a pseudo terminal; ``ready`` is told of the line (its ``path``) once it can be opened.
+
+    ``images`` are the tables of a dump to play back in place of the profile's.
+    """
     ending = stop or threading.Event()
-    with PtyLine(SimulatedMeter(profile, seed=seed, baud=baud), baud if pacing else None, link) as line:
+    meter = SimulatedMeter(profile, seed=seed, images=images, baud=baud, bauds=(baud,))
+    with PtyLine(meter, baud if pacing else None, link) as line:
         if ready is not None:
             ready(line)
         while not ending.wait(3600):

@@ -197,7 +197,7 @@ class Session:
         asked = [BAUDS[code] for code in body[3:] if code in BAUDS]
         possible = [baud for baud in asked if baud in self.limits.bauds]
         baud = max(possible, default=self.default_baud)
-        code = next(number for number, rate in BAUDS.items() if rate == baud)
+        code = next((number for number, rate in BAUDS.items() if rate == baud), 0)
         answer = bytes((Code.OK, size >> 8, size & 0xFF, packets, code))
         return Outcome(answer, agreed=Agreed(size, packets, baud))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -181,3 +182,54 @@ def test_a_new_request_ends_the_wait_for_the_last_answers_ack(hand: Make) -> Non
     probe.send(b"\x06")
     probe.silence(10.0)
     assert probe.meter.state.value == "base"
+
+
+def test_no_stream_of_bytes_breaks_the_meter_or_keeps_it_from_coming_back(hand: Make) -> None:
+    chance = random.Random(18)
+    for profile in ("83331-3i", "83331-3i-mep", "gen4-4.30"):
+        probe = hand(profile)
+        for _ in range(400):
+            kind = chance.randrange(4)
+            if kind == 0:
+                raw = chance.randbytes(chance.randrange(1, 80))
+            elif kind == 1:
+                raw = probe.packet(chance.randbytes(chance.randrange(20)), control=chance.choice((0, 0x20, 0xE0, 0x80)))
+            elif kind == 2:
+                service = chance.choice((0x20, 0x21, 0x30, 0x3F, 0x50, 0x51, 0x52, 0x60, 0x61, 0x70))
+                raw = probe.packet(bytes((service,)) + chance.randbytes(chance.choice((0, 1, 2, 4, 7, 12, 20))))
+            else:
+                raw = b"\x06"
+            probe.send(raw)
+            probe.hear(chance.choice((0.01, 0.1, 1.0)))
+        probe.hear(330.0)  # any time-out is over, any hold-off too
+        probe.send(probe.packet(b"\x20"))  # lost where the MEP port has taken the line back
+        probe.hear(30.0)
+        probe.send(probe.packet(b"\x20"))
+        probe.hear(8.5)
+        if profile == "83331-3i-mep":
+            probe.send(b"\xee")
+            probe.hear(1.0)
+        probe.open()
+
+
+def test_a_line_of_another_pace_keeps_it_through_negotiation_and_farewell(hand: Make) -> None:
+    probe = hand()
+    probe.meter.set_pace(4800)
+    probe.ask(b"\x20")
+    probe.ask(bytes.fromhex("61 00 40 02 06"))
+    assert probe.meter.byte_time == 10 / 4800
+    probe.ask(b"\x21")
+    assert probe.meter.byte_time == 10 / 4800
+
+
+def test_a_negotiated_rate_counts_once_its_answer_was_acked_and_ends_with_the_channel(hand: Make) -> None:
+    probe = hand(bauds=(9600, 19200))
+    probe.meter.set_pace(9600)
+    probe.ask(b"\x20")
+    probe.send(probe.packet(bytes.fromhex("62 00 40 02 08 06")))
+    assert probe.bytes_within(0.1)[7:-2] == bytes.fromhex("00 00 40 02 08")
+    assert probe.meter.byte_time == 10 / 9600
+    probe.send(b"\x06")
+    assert probe.meter.byte_time == 10 / 19200
+    probe.ask(b"\x21")
+    assert probe.meter.byte_time == 10 / 9600

@@ -108,6 +108,7 @@ def test_the_guides_own_dimensions_and_what_follows_from_them(hand: Make) -> Non
         ("single-phase", 220, 220),
         ("ct", 4 * 11 * 9, 220),
         ("gen2-2.01", 4 * 15 * 5, 18 * 4),
+        ("gen2-2.10", 220, 18 * 4),
         ("gen3-2.12", 220, 22 * 4),
         ("gen3-3.01", 220, 22 * 4),
         ("gen3-3.50", 220, 164),
