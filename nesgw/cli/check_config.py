@@ -23,8 +23,11 @@ def config_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -
 def run(options: argparse.Namespace) -> int:
     """Exit 0, or 78 with a line for each mistake."""
     from nesgw import config
+    from nesgw.publishers.ram_disk import refuse_disk
 
     loaded, secrets = config.load(options.config)
+    if not loaded.cache.allow_disk:
+        refuse_disk(Path(loaded.cache.directory))
     print(config.effective(loaded), end="")
     for name, key in secrets.keys.items():
         print(f"# meter {name}: the key was recognised as {key.form}")
