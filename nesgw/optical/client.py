@@ -412,6 +412,8 @@ class MeterClient:
         """Send a request and wait for its answer. Whatever interrupts this leaves the channel suspect."""
         before, after = self._state, after_ok(self._state, request)
         self._listen(0, at_most=0)  # what arrived since the last exchange belongs to that one
+        if before is State.BASE:
+            self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT
         self._trace(f"-> {request}")
         self._link.send(request.encode(), self._clock(), request.fits)

@@ -52,12 +52,6 @@ class Packet:
             sequence=raw[3],
         )
 
-    def __str__(self) -> str:
-        marks = [f"toggle {self.toggle:d}"]
-        if self.multiple:
-            marks.append(f"{'first, ' if self.first else ''}{self.sequence} to follow")
-        return f"packet [{', '.join(marks)}, {len(self.data)} bytes]"
-
 
 class Verdict(Enum):
     """What the bytes from a start byte on are."""

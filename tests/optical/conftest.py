@@ -170,6 +170,9 @@ class FakeMeter:
         if self._sending:
             if not self.implicit_ack:
                 return
+            # The request before is done with, and so is an answer to it that is not out yet: a meter is no network,
+            # what it says comes in order.
+            self.out = [(when, said) for when, said in self.out if said not in self._sending]
             self._sending, self._retry_at = [], float("inf")
         self._seen = mark
         self._say(now, b"\x06")
@@ -280,27 +283,24 @@ class Line:
         self.longest_read = max(self.longest_read, timeout)
         end = self.clock.now + timeout
         while True:
-            for when, data in self.meter.out:
-                self._coming.append((when, self._mangled(data)))
-            self.meter.out.clear()
+            said = [item for item in self.meter.out if item[0] <= self.clock.now]
+            self.meter.out = [item for item in self.meter.out if item not in said]
+            self._coming += [(when, arrives) for when, data in said if (arrives := self._mangled(data))]
             self._coming.sort(key=lambda item: item[0])
-            while self._coming and not self._coming[0][1]:
-                del self._coming[0]
-            next_bytes = self._coming[0][0] if self._coming else float("inf")
-            happens = min(next_bytes, self.meter.next_event())
-            if happens > end:
-                self.clock.now = end
-                self.meter.tick(end)
-                return b""
-            self.clock.now = max(self.clock.now, happens)
-            self.meter.tick(self.clock.now)
-            if next_bytes <= self.clock.now:
+            if self._coming and self._coming[0][0] <= self.clock.now:
                 when, data = self._coming.pop(0)
                 if self.wire == "byte_by_byte" and len(data) > 1:
                     self._coming.insert(0, (when + BYTE, data[1:]))
                     data = data[:1]
                 self.read_time = self.clock.now
                 return data
+            happens = min(self._coming[0][0] if self._coming else float("inf"), self.meter.next_event())
+            if happens > end:
+                self.clock.now = end
+                self.meter.tick(end)
+                return b""
+            self.clock.now = max(self.clock.now, happens)
+            self.meter.tick(self.clock.now)
 
     def drain(self) -> None:
         self.drained += 1
@@ -342,3 +342,15 @@ def trace() -> list[str]:
 @pytest.fixture
 def client(line: Line, clock: Clock, trace: list[str]) -> MeterClient:
     return MeterClient(line, clock=clock, sleep=clock.sleep, trace=trace.append)
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[[str, int], tuple[MeterClient, Line, FakeMeter, Clock]]:
+    """Make a fresh set of them for each example of a property."""
+
+    def fresh(wire: str, seed: int) -> tuple[MeterClient, Line, FakeMeter, Clock]:
+        meter, clock = FakeMeter(), Clock()
+        line = Line(meter, clock, wire, seed)
+        return MeterClient(line, clock=clock, sleep=clock.sleep), line, meter, clock
+
+    return fresh

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nesgw.errors import (
     EchoOnly,
@@ -15,6 +19,7 @@ from nesgw.errors import (
     PortLost,
     ProtocolMisuse,
     RequestDamaged,
+    Retryable,
     SessionRefused,
     Stopped,
     TableNotPresent,
@@ -440,3 +445,56 @@ class TestTrace:
         with pytest.raises(MeterMisbehaved) as problem:
             client.read(23, 0, 8)
         assert meter.key.hex(" ") not in "\n".join([*trace, str(problem.value)])
+
+
+class TestWhateverHappens:
+    @given(
+        seed=st.integers(0, 10**6),
+        wire=st.sampled_from(["whole", "lossy", "noisy", "echoing", "byte_by_byte"]),
+        implicit_ack=st.booleans(),
+        polls=st.lists(
+            st.tuples(
+                st.sampled_from(["nothing", "lose", "nak", "late", "busy"]),
+                st.integers(0, 5),
+                st.sampled_from([0.2, 2.5, 6.8, 9.0]),
+                st.sampled_from([0.0, 1.0, 3.0, 7.0]),
+            ),
+            max_size=6,
+        ),
+    )
+    @settings(max_examples=150, deadline=None)
+    def test_a_read_gives_the_bytes_of_the_table_or_an_error_and_good_times_mend_all(
+        self, build, seed, wire, implicit_ack, polls
+    ):
+        client, line, meter, clock = build(wire, seed)
+        meter.implicit_ack = implicit_ack
+
+        def poll():
+            client.open_session(meter.key)
+            assert client.read(23, 8, 8) == bytes(range(9, 17))
+            assert client.read(28, 0, 8) == bytes(range(100, 108))
+            assert client.read(2051, 0, 8) == b"12345678"
+
+        for fault, count, lateness, pause in polls:
+            # The faults strike after the session is open as well as during its opening.
+            match fault:
+                case "lose":
+                    meter.lose_requests = count
+                case "nak":
+                    meter.nak_requests = count
+                case "late":
+                    meter.late = [0.0] * count + [lateness]
+                case "busy":
+                    meter.refuse = {PARTIAL: [BSY] * count, LOGON: [RNO] * (count // 4)}
+            with contextlib.suppress(Retryable):
+                poll()
+            client.terminate()
+            clock.sleep(pause)
+        line.wire, meter.late, meter.refuse, meter.lose_requests, meter.nak_requests = "whole", [], {}, 0, 0
+        clock.sleep(7.0)
+        with contextlib.suppress(Retryable):  # the last late answer may fall into this one
+            poll()
+        client.terminate()
+        poll()
+        assert client.terminate()
+        assert meter.keys_tried <= len(polls) + 2  # never shown twice in one opening

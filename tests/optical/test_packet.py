@@ -72,8 +72,3 @@ def test_an_impossible_head_is_noise(head, why):
 @pytest.mark.parametrize("head", ["EE", "EE 00", "EE 00 20", "EE 00 C0 01", "EE 00 00 00 00"])
 def test_a_possible_head_is_waited_for(head):
     assert examine(bytearray.fromhex(head), 56) == (Verdict.PARTIAL, 0)
-
-
-def test_a_packet_says_what_it_is():
-    assert str(Packet(b"\x20")) == "packet [toggle 0, 1 bytes]"
-    assert str(CASES[2][0]) == "packet [toggle 1, first, 2 to follow, 2 bytes]"

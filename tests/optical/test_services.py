@@ -214,7 +214,7 @@ class TestNothingChangesTheMeter:
     def test_no_such_code_is_written_anywhere_in_the_package(self):
         code = re.compile(r"(0x|\\x)4[0-9a-f]\b", re.IGNORECASE)
         modules = list(Path(nesgw.optical.__file__).parent.glob("*.py"))
-        assert len(modules) == 8
+        assert len(modules) >= 8
         found = [
             f"{module.name}: {line}"
             for module in modules
