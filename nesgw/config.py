@@ -174,8 +174,13 @@ class Secrets:
 
 def load(path: Path) -> tuple[Config, Secrets]:
     """Read a configuration and the secrets it names. Raises ConfigError with a line for each mistake."""
-    config = parse(_read(path), str(path))
+    config = read(path)
     return config, read_secrets(config, str(path))
+
+
+def read(path: Path) -> Config:
+    """Read a configuration without the secrets: for what works while a key is missing. Raises ConfigError."""
+    return parse(_read(path), str(path))
 
 
 def parse(text: str, source: str) -> Config:
@@ -206,23 +211,31 @@ def read_secrets(config: Config, source: str) -> Secrets:
     for meter in config.meter:
         where = f"meter.{meter.name}.key_file" if meter.key_file else f"meter.{meter.name}.key"
         try:
-            if text := _secret(meter.key.get_secret_value(), meter.key_file, f"{meter.name}.key"):
-                keys[meter.name] = parse_key(text)
-            else:
-                problems.append(
-                    f"{source}: {where}: the meter has no key; put it into a file and name that: "
-                    f'key_file = "/etc/nesgw/{meter.name}.key"'
-                )
+            keys[meter.name] = read_key(meter)
         except ValueError as error:
             problems.append(f"{source}: {where}: {error}")
     password = ""
     try:
-        password = _secret(config.mqtt.password.get_secret_value(), config.mqtt.password_file, "mqtt-password")
+        password = read_password(config.mqtt)
     except ValueError as error:
         problems.append(f"{source}: mqtt.password_file: {error}")
     if problems:
         raise ConfigError(problems)
     return Secrets(keys, password)
+
+
+def read_key(meter: MeterSection) -> Key:
+    """Read a meter's key from where its block says it is. Raises ValueError with what to do."""
+    if text := _secret(meter.key.get_secret_value(), meter.key_file, f"{meter.name}.key"):
+        return parse_key(text)
+    raise ValueError(
+        f'the meter has no key; put it into a file and name that: key_file = "/etc/nesgw/{meter.name}.key"'
+    )
+
+
+def read_password(mqtt: MqttSection) -> str:
+    """Read the broker's password, "" where there is none. Raises ValueError with what to do."""
+    return _secret(mqtt.password.get_secret_value(), mqtt.password_file, "mqtt-password")
 
 
 def read_key_file(path: str) -> Key:
