@@ -14,12 +14,13 @@ from types import ModuleType
 from typing import Final, NoReturn
 
 from nesgw import __version__
-from nesgw.cli import check_config, demo, read, run, simulate
+from nesgw.cli import align, check_config, demo, read, run, simulate
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError
 
 COMMANDS: Final[dict[str, ModuleType]] = {
     "run": run,
     "read": read,
+    "align": align,
     "check-config": check_config,
     "simulate": simulate,
     "demo": demo,

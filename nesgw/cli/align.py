@@ -1,0 +1,192 @@
+"""nesgw align: live in the terminal: how well the probe sits, and when it is the wrong way round; needs no key."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Generator
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from nesgw.cli.check_config import config_argument
+from nesgw.cli.terminal import Block, Paint
+from nesgw.config import DEFAULT_PATH
+from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable
+
+if TYPE_CHECKING:
+    from nesgw.alignment import Window
+    from nesgw.meter import MeterPort
+    from nesgw.optical.prober import Beat
+
+_PERIOD: Final = 0.4  # seconds from beat to beat; a little more while nothing answers
+_REOPEN: Final = 1.0
+_GOODBYE: Final = 0.5
+_WIDEST: Final = 100
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    config_argument(parser)
+    parser.add_argument("--port", metavar="DEV", help="use this port, without a configuration")
+    parser.add_argument("--dtr", action="store_true", help="raise DTR, which some probes draw their power from")
+    parser.add_argument("--meter", metavar="NAME", help="which meter of the configuration")
+    parser.add_argument("--count", type=_beat_count, metavar="N", help="end after N beats (default: at Ctrl-C)")
+    parser.epilog = "Exits 0 if the probe sits well at the end, and 69 if it does not."
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask on the beat and show what comes of it, until Ctrl-C or so many beats."""
+    from nesgw.alignment import Seat, Window
+
+    place = _place(options)
+    window = Window()
+    live = sys.stdout.isatty()
+    show = _Live(window) if live else _Lines(window)
+    try:
+        with closing(_beats(place, patient=live and options.count is None)) as beats:
+            for beat in beats:
+                show(beat)
+                if window.total == options.count:
+                    break
+    except KeyboardInterrupt:
+        pass  # the usual end
+    finally:
+        show.end()
+    return EX_OK if window.seat is Seat.GOOD else EX_UNAVAILABLE
+
+
+def _beat_count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return count
+
+
+def _place(options: argparse.Namespace) -> MeterPort:
+    """Where to ask: --port, the configuration, or the only probe where there is no configuration yet."""
+    from nesgw import config
+    from nesgw.cli.read import choose
+    from nesgw.meter import MeterPort
+
+    if options.port:
+        return MeterPort(options.port, None, dtr=options.dtr)
+    if options.config == DEFAULT_PATH and not DEFAULT_PATH.exists():
+        return MeterPort("auto", None, dtr=options.dtr)
+    meter = choose(config.read(options.config), options.meter)
+    return MeterPort(meter.port, None, meter.baud, meter.rts, meter.dtr or options.dtr)
+
+
+def _beats(place: MeterPort, *, patient: bool) -> Generator[Beat | PortUnavailable, None, None]:
+    """Beat for ever. ``patient``: a cable that is pulled by who turns the probe is waited for, and told instead."""
+    from nesgw.optical.port import open_port
+    from nesgw.optical.prober import IMPATIENT, Prober
+
+    opened = False
+    while True:
+        try:
+            port = open_port(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
+        except PortUnavailable as problem:
+            if not (patient and opened):
+                raise
+            yield problem
+            time.sleep(_REOPEN)
+            continue
+        opened = True
+        prober = Prober(port, timing=IMPATIENT)
+        try:
+            while True:
+                yield prober.beat(_PERIOD)
+        except PortUnavailable as problem:
+            if not patient:
+                raise
+            yield problem
+        finally:
+            prober.terminate(_GOODBYE)
+            port.close()
+
+
+class _Lines:
+    """A line a beat, for a file or a pipe."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+
+    def __call__(self, beat: Beat | PortUnavailable) -> None:
+        """Show a beat."""
+        if isinstance(beat, PortUnavailable):
+            print(beat, flush=True)
+            return
+        self._window.add(beat)
+        print(f"{self._window.total:>4}  {_in_words(beat)}", flush=True)
+
+    def end(self) -> None:
+        """Sum up."""
+        if self._window.total:
+            print(f"{self._window.seat.value}: {self._window}")
+            print(*self._window.advice, sep="\n", flush=True)
+
+
+class _Live:
+    """A bar that is drawn anew at each beat."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._block = Block()
+
+    def __call__(self, beat: Beat | PortUnavailable) -> None:
+        """Show a beat."""
+        problem = None
+        if isinstance(beat, PortUnavailable):
+            problem = str(beat)
+        else:
+            self._window.add(beat)
+        width = min(shutil.get_terminal_size().columns, _WIDEST)
+        self._block.draw(picture(self._window, width, Paint(sys.stdout), problem))
+
+    def end(self) -> None:
+        """Leave the last picture where it is."""
+        self._block.end()
+        if self._window.total:
+            print(f"{self._window.seat.value}: {self._window}", flush=True)
+
+
+def picture(window: Window, width: int, paint: Paint, problem: str | None = None) -> list[str]:
+    """Draw the bar, the row of the last beats, the counts and the advice."""
+    from nesgw.alignment import GOOD, Outcome, outcome
+
+    quality = window.quality
+    colour = paint.green if quality >= GOOD else paint.yellow if window.beats and quality > 0 else paint.red
+    room = max(width - 14, 10)
+    filled = round(quality * room)
+    marks = {Outcome.ANSWERED: paint.green, Outcome.SILENT: paint.grey}
+    last = window.beats[-(width // 2 - 1) :]
+    row = " ".join(marks.get(seen, paint.yellow)(seen.value) for seen in map(outcome, last))
+    best = f"   best so far {window.best:.0%}" if window.best > quality else ""
+    advice = [problem] if problem else list(window.advice)
+    legend = "● answered  × damaged  n NAK  e only echo  · nothing    (Ctrl-C ends)"
+    return [
+        f"  [{colour('█' * filled)}{paint.grey('░' * (room - filled))}] {quality:>5.0%}",
+        "",
+        f"  {row}",
+        *(f"  {line}" for line in textwrap.wrap(f"{window}{best}", width - 2)),
+        "",
+        *(
+            line
+            for text in advice
+            for line in textwrap.wrap(text, width - 2, initial_indent="  → ", subsequent_indent="    ")
+        ),
+        "",
+        *(paint.grey(f"  {line}") for line in textwrap.wrap(legend, width - 2)),
+    ]
+
+
+def _in_words(beat: Beat) -> str:
+    from nesgw.alignment import outcome
+
+    seen = [outcome(beat).name.lower()]
+    counts = {"NAK": beat.naks, "CRC error": beat.damaged, "echo": beat.echoes, "noise bytes": beat.noise}
+    seen += [f"{name} {count}" for name, count in counts.items() if count]
+    return ", ".join(seen)
