@@ -23,7 +23,7 @@ from nesgw.optical.session import AFTER_OK
 from nesgw.publishers import home_assistant, mqtt, payloads
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
-from nesgw.publishers.topics import Topics, gateway_device, meter_device
+from nesgw.publishers.topics import Topics
 from nesgw.tables.catalogue import ALL, COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.register import Field, Register
 from nesgw.values import Firmware, MeterIdentity, Reading
@@ -187,7 +187,7 @@ def _diagnostics(components: Any) -> str:
             facts.get("device_class", ""),
             facts.get("state_class", ""),
             "no" if facts.get("enabled_by_default") is False else "yes",
-            _DIAGNOSTIC[key],
+            _DIAGNOSTIC.get(key, ""),
         )
         for key, facts in components.items()
     ]
@@ -234,6 +234,7 @@ _TOPIC: Final = {
     "availability": "`online` while its readings are fresh, else `offline`",
     "state": "JSON: the reading, once per accepted poll",
     "status": "JSON: how reading it goes, after each poll",
+    "event": "JSON: an entry of the meter's own log, each once",
     "value": "the plain number, only with `per_value_topics = true`",
     "discovery": "Home Assistant's discovery of the meter",
 }
@@ -245,8 +246,12 @@ def _topics() -> str:
         for name in vars(Topics)
         if not name.startswith(("_", "of_")) and not name.endswith("_of") and name not in Topics.__dataclass_fields__
     }
-    rows = [(f"`{_topic(name, member)}`", _retained(name), _TOPIC[name]) for name, member in members.items()]
+    rows = [(f"`{_topic(name, member)}`", _retained(name), _said_of(name, member)) for name, member in members.items()]
     return _table(("topic", "retained", "payload"), rows)
+
+
+def _said_of(name: str, member: object) -> str:
+    return _TOPIC.get(name) or (member.__doc__ or "").rstrip(".")
 
 
 def _topic(name: str, member: object) -> str:
@@ -259,6 +264,8 @@ def _retained(name: str) -> str:
     if name in ("state", "value"):
         follows = [_of_reading(retain=wanted)[name].retain is wanted for wanted in (True, False)]
         return "as `retain` says" if all(follows) else "yes"
+    if name == "event":
+        return "no"
     return "yes" if Message("", "", Part.INFO).retain else "no"
 
 
@@ -320,22 +327,13 @@ def _gateway_status_keys() -> str:
 
 def _keys(which: str, payload: str) -> str:
     found = json.loads(payload)
-    rows = [(f"`{key}`", f"`{json.dumps(value)}`", _MEANING[which][key]) for key, value in found.items()]
+    rows = [(f"`{key}`", f"`{json.dumps(value)}`", _MEANING[which].get(key, "")) for key, value in found.items()]
     return _table(("key", "for example", "meaning"), rows)
 
 
 def _json_block(payload: str) -> str:
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in json.loads(payload).items()]
     return "```json\n{\n" + ",\n".join(lines) + "\n}\n```"
-
-
-def _ids() -> str:
-    rows = [
-        ("the meter's device", f"`{meter_device('ID')}`"),
-        ("an entity of it", f"`{meter_device('ID')}_FIELD`"),
-        ("the gateway's device", f"`{gateway_device('NAME')}`"),
-    ]
-    return _table(("what", "identifier in Home Assistant"), rows)
 
 
 def _timings() -> str:
@@ -367,7 +365,7 @@ def _errors() -> str:
     rows = [
         (f"`{kind.kind}`", _template(kind.what), _template(kind.do) or "—", str(kind.exit_code), _after(kind))
         for kind in _leaves(errors.NesgwError)
-        if kind.what != errors.NesgwError.what
+        if kind.what != errors.NesgwError.what and kind.exit_code != errors.EX_OK
     ]
     return _table(("kind", "what it says", "what to do", "exit code", "and the service"), rows)
 
@@ -401,7 +399,7 @@ def _exit_codes() -> str:
         "EX_CONFIG": "the configuration is wrong",
     }
     found = {name: value for name, value in vars(errors).items() if name.startswith("EX_")}
-    return _table(("exit code", "meaning"), [(str(value), meaning[name]) for name, value in found.items()])
+    return _table(("exit code", "meaning"), [(str(value), meaning.get(name, "")) for name, value in found.items()])
 
 
 # --- For engineers ---------------------------------------------------------------------------------------------------
@@ -461,7 +459,6 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "info-keys": _info_keys,
     "meter-status-keys": _meter_status_keys,
     "gateway-status-keys": _gateway_status_keys,
-    "ids": _ids,
     "timings": _timings,
     "errors": _errors,
     "exit-codes": _exit_codes,

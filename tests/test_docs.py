@@ -1,0 +1,150 @@
+"""The documentation tells the truth: generated parts are up to date, examples work, commands and links exist."""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nesgw import cli, config
+from nesgw.publishers import payloads
+from nesgw.publishers.topics import Topics
+from nesgw.tables.catalogue import FIELDS
+from nesgw.values import Reading
+from scripts import docs
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+RECIPES = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+KEY = "a7941d85bce8a8fa2ab7"
+
+# Promised by the pages for the same release as these pages.
+NOT_YET = {"doctor", "dump", "forget", "history"}
+
+
+def names(pages):
+    return [str(page.relative_to(ROOT)) for page in pages]
+
+
+def fenced(text, *languages):
+    """The blocks of code in some languages; a block may be part of a list and indented."""
+    found = re.findall(r"^( *)```(\w+)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return [
+        "\n".join(line.removeprefix(indent) for line in code.splitlines()) + "\n"
+        for indent, language, code in found
+        if language in languages
+    ]
+
+
+def without_code(text):
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", docs.pages(), ids=names(docs.pages()))
+def test_what_repeats_the_code_is_up_to_date(page):
+    text = page.read_text(encoding="utf-8")
+    assert docs.regenerated(text) == text, "run: .venv/bin/python -m scripts.docs"
+
+
+def test_every_generated_block_has_its_place():
+    places = [name for page in docs.pages() for name in re.findall(r"<!-- generated: ([a-z-]+) -->", page.read_text())]
+    assert sorted(places) == sorted(docs.BLOCKS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_configuration_shown_is_one_that_loads(page):
+    for block in fenced(page.read_text(encoding="utf-8"), "toml"):
+        settings = tomllib.loads(block)
+        if "inputs" in settings:
+            continue  # Telegraf's
+        meter = "" if "meter" in settings else f'\n[[meter]]\nname = "house"\nkey = "{KEY}"\n'
+        config.parse(block + meter, str(page.name))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_json_shown_is_json(page):
+    for block in fenced(page.read_text(encoding="utf-8"), "json"):
+        json.loads(block)
+
+
+def commands_in(text):
+    """What is shown as a call of nesgw, in a line of code or in a block for the shell: (command, its options)."""
+    lines = re.findall(r"`([^`\n]+)`", without_code(text))
+    lines += [line for block in fenced(text, "sh", "console") for line in block.splitlines()]
+    for line in lines:
+        call = re.match(r"(?:\$ )?(?:sudo )?nesgw ([a-z][a-z-]*)\b(.*)", line)
+        if call:
+            yield call[1], re.findall(r"(?<=\s)--[a-z-]+", call[2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_command_shown_exists_with_its_options(page):
+    top = cli.parser()
+    (known,) = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
+    for command, options in commands_in(page.read_text(encoding="utf-8")):
+        if command in NOT_YET and command not in known.choices:
+            continue
+        assert command in known.choices, f"nesgw {command}"
+        unknown = set(options) - set(known.choices[command]._option_string_actions)
+        assert not unknown, f"nesgw {command} has no {unknown}"
+
+
+def anchors(page):
+    """The anchors that GitHub makes of a page's headings."""
+    text = without_code(page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text(encoding="utf-8"))):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_the_pages_name_no_machine_of_ours(page):
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"/work/|/root/(?!house)|\.\./shared", text)
+
+
+def test_recipes_speak_of_fields_that_exist():
+    used = re.findall(r"value/(\w+)", RECIPES) + re.findall(r"jq '?\.(\w+)", RECIPES)
+    used += re.findall(r"\breading\.(\w+)", fenced(RECIPES, "json")[0])
+    used += [name for line in re.findall(r"jq: (.*?)[,\n}]", RECIPES) for name in re.findall(r"\.(\w+)", line)]
+    assert "power_import_l3" in used
+    assert set(used) - {"time"} <= set(FIELDS)
+
+
+@pytest.mark.skipif(not shutil.which("mosquitto_sub"), reason="needs mosquitto-clients")
+def test_the_lines_for_mosquitto_sub_show_what_is_published(broker):
+    """Each line of the recipe is run as it stands, against a real broker."""
+    topics = Topics("nesgw", "nesgw")
+    reading = Reading(datetime(2026, 11, 20, 10, 21, 5, tzinfo=UTC), {"power": 701}, {})
+    messages = list(payloads.state_messages(topics, "4080123456", reading, per_value=True))
+    messages.append(payloads.availability_message(topics, "4080123456", online=True))
+    status = payloads.GatewayStatus("1.0.0", reading.time, 1, {})
+    messages.append(payloads.gateway_status_message(topics, status))
+    where = ["-h", broker.host, "-p", str(broker.port)]
+    for message in messages:
+        publish = ["mosquitto_pub", *where, "-r", "-t", message.topic, "-m", message.payload]
+        subprocess.run(publish, check=True, timeout=10)
+    lines = [line for block in fenced(RECIPES, "sh") for line in block.splitlines() if line.startswith("mosquitto_sub")]
+    assert len(lines) >= 5
+    for line in lines:
+        command = line.split("#  ")[0].split("|")[0].split("   ")[0].strip()
+        command = command.replace("mosquitto_sub -h localhost", f"mosquitto_sub {' '.join(where)} -C 1 -W 5")
+        shown = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=10, check=False)
+        assert shown.returncode == 0, f"{line}: {shown.stderr}"
+        assert re.search("701|online|1.0.0", shown.stdout), line
