@@ -1,0 +1,224 @@
+"""What is installed beside the program: the unit, the user, the probe's name, the package. No root, no network."""
+
+import importlib.machinery
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nesgw import __version__, config, daemon, errors
+from nesgw.cli import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+UNIT_FILE = ROOT / "deploy/systemd/nesgw.service"
+RULES = (ROOT / "deploy/udev/91-nesgw-ir-probe.rules").read_text(encoding="utf-8")
+
+
+def settings(text):
+    """A unit file as a list of values for every Section.Key."""
+    found, section = {}, ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            key, value = line.split("=", 1)
+            found.setdefault(f"{section}.{key}", []).append(value)
+    return found
+
+
+UNIT = settings(UNIT_FILE.read_text(encoding="utf-8"))
+
+
+def one(key):
+    (value,) = UNIT[key]
+    return value
+
+
+class TestTheUnit:
+    def test_starts_the_daemon_with_the_default_configuration(self):
+        assert one("Service.ExecStart") == "/usr/bin/nesgw run"
+        assert "run" in COMMANDS
+
+    def test_a_wrong_configuration_alone_ends_the_restarts(self):
+        assert one("Service.RestartPreventExitStatus") == str(errors.EX_CONFIG)
+        assert one("Service.Restart") == "always"
+        assert "Service.SuccessExitStatus" not in UNIT
+
+    def test_is_started_again_ever_later_but_never_given_up(self):
+        assert one("Unit.StartLimitIntervalSec") == "0"
+        assert int(one("Service.RestartSec")) < int(one("Service.RestartMaxDelaySec"))
+        assert int(one("Service.RestartSteps")) > 0
+
+    def test_the_daemon_tells_when_it_is_ready_and_is_watched(self):
+        assert one("Service.Type") == "notify"
+        assert int(one("Service.WatchdogSec")) == 60
+
+    def test_leaves_the_daemon_the_time_it_takes_to_say_goodbye(self):
+        assert int(one("Service.TimeoutStopSec")) > daemon.GOODBYE + 5
+
+    def test_a_missing_meter_network_or_broker_is_no_reason_not_to_start(self):
+        conditions = [
+            key for key in UNIT if re.match(r"Unit\.(Requires|Wants|BindsTo|Requisite|Condition|Assert)", key)
+        ]
+        assert conditions == []
+        assert one("Unit.After") == "network.target time-sync.target"
+
+    def test_its_runtime_directory_is_the_default_cache_and_outlives_a_restart(self):
+        assert f"/run/{one('Service.RuntimeDirectory')}" == config.CacheSection().directory
+        assert one("Service.RuntimeDirectoryPreserve") == "yes"
+
+    def test_has_no_place_on_a_disk_to_write_to(self):
+        assert one("Service.ProtectSystem") == "strict"
+        assert one("Service.ReadWritePaths") == "-" + fstab()[1]
+        for directory in ("StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory"):
+            assert f"Service.{directory}" not in UNIT
+        assert not {"Service.StandardOutput", "Service.StandardError"} & set(UNIT)
+
+    def test_leaves_no_core_dump_with_the_key(self):
+        assert one("Service.LimitCORE") == "0"
+
+    def test_runs_as_the_user_that_sysusers_puts_into_the_group_of_the_serial_ports(self):
+        lines = (ROOT / "deploy/sysusers/nesgw.conf").read_text(encoding="utf-8").splitlines()
+        entries = [line.split()[:3] for line in lines if not line.startswith("#")]
+        user = one("Service.User")
+        assert entries == [["u", user, "-"], ["m", user, "dialout"]]
+
+    def test_may_open_serial_ports_and_no_other_device(self):
+        assert one("Service.DevicePolicy") == "closed"
+        kinds = {value.removesuffix(" rw") for value in UNIT["Service.DeviceAllow"]}
+        assert kinds == {"char-ttyUSB", "char-ttyACM", "char-ttyAMA", "char-ttyS"}
+
+    @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+    def test_its_exposure_is_at_most_1_5(self):
+        judged = subprocess.run(
+            ["systemd-analyze", "--offline=true", "--threshold=15", "--no-pager", "security", str(UNIT_FILE)],
+            capture_output=True,
+            text=True,
+        )
+        assert judged.returncode == 0, judged.stdout[-300:] + judged.stderr
+
+
+def fstab():
+    lines = (ROOT / "deploy/tmpfs-fstab").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if not line.startswith("#"))
+    return line.split()
+
+
+def test_the_line_for_fstab_is_a_small_tmpfs_that_the_service_may_write_to():
+    device, place, kind, options, dump, check = fstab()
+    assert (device, kind, dump, check) == ("tmpfs", "tmpfs", "0", "0")
+    assert place.startswith("/")
+    assert {"size=4M", f"uid={one('Service.User')}", "mode=0755", "noexec"} <= set(options.split(","))
+
+
+class TestTheUdevRules:
+    def test_every_line_is_a_list_of_matches_and_assignments(self):
+        item = r'[A-Z_]+(\{[^}]+\})?(==|!=|\+=|-=|:=|=)"[^"]*"'
+        for line in RULES.splitlines():
+            if line and not line.startswith("#"):
+                assert re.fullmatch(rf"{item}(,\s*{item})*", line), line
+
+    def test_every_jump_goes_forward_to_a_label(self):
+        for jump in re.finditer(r'GOTO="(\w+)"', RULES):
+            assert f'LABEL="{jump[1]}"' in RULES[jump.end() :]
+
+    def test_what_the_owner_decided_comes_before_any_guess(self):
+        decided = RULES.index('ENV{NES_IR_PROBE}=="?*", GOTO="nes_ir_probe_decided"')
+        guesses = [match.start() for match in re.finditer(r'^ATTRS\{idVendor\}.*ENV\{NES_IR_PROBE\}="1"$', RULES, re.M)]
+        assert len(guesses) == 4
+        assert all(decided < guess for guess in guesses)
+
+    def test_no_guess_is_made_by_the_chip_alone(self):
+        for line in RULES.splitlines():
+            if line.startswith("ATTRS{idVendor}"):
+                assert "ATTRS{product}==" in line
+
+    def test_a_probe_has_a_name_and_its_own_name_by_serial_number_and_by_socket(self):
+        names = re.findall(r'SYMLINK\+="([^"]+)"', RULES)
+        assert names == ["nes-ir-probe", "nes-ir-probe-$env{ID_SERIAL_SHORT}", "nes-ir-probe-$env{ID_PATH}"]
+
+    def test_modem_manager_and_brltty_leave_it_alone_and_ftdi_chips_do_not_wait(self):
+        for setting in (
+            'ENV{ID_MM_DEVICE_IGNORE}="1"',
+            'ENV{ID_MM_PORT_IGNORE}="1"',
+            'ENV{BRLTTY_BRAILLE_DRIVER}=="?*", ENV{SYSTEMD_WANTS}=""',
+            'ATTR{latency_timer}="1"',
+        ):
+            assert setting in RULES
+
+
+class TestThePackage:
+    def test_has_the_version_of_the_program(self):
+        first = (ROOT / "debian/changelog").read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith(f"nesgw ({__version__}) ")
+
+    def test_depends_on_what_the_program_depends_on(self):
+        control = (ROOT / "debian/control").read_text(encoding="utf-8")
+        package = control[control.index("\nPackage:") :]
+        debian = {
+            "pyserial": "serial",
+            "paho-mqtt": "paho-mqtt",
+            "pydantic": "pydantic",
+            "structlog": "structlog",
+            "systemd-python": "systemd",
+        }
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for dependency in project["dependencies"]:
+            name, floor = dependency.split(">=")
+            assert f" python3-{debian[name]} (>= {floor}),\n" in package
+
+    def test_brings_to_bookworm_the_versions_of_debian_13(self):
+        pinned = dict(
+            line.split("==") for line in read_lines("tests/debian-13.txt") if "==" in line and not line.startswith("#")
+        )
+        brought = dict(
+            line.removesuffix(" \\").split("==") for line in read_lines("debian/bookworm.txt") if "==" in line
+        )
+        for name in ("pydantic", "paho-mqtt", "structlog"):
+            assert brought[name] == pinned[name]
+
+    def test_its_configuration_file_says_the_defaults_and_lacks_only_the_key(self, generator):
+        text = generator.conffile(config.example())
+        shipped = config.parse(text, "config.toml")
+        assert shipped == config.parse(config.example(), "example")
+        with pytest.raises(errors.ConfigError) as told:
+            config.read_secrets(shipped, "config.toml")
+        assert len(told.value.problems) == 1
+        assert "/etc/nesgw/house.key does not exist" in told.value.problems[0]
+
+    def test_its_manual_page_has_every_option(self, generator):
+        page = generator.configuration_page()
+        models = [config.Config]
+        for model in models:
+            for name, section in config.sections(model).items():
+                assert re.search(rf"^\.SS \[+([a-z]+\.)?{name}\]+$", page, re.M)
+                models.append(section)
+                for key in section.model_fields.keys() - config.sections(section).keys():
+                    assert f".TP\n.B {key}\n" in page
+
+
+def read_lines(name):
+    return (ROOT / name).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def generator(monkeypatch):
+    """debian/generate without the two tools of the package's build, which write the pages of the command line."""
+    monkeypatch.setitem(sys.modules, "shtab", ModuleType("shtab"))
+    manpage = ModuleType("argparse_manpage.manpage")
+    manpage.Manpage = None
+    monkeypatch.setitem(sys.modules, "argparse_manpage", ModuleType("argparse_manpage"))
+    monkeypatch.setitem(sys.modules, "argparse_manpage.manpage", manpage)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader = importlib.machinery.SourceFileLoader("debian_generate", str(ROOT / "debian/generate"))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
