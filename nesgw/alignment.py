@@ -55,7 +55,7 @@ _ADVICE: Final = {
     ),
     Seat.NOTHING: (
         f"{_SWAPPED}, or the probe is beside the port",
-        "silent either way? Some probes draw their power from DTR: dtr = true (here: --dtr). "
+        "silent either way? Some probes draw their power from DTR: dtr = true (nesgw align --dtr). "
         "A meter whose session lasted too long ignores its port for five minutes",
     ),
 }

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Final, NoReturn
 
 from nesgw import __version__
-from nesgw.cli import align, check_config, demo, read, run, simulate
+from nesgw.cli import align, check_config, demo, doctor, read, run, simulate
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError
 
 COMMANDS: Final[dict[str, ModuleType]] = {
@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, ModuleType]] = {
     "read": read,
     "align": align,
     "check-config": check_config,
+    "doctor": doctor,
     "simulate": simulate,
     "demo": demo,
 }
