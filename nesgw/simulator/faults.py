@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: on the line, in the session, in the values.
+"""What can go wrong on purpose: on the line, in the session, around the meter, in the values.
 
 Methods may be called from any thread at any time; each says for how long or how often. A ``Fault`` in a plan calls
 the same method at a given second after the start, so that a test can state its whole course beforehand.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
+from nesgw.simulator.alarms import ALARMS
 from nesgw.simulator.services import Code
 
 Direction = Literal["to_meter", "to_client", "both"]
@@ -64,6 +66,7 @@ class _Condition:
     lose_requests: int = 0
     lose_answers: int = 0
     lose_marks: int = 0
+    repeat_answers: int = 0
     late_seconds: float = 0.0
     late_count: int = 0
     silent_until: float = 0.0
@@ -78,8 +81,30 @@ class _Condition:
     flips: list[_Flip] = field(default_factory=list)
 
 
+class Patient(Protocol):
+    """What the meter itself does when it is told to."""
+
+    def power_failure(self, seconds: float) -> None:
+        """Stop and start again."""
+
+    def exchange(self, serial: str, registers: dict[int, int] | None) -> None:
+        """Become another meter."""
+
+    def raise_alarm(self, byte: int, bit: int) -> None:
+        """Latch a bit of BT03."""
+
+    def clear_alarms(self) -> None:
+        """Clear what is latched."""
+
+    def open_cover(self) -> None:
+        """Notice that the cover is off."""
+
+    def set_clock(self, seconds: float) -> None:
+        """Move the clock."""
+
+
 class Faults:
-    """The switchboard. ``now`` tells the meter's time, ``restart`` and ``swap`` are the meter's own doing."""
+    """The switchboard. ``now`` tells the meter's time."""
 
     def __init__(
         self,
@@ -87,17 +112,16 @@ class Faults:
         now: Callable[[], float],
         *,
         seed: int,
-        restart: Callable[[float], None],
-        swap: Callable[[str, dict[int, int] | None], None],
+        meter: Patient,
         plan: Sequence[Fault] = (),
     ) -> None:
         self._lock = lock
         self._now = now
-        self._restart = restart
-        self._swap = swap
+        self._meter = meter
         self._random = random.Random(f"faults {seed}")
         self._plan = sorted(plan, key=lambda fault: fault.at)
         self.active = _Condition()
+        self.done: Counter[str] = Counter()  # how often each fault has struck
 
     # --- on the line
 
@@ -121,6 +145,11 @@ class Faults:
             self.active.lose_requests += requests
             self.active.lose_answers += answers
             self.active.lose_marks += marks
+
+    def repeat(self, answers: int = 1) -> None:
+        """Send so many of the next packets to the client twice in a row."""
+        with self._lock:
+            self.active.repeat_answers += answers
 
     def echo(self, on: bool = True) -> None:
         """Reflect the client's own bytes."""
@@ -165,14 +194,41 @@ class Faults:
             self.active.refusals.append(_Refusal(Code(code), self._now() + seconds, count, only))
 
     def restart(self, seconds: float = 3.0) -> None:
-        """Power failure: the session is gone and the meter hears nothing until it has started again."""
+        """Power failure: the session is gone and the meter hears nothing until it has started again.
+
+        It counts as an outage in the registers and in the logs (BT74, ET09, ET81) and raises its alarm.
+        """
         with self._lock:
-            self._restart(seconds)
+            self._meter.power_failure(seconds)
 
     def swap(self, serial: str, registers: dict[int, int] | None = None) -> None:
         """Another meter of the same kind hangs on the wall: its serial number and its registers at BT23's numbers."""
         with self._lock:
-            self._swap(serial, registers)
+            self._meter.exchange(serial, registers)
+
+    # --- what the meter notices
+
+    def alarm(self, alarm: str | int, bit: int | None = None) -> None:
+        """Latch an alarm of BT03, by its name in ``ALARMS`` or by byte and bit."""
+        if isinstance(alarm, str):
+            alarm, bit = ALARMS[alarm]
+        with self._lock:
+            self._meter.raise_alarm(alarm, bit or 0)
+
+    def clear_alarms(self) -> None:
+        """Clear every latched alarm, as the utility's host does it; nothing else clears one."""
+        with self._lock:
+            self._meter.clear_alarms()
+
+    def open_cover(self) -> None:
+        """Someone takes the cover off: an alarm and an entry in the event log."""
+        with self._lock:
+            self._meter.open_cover()
+
+    def set_clock(self, seconds: float) -> None:
+        """The meter's clock is set forward or back: two entries in the event log, a mark in the load profile."""
+        with self._lock:
+            self._meter.set_clock(seconds)
 
     # --- in the values
 
@@ -217,18 +273,23 @@ class Faults:
         out = bytearray()
         for byte in data:
             if chance() < noise.insert:
+                self.done["insert"] += 1
                 out.append(self._random.randrange(256))
             if chance() < noise.drop:
+                self.done["drop"] += 1
                 continue
             if chance() < noise.corrupt:
+                self.done["corrupt"] += 1
                 byte ^= 1 << self._random.randrange(8)
             out.append(byte)
             if chance() < noise.duplicate:
+                self.done["duplicate"] += 1
                 out.append(byte)
         return bytes(out)
 
     def garbage(self, count: int) -> bytes:
         """Random bytes."""
+        self.done["garbage"] += count
         return self._random.randbytes(count)
 
     def lateness(self) -> float:
@@ -236,6 +297,7 @@ class Faults:
         if self.active.late_count <= 0:
             return 0.0
         self.active.late_count -= 1
+        self.done["late"] += 1
         return self.active.late_seconds
 
     def refusal(self, service: str, now: float) -> Code:
@@ -244,6 +306,7 @@ class Faults:
             wanted = refusal.services is None or service in refusal.services
             if wanted and refusal.count > 0 and now < refusal.until:
                 refusal.count -= 1
+                self.done["refuse"] += 1
                 return refusal.code
         return Code.OK
 
@@ -254,15 +317,26 @@ class Faults:
         if left <= 0:
             return False
         setattr(self.active, name, left - 1)
+        self.done[f"lose {kind}"] += 1
+        return True
+
+    def repeated(self) -> bool:
+        """Whether this packet to the client is sent twice."""
+        if self.active.repeat_answers <= 0:
+            return False
+        self.active.repeat_answers -= 1
+        self.done["repeat"] += 1
         return True
 
     def distort(self, table: int, image: bytes) -> bytes:
         """What a read of a table shows."""
         if self.active.zeros and table in self.active.zeros:
+            self.done["zeros"] += 1
             return bytes(len(image))
         for flip in self.active.flips:
             if flip.table == table and flip.count > 0 and flip.offset < len(image):
                 flip.count -= 1
+                self.done["flip"] += 1
                 changed = bytearray(image)
                 changed[flip.offset] ^= flip.mask
                 image = bytes(changed)

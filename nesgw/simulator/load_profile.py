@@ -1,4 +1,4 @@
-"""The load profile's blocks: register snapshots in a ring of days (OPG and MEPG, BT61 to BT64).
+"""The load profile's blocks: register snapshots in a ring (OPG and MEPG, BT61 to BT67).
 
 A block that is complete never changes and is built once; the newest is still filling, and what it has not reached
 yet holds the stale values of the block that it overwrites, as in a real meter.
@@ -9,41 +9,50 @@ from __future__ import annotations
 import datetime
 import functools
 import struct
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from nesgw.simulator.profiles import Profile
+from nesgw.simulator.household import utc_offset
+from nesgw.simulator.logbook import Incident
+from nesgw.simulator.profiles import PRESENT_SOURCES, SUMMATION_SOURCES, LoadSet, Profile
 from nesgw.simulator.registers import Registers
 
 DAY: Final = 86_400_000
+SUMMER: Final = 0x10  # in the extended status, whose first nibble all channels share
 SKIPPED: Final = 4  # the channel status of an interval that has no value
+FIRST_TIER_SOURCE, TIER_SOURCES, TIERS = 29, 11, 4
+MAPPED: Final = range(112, 164)
 
 
 class LoadProfile:
-    """The first data set of one meter."""
+    """One data set of one meter."""
 
-    def __init__(self, profile: Profile, registers: Registers) -> None:
-        self.profile = profile
-        self.registers = registers
-        self.step = profile.load_minutes * 60_000
-        self.intervals = DAY // self.step
-        self._days_at_start = registers.start // DAY
-        self._complete = functools.lru_cache(maxsize=profile.load_blocks)(self._build)
+    def __init__(
+        self, kept: LoadSet, value: Callable[[int, int], int], start: int, incidents: Sequence[Incident] = ()
+    ) -> None:
+        self.kept = kept
+        self.step = kept.step
+        self._value = value
+        self._incidents = incidents
+        self._length = kept.intervals * kept.step
+        self._block_at_start = start // self._length
+        self._complete = functools.lru_cache(maxsize=kept.blocks + 2)(self._build)
 
     @property
     def header_size(self) -> int:
         """End time and simple status."""
-        return 5 + (self.intervals + 7) // 8
+        return 5 + (self.kept.intervals + 7) // 8
 
     @property
     def interval_size(self) -> int:
         """Extended status and the channels."""
-        channels = len(self.profile.load_channels)
+        channels = len(self.kept.channels)
         return channels // 2 + 1 + 4 * channels
 
     @property
     def block_size(self) -> int:
         """A whole block."""
-        return self.header_size + self.intervals * self.interval_size
+        return self.header_size + self.kept.intervals * self.interval_size
 
     def valid(self, at: int) -> int:
         """How many intervals of the newest block are over; a block begins to count with its first."""
@@ -51,57 +60,94 @@ class LoadProfile:
 
     def newest_block(self, at: int) -> int:
         """Index of the newest block."""
-        return self._newest(at)[0] % self.profile.load_blocks
+        return self._newest(at)[0] % self.kept.blocks
 
     def sequence(self, at: int) -> int:
         """Sequence number of the newest block."""
-        return self._newest(at)[0] - self._days_at_start + 400
+        return self._newest(at)[0] - self._block_at_start + 400
 
     def image(self, at: int) -> bytes:
         """The ring of blocks."""
-        day, valid = self._newest(at)
-        ring = [b""] * self.profile.load_blocks
-        for back in range(self.profile.load_blocks):
-            count = valid if back == 0 else self.intervals
-            ring[(day - back) % self.profile.load_blocks] = self._complete(day - back, count)
+        newest, valid = self._newest(at)
+        ring = [b""] * self.kept.blocks
+        for back in range(self.kept.blocks):
+            count = valid if back == 0 else self.kept.intervals
+            ring[(newest - back) % self.kept.blocks] = self._complete(newest - back, count)
         return b"".join(ring)
 
     def end(self, at: int) -> int:
         """End of the newest interval."""
-        day, valid = self._newest(at)
-        return day * DAY + valid * self.step
+        block, valid = self._newest(at)
+        return block * self._length + valid * self.step
 
     def _newest(self, at: int) -> tuple[int, int]:
-        """The newest block's day and how many intervals it holds."""
-        day, within = divmod(at, DAY)
+        """The newest block, counted from 1970 on, and how many intervals it holds."""
+        block, within = divmod(at, self._length)
         valid = within // self.step
-        return (day, valid) if valid else (day - 1, self.intervals)
+        return (block, valid) if valid else (block - 1, self.kept.intervals)
 
-    def _build(self, day: int, valid: int) -> bytes:
-        profile = self.profile
+    def _build(self, block: int, valid: int) -> bytes:
+        kept = self.kept
+        begin = block * self._length
         marks = {
             interval: bytes.fromhex(status)
-            for back, interval, status in profile.load_marks
-            if self._days_at_start - back == day
+            for back, interval, status in kept.marks
+            if self._block_at_start - back == block
         }
-        plain = bytes(len(profile.load_channels) // 2 + 1)
+        incidents = [i for i in self._incidents if i.end >= begin and i.begin < begin + self._length]
         body = b""
-        for interval in range(self.intervals):
-            written = day if interval < valid else day - profile.load_blocks
-            registers = self.registers.summations(written * DAY + (interval + 1) * self.step)
-            status = marks.get(interval, plain) if interval < valid else plain
+        for interval in range(kept.intervals):
+            end = begin + (interval + 1) * self.step
+            if interval >= valid:
+                end -= kept.blocks * self._length
+            status = marks.get(interval) if interval < valid else None
+            if status is None:
+                status = self._status(end, incidents)
             values = [
-                0 if channel_status(status, channel) == SKIPPED else registers[source]
-                for channel, source in enumerate(profile.load_channels)
+                0 if channel_status(status, channel) == SKIPPED else self._value(source, end)
+                for channel, source in enumerate(kept.channels)
             ]
             body += status + struct.pack(f"<{len(values)}i", *values)
-        moment = datetime.datetime.fromtimestamp((day * DAY + valid * self.step) // 1000, datetime.UTC)
-        end = bytes((moment.year - 2000, moment.month, moment.day, moment.hour, moment.minute))
-        processed = ((1 << valid) - 1).to_bytes((self.intervals + 7) // 8, "little")
-        return end + processed + body
+        moment = datetime.datetime.fromtimestamp((begin + valid * self.step) // 1000, datetime.UTC)
+        end_time = bytes((moment.year - 2000, moment.month, moment.day, moment.hour, moment.minute))
+        processed = ((1 << valid) - 1).to_bytes((kept.intervals + 7) // 8, "little")
+        return end_time + processed + body
+
+    def _status(self, end: int, incidents: Sequence[Incident]) -> bytes:
+        """Summer time at the interval's end, and what happened in the interval."""
+        common = SUMMER if utc_offset(end) == 120 else 0
+        for incident in incidents:
+            if incident.begin < end and incident.end >= end - self.step:
+                common |= incident.mark
+        return bytes((common,)) + bytes(len(self.kept.channels) // 2)
 
 
 def channel_status(status: bytes, channel: int) -> int:
     """The nibble of a channel: the first of all is common, high nibbles come first."""
     byte = status[(channel + 1) // 2]
     return byte & 0x0F if channel % 2 == 0 else byte >> 4
+
+
+def load_profiles(
+    profile: Profile, registers: Registers, start: int, incidents: Sequence[Incident]
+) -> tuple[LoadProfile, ...]:
+    """The data sets that a meter keeps."""
+
+    def value(source: int, at: int) -> int:
+        return source_value(profile, registers, source, at)
+
+    return tuple(LoadProfile(kept, value, start, incidents) for kept in profile.load_sets)
+
+
+def source_value(profile: Profile, registers: Registers, source: int, at: int) -> int:
+    """What a source id stood at or will stand at: a register, a tier's, a present value, a sub-meter's counter."""
+    if source in MAPPED:
+        extended = profile.mapped_sources[source - MAPPED.start]
+        meter = profile.sub_meters[extended >> 8 & 0x0F]
+        return 0 if meter is None else int.from_bytes(meter.counter(at, registers.start), "little", signed=True)
+    if source in SUMMATION_SOURCES:
+        return registers.summations(at)[SUMMATION_SOURCES.index(source)]
+    tier, number = divmod(source - FIRST_TIER_SOURCE, TIER_SOURCES)
+    if 0 <= tier < TIERS:
+        return registers.tiers(at)[tier][number]
+    return registers.present(at)[PRESENT_SOURCES.index(source)]

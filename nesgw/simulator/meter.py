@@ -14,19 +14,20 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nesgw.simulator.alarms import ALARMS
 from nesgw.simulator.faults import Fault, Faults
 from nesgw.simulator.household import Household
 from nesgw.simulator.link import Due, Link, LinkCounters
-from nesgw.simulator.load_profile import LoadProfile
+from nesgw.simulator.load_profile import load_profiles
+from nesgw.simulator.logbook import COVER_OPENED, LOGON, NOBODY, WRONG_KEY, Logbook, Outage
 from nesgw.simulator.profiles import DEFAULT_KEY, PROFILES, Profile
 from nesgw.simulator.registers import Registers, Truth
 from nesgw.simulator.services import OPEN_TABLES, Code, Limits, Outcome, Session, State, service_name
-from nesgw.simulator.tables import TABLES, Event, Moment
+from nesgw.simulator.tables import TABLES, Moment
 from nesgw.simulator.wire import START
 
-UNKNOWN_USER = 0xFFFF
-GUARDED_TABLES = frozenset({4, 2048 + 21, 2048 + 51})  # a read-only key may not be enough for these (OPG)
-EVENT_POWER_DOWN, EVENT_POWER_UP, EVENT_LOGON = 1, 2, 0x80A  # numbers as C12.19 counts; the meter's own are not public
+# A read-only key may not be enough for these (OPG): BT04, ET13, ET21, ET51.
+GUARDED_TABLES = frozenset({4, 2048 + 13, 2048 + 21, 2048 + 51})
 
 
 @dataclass(slots=True)
@@ -46,7 +47,8 @@ class Counters:
 class SimulatedMeter:
     """A meter of one profile; ``overrides`` replace fields of the profile.
 
-    ``images`` makes it show these tables, by number, and no others: a dump played back.
+    ``images`` makes it show these tables, by number, and no others: a dump played back (``from_dump``). A code in
+    place of a table refuses it with that; what is not among them is refused with ``iar``.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class SimulatedMeter:
         key: bytes = DEFAULT_KEY,
         epoch: datetime.datetime | None = None,
         faults: Sequence[Fault] = (),
-        images: Mapping[int, bytes] | None = None,
+        images: Mapping[int, bytes | Code] | None = None,
         **overrides: object,
     ) -> None:
         chosen = PROFILES[profile] if isinstance(profile, str) else profile
@@ -78,8 +80,7 @@ class SimulatedMeter:
             solar=self.profile.solar,
             scale=self.profile.scale,
         )
-        self._registers = Registers(self.profile, self.household, self._start_ms)
-        self._load = LoadProfile(self.profile, self._registers) if self.profile.load_channels else None
+        self._hang_up(self._start_ms)
         self._images = images
         self.link = Link(
             self,
@@ -94,7 +95,7 @@ class SimulatedMeter:
         self.session = Session(self, limits, bytes(self.profile.identify), self.profile.baud)
         self.counters = Counters(self.link.counters)
         self.faults = Faults(
-            self.lock, lambda: self.clock(), seed=seed, restart=self._restart, swap=self._swap, plan=faults
+            self.lock, lambda: self.clock(), seed=seed, meter=self, plan=faults
         )
         self._line_baud: int | None = None
         self._pace = 0.0
@@ -110,16 +111,11 @@ class SimulatedMeter:
         self._flooded = self.started
         self._flood_owed = 0.0
         self._echoes: deque[Due] = deque()
-        self._alarms = bytearray(13)
-        self._alarms[0] = 0x01  # metering
         self._failures = 0
         self._locked_until = self.started
-        self._events: deque[Event] = deque(maxlen=self.profile.event_entries)
-        self._sequence = 0
-        self._user = UNKNOWN_USER
+        self._user = NOBODY
+        self._clock_step = 0.0  # seconds by which the clock was set
         self._frozen: tuple[int, Truth] | None = None
-        for minutes, number in ((90, EVENT_POWER_DOWN), (88, EVENT_POWER_UP)):
-            self._log(self._start_ms - minutes * 60_000, number)
 
     # --- the line's side ---------------------------------------------------------------------------------------
 
@@ -140,8 +136,10 @@ class SimulatedMeter:
             self.advance(now)
             self.counters.bytes_in += len(data)
             if self.faults.active.echo:
+                self.faults.done["echo"] += len(data)
                 self._echoes.append(Due(now, data, is_packet=False))
             if now < self._deaf_until or now < self.faults.active.deaf_until:
+                self.faults.done["deaf"] += len(data)
                 return
             for byte in self.faults.damage(data, "to_meter"):
                 self._byte(byte, now)
@@ -177,8 +175,11 @@ class SimulatedMeter:
             for item in sorted(ready, key=lambda item: item.at):
                 self._touch(item.at + len(item.data) * self.byte_time)
                 lost = self.faults.lost("answer" if item.is_packet else "mark")
+                self.faults.done["silence"] += silent
                 if not silent and not lost:
                     out += self.faults.damage(item.data, "to_client")
+                    if item.is_packet and self.faults.repeated():
+                        out += self.faults.damage(item.data, "to_client")
             out += self._flood(now)
             if out:
                 self.counters.bytes_out += len(out)
@@ -211,7 +212,8 @@ class SimulatedMeter:
     def image(self, number: int, now: float | None = None) -> bytes | None:
         """A table as the meter holds it, without faults."""
         with self.lock:
-            return self._image(number, self.clock() if now is None else now, faulty=False)
+            image = self._image(number, self.clock() if now is None else now)
+            return None if isinstance(image, Code) else image
 
     @property
     def state(self) -> State:
@@ -271,15 +273,18 @@ class SimulatedMeter:
 
     # --- the services' side ----------------------------------------------------------------------------------------
 
-    def table(self, number: int, now: float) -> bytes | None:
+    def table(self, number: int, now: float) -> bytes | Code:
         """A table's image with what the faults make of it."""
-        return self._image(number, now, faulty=True)
+        image = self._image(number, now, faulty=True)
+        return image if isinstance(image, Code) else self.faults.distort(number, image)
 
     def may_read(self, number: int, key: bytes | None) -> bool:
-        """Three tables are open, the others need the key, a few a better one."""
+        """Three tables are open, the others need the key, a few a better one; some may be locked to all."""
         if number in OPEN_TABLES:
             return True
-        return key is not None and (self.profile.key_opens_all or number not in GUARDED_TABLES)
+        if key is None or number in self.profile.locked_tables:
+            return False
+        return self.profile.key_opens_all or number not in GUARDED_TABLES
 
     def check_key(self, key: bytes, now: float) -> Code:
         """Compare the key, count the wrong ones, lock out after too many in a row."""
@@ -288,7 +293,8 @@ class SimulatedMeter:
             self._failures = 0
             return Code.OK
         self.counters.wrong_keys += 1
-        self._alarms[5] |= 0x01  # invalid password
+        self.raise_alarm(*ALARMS["invalid_password"])
+        self._logbook.enter(self._clock_at(now), WRONG_KEY, self._user)
         self._failures += 1
         allowed = self.profile.failures_allowed
         if not locked and self.profile.lockout_minutes and allowed and self._failures >= allowed:
@@ -305,12 +311,52 @@ class SimulatedMeter:
         self.counters.sessions += 1
         self._user = user_id
         if self.profile.logon_leaves_entry:
-            self._log(self._utc(now), EVENT_LOGON)
+            self._logbook.enter(self._clock_at(now), LOGON, user_id)
         return Code.OK
 
     def trouble(self, service: str, now: float) -> Code:
         """What the faults refuse just now."""
         return self.faults.refusal(service, now)
+
+    # --- what faults make the meter do -----------------------------------------------------------------------------
+
+    def power_failure(self, seconds: float) -> None:
+        """Fall silent, start again, write the outage down."""
+        now = self.clock()
+        self._fall()
+        self.link.hush()
+        self.raise_alarm(*ALARMS["power_failure"])
+        begin = self._clock_at(now)
+        self._logbook.outage(Outage(begin, begin + round(seconds * 1000)))
+        self._deaf_until = now + seconds
+
+    def exchange(self, serial: str, registers: dict[int, int] | None) -> None:
+        """Another meter of the same kind, with a history of its own."""
+        self._fall()
+        self.link.hush()
+        self.serial = serial
+        given = tuple((registers or {0: 12, 1: 1}).items())
+        self.profile = dataclasses.replace(self.profile, registers=given)
+        self._hang_up(self._utc(self.clock()))
+
+    def raise_alarm(self, byte: int, bit: int) -> None:
+        """Latch a bit of BT03."""
+        self._logbook.raise_alarm(byte, bit)
+
+    def clear_alarms(self) -> None:
+        """Clear what is latched."""
+        self._logbook.clear_alarms()
+
+    def open_cover(self) -> None:
+        """Notice that the cover is off."""
+        self.raise_alarm(*ALARMS["cover_removed"])
+        self._logbook.enter(self._clock_at(self.clock()), COVER_OPENED, self._user)
+
+    def set_clock(self, seconds: float) -> None:
+        """Move the clock."""
+        before = self._clock_at(self.clock())
+        self._clock_step += seconds
+        self._logbook.clock_set(before, before + round(seconds * 1000), self._user)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -334,31 +380,33 @@ class SimulatedMeter:
         if self.profile.mep_first_packet == "nak":
             self.link.refuse(now)
 
-    def _image(self, number: int, now: float, *, faulty: bool) -> bytes | None:
+    def _image(self, number: int, now: float, *, faulty: bool = False) -> bytes | Code:
         if self._images is not None:
-            recorded = self._images.get(number)
-            return recorded if recorded is None or not faulty else self.faults.distort(number, recorded)
-        build = TABLES.get(number)
-        if build is None:
-            return None
-        at = self._utc(now)
+            return self._images.get(number, Code.IAR)
+        table = TABLES.get(number)
+        if table is None or not table.exists(self.profile):
+            return Code.IAR
+        return table.build(self._moment(now, faulty=faulty))
+
+    def _moment(self, now: float, *, faulty: bool) -> Moment:
+        at, clock = self._utc(now), self._clock_at(now)
         truth = self._registers.truth(at)
         if faulty:
             truth = self._maybe_frozen(at, truth, now)
-        clock = at + round(self.profile.clock_error * 1000)
-        moment = Moment(
-            self.profile,
-            clock,
-            self._registers.tier(clock),
-            truth,
-            self.serial,
-            bytes(self._alarms),
-            tuple(self._events),
-            self._sequence,
-            self._load,
+        return Moment(
+            profile=self.profile,
+            at=clock,
+            tier=self._registers.tier(clock),
+            truth=truth,
+            serial=self.serial,
+            alarms=bytes(self._logbook.alarms),
+            then=self._registers.then,
+            started=self._registers.start,
+            events=self._logbook.events,
+            alternate=self._logbook.alternate,
+            outages=tuple(self._logbook.outages),
+            loads=self._loads,
         )
-        image = build(moment)
-        return image if image is None or not faulty else self.faults.distort(number, image)
 
     def _count_poll(self, request: bytes) -> None:
         """A poll is a read of BT28 that reaches its first present value."""
@@ -379,6 +427,12 @@ class SimulatedMeter:
     def _utc(self, now: float) -> int:
         return self._start_ms + round((now - self.started) * 1000)
 
+    def _clock_at(self, now: float) -> int:
+        """The meter's clock, right or wrong."""
+        passed = now - self.started
+        error = self.profile.clock_error + self.profile.clock_drift * passed / 86_400 + self._clock_step
+        return self._utc(now) + round(error * 1000)
+
     def _touch(self, now: float) -> None:
         if self.session.state is not State.BASE:
             self._traffic = now
@@ -397,6 +451,7 @@ class SimulatedMeter:
         self._wait = 0
         self._outcome = None
         self._traffic = None
+        self._user = NOBODY
         self._run_at(self._line_baud)
 
     def _run_at(self, baud: int | None) -> None:
@@ -428,29 +483,8 @@ class SimulatedMeter:
         count, self._flood_owed = divmod(self._flood_owed, 1)
         return self.faults.garbage(min(int(count), 4096))
 
-    def _log(self, at: int, number: int) -> None:
-        self._sequence += 1
-        self._alarms[7] |= 0x10  # event log has unread entries
-        self._events.append(Event(at, self._sequence, self._user, number))
-
-    def _restart(self, seconds: float) -> None:
-        now = self.clock()
-        self._fall()
-        self.link.hush()
-        self._registers.outage(round(seconds))
-        self._alarms[2] |= 0x08  # power failure
-        self._user = UNKNOWN_USER
-        self._log(self._utc(now), EVENT_POWER_DOWN)
-        self._log(self._utc(now + seconds), EVENT_POWER_UP)
-        self._deaf_until = now + seconds
-
-    def _swap(self, serial: str, registers: dict[int, int] | None) -> None:
-        now = self.clock()
-        self._fall()
-        self.link.hush()
-        self.serial = serial
-        given = tuple((registers or {0: 12, 1: 1}).items())
-        self.profile = dataclasses.replace(self.profile, registers=given)
-        self._registers = Registers(self.profile, self.household, self._utc(now))
-        if self._load is not None:
-            self._load = LoadProfile(self.profile, self._registers)
+    def _hang_up(self, at: int) -> None:
+        """Put the meter on the wall: its history, registers and load profile begin."""
+        self._logbook = Logbook(self.profile, at)
+        self._registers = Registers(self.profile, self.household, at, self._logbook.outages)
+        self._loads = load_profiles(self.profile, self._registers, at, self._logbook.incidents)

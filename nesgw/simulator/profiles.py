@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from nesgw.simulator import sub_meters
 from nesgw.simulator.services import Code
+from nesgw.simulator.sub_meters import SubMeter
 
 DEFAULT_KEY: Final = b"a7941d85bce8a8fa2ab7"
 
@@ -83,6 +85,22 @@ class Coincident:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadSet:
+    """A data set of the load profile."""
+
+    channels: tuple[int, ...]  # source ids
+    blocks: int
+    intervals: int  # in a block
+    interval: int  # BT61's code: minutes up to 60; 61 to 83: so many hours beyond 60; 84: a day
+    marks: tuple[tuple[int, int, str], ...] = ()  # (blocks back from the start, interval, extended status in hex)
+
+    @property
+    def step(self) -> int:
+        """An interval in milliseconds."""
+        return 60_000 * (self.interval if self.interval <= 60 else (self.interval - 60) * 60)
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One kind of meter."""
 
@@ -97,7 +115,9 @@ class Profile:
     maker_serial: str = "0000000012345678"
 
     # Registers at the start, by BT23 number.
-    registers: tuple[tuple[int, int], ...] = ((0, 1_234_567), (1, 201), (2, 40_569), (3, 204_919), (4, 3600), (5, 4))
+    registers: tuple[tuple[int, int], ...] = (
+        *((0, 12_345_678), (1, 201), (2, 4_056_900), (3, 20_491_900), (4, 3600), (5, 4)),
+    )
     net_offset: int = 2355  # register 7 falls short of 0 − 1 by so much
     reset_count: int = 0
     demands: tuple[Demand, ...] = ()
@@ -105,6 +125,7 @@ class Profile:
     present_demand_sources: tuple[int, ...] = ()
     quadrant_powers: bool = True  # values 22-25 of BT28, also without demand (three real meters had them)
     tier_hours: tuple[int, ...] = (0,) * 24  # which tier counts, by local hour
+    tier_shares: tuple[int, ...] = ()  # per cent of each register that tiers 1, 2 … hold at the start; tier 0 the rest
     register_digits: int = 9  # registers wrap at ten to this
     outage_in_minutes: bool = False
 
@@ -121,19 +142,31 @@ class Profile:
     has_sources: bool = True  # BT22, BT27
     alarm_bytes: int = 9
     event_entries: int = 100
+    event_sequence: int = 0  # the sequence number before the first entry
+    alternate_entries: int = 0  # of ET79 (3.70 and later); 0: no alternate log
+    alternate_events: tuple[int, ...] = (0x80A, 0x80B)  # what it takes: logons, wrong keys
+    outage_entries: int = 20  # of ET81 (3.70 and later); 0: not configured
+    reading_entries: int = 24  # of ET45
     logon_leaves_entry: bool = False
-    clock_error: float = 0.0
+    clock_error: float = 0.0  # seconds ahead at the start
+    clock_drift: float = 0.0  # seconds gained in a day
+    season_reset_byte: bool = True  # BT24 begins its registers with the demand reset byte, as BT25 does
 
     # The load profile: sources of the channels of the first data set, kept in blocks of a day (UTC).
     load_channels: tuple[int, ...] = (0, 1, 2, 3)
     load_blocks: int = 30
     load_minutes: int = 15
     load_marks: tuple[tuple[int, int, str], ...] = ()  # (days back, interval, extended status in hex)
+    further_sets: tuple[LoadSet, ...] = ()  # up to three more (3.50 and later)
+    mapped_sources: tuple[int, ...] = ()  # extended source ids of 112, 113 …: 0x4000 + 256 × device + record
+    data_records: tuple[tuple[int, str], ...] = ()  # ET57: number of a record and its header in hex
 
-    # Sub-meters: what stands in ET16 after each device's time stamp.
-    sub_meters: tuple[str, ...] = ()
+    # Sub-meters at the M-Bus indexes 0 to 3; None: nobody there.
+    sub_meters: tuple[SubMeter | None, ...] = ()
+    mep_client: bool = False  # a client on the MEP port, at index 4
 
-    key_opens_all: bool = True  # False: a key of the read-only kind, to which ET21, ET51 and BT04 answer isc
+    key_opens_all: bool = True  # False: a key of the read-only kind, to which ET13, ET21, ET51 and BT04 answer isc
+    locked_tables: tuple[int, ...] = ()  # locked at the factory: isc to every key
 
     # The link and the session.
     identify: tuple[int, ...] = (0, 1, 0, 0)  # standard, version, revision, end of features
@@ -165,7 +198,6 @@ class Profile:
     lockout_minutes: int = 0
     lockout_deaf: bool = False  # False: every key is refused meanwhile; True: nothing is answered
 
-
     @property
     def generation_4(self) -> bool:
         """Whether the firmware is 4.0 or later."""
@@ -176,6 +208,15 @@ class Profile:
         return self.firmware[:2] >= (major, minor)
 
     @property
+    def load_sets(self) -> tuple[LoadSet, ...]:
+        """The data sets of the load profile; a block of the first is a day."""
+        if not self.load_channels:
+            return ()
+        intervals = 24 * 60 // self.load_minutes
+        first = LoadSet(self.load_channels, self.load_blocks, intervals, self.load_minutes, self.load_marks)
+        return (first, *self.further_sets)
+
+    @property
     def present_numbers(self) -> tuple[int, ...]:
         """The numbers (BT28's fixed order) of the values this meter shows, in its order."""
         count = self.actual.present_values
@@ -184,10 +225,6 @@ class Profile:
         return tuple(number for number in range(count + 4) if not 22 <= number <= 25)[:count]
 
 
-# A heat meter's telegram: 12 345 kWh, 6 016.277 m³, 62 °C there, 36 °C back.
-HEAT_METER: Final = (
-    "00 21 78 56 34 12 2d 2c 01 04 2a 00 00 00 04 06 39 30 00 00 04 13 15 cd 5b 00 02 5a 6c 02 02 5e 68 01 00"
-)
 _DK = ((0, 115_921_469), (1, 201), (2, 4_056_958), (3, 20_491_954), (4, 23_315_499), (5, 10))
 
 PROFILES: Final[dict[str, Profile]] = {
@@ -212,6 +249,7 @@ PROFILES: Final[dict[str, Profile]] = {
             actual=dimensions("03 0c 0c 0b 00 00 00 04 00 37"),
             registers=_DK,
             mep_first_packet="nak",
+            mep_client=True,
             mep_burst=5,
             session_limit=600.0,
         ),
@@ -225,9 +263,10 @@ PROFILES: Final[dict[str, Profile]] = {
             actual=dimensions("03 0c 0c 0b 00 00 00 04 00 37"),
             registers=((0, 21_334_180), (1, 9_007_583), (2, 1_740_002), (3, 6_022_111), (4, 3600), (5, 4)),
             tier_hours=(1,) * 6 + (0,) * 16 + (1,) * 2,
+            tier_shares=(38,),
             solar=5200,
             wrong_key_code=Code.ISC,
-            sub_meters=(HEAT_METER,),
+            sub_meters=(sub_meters.HEAT, sub_meters.WATER, sub_meters.ENCRYPTED_GAS),
         ),
         Profile(
             "single-phase",
@@ -247,7 +286,7 @@ PROFILES: Final[dict[str, Profile]] = {
             serial="4080300001",
             maxima=dimensions("3f 0e fd 0f 08 10 01 08 08 37"),
             actual=dimensions("03 0c 0c 0b 00 00 00 08 00 37"),
-            registers=((0, 51_234_567), (1, 201), (2, 1_040_569), (3, 8_204_919), (4, 3600), (5, 4)),
+            registers=((0, 51_234_567), (1, 201), (2, 1_040_569), (3, 38_204_919), (4, 3600), (5, 4)),
             scale=40,
             ct_ratio=40,
             energy_unit=10,
@@ -356,7 +395,17 @@ PROFILES: Final[dict[str, Profile]] = {
             ),
             present_demand_sources=(88, 89),
             tier_hours=(0,) * 6 + (1,) * 16 + (0,) * 2,
+            tier_shares=(64,),
             solar=3000,
+            alternate_entries=50,
+            further_sets=(
+                LoadSet((15, 16, 17, 8, 9), blocks=14, intervals=24, interval=60),  # voltages and powers, hourly
+                LoadSet((0, 1, 112, 113), blocks=12, intervals=31, interval=84),  # daily, with gas and heat
+                LoadSet((29, 40), blocks=4, intervals=96, interval=30),  # the tiers, two days a block
+            ),
+            mapped_sources=(0x4301, 0x4002),
+            data_records=((1, "0c 14 00"), (2, "0c 06 00")),
+            sub_meters=(sub_meters.HEAT_IN_TWO, sub_meters.FIXED_WATER, None, sub_meters.GAS),
             refresh=0.5,
             packet_size_limit=512,
             packets_limit=4,

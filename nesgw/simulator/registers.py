@@ -5,16 +5,22 @@ Everything follows from the household and the profile; nothing is kept but the t
 
 from __future__ import annotations
 
+import bisect
 import datetime
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.simulator.household import FORWARD, HOUR, REVERSE, VA1, Household, local_hour, mix, subtract, utc_offset
+from nesgw.simulator.logbook import Outage
 from nesgw.simulator.profiles import SUMMATION_SOURCES, Coincident, Demand, Profile
 
 SUMMATIONS: Final = len(SUMMATION_SOURCES)
 IN_TIERS: Final = (0, 1, 2, 3, 6, 7, 11, 12, 13, 14, 15, 16, 17, 18)
+NET: Final = 7  # the one register of these that may fall
 QUARTER: Final = 900_000  # the demand interval
+SEASONS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +37,29 @@ class Truth:
     time_left: int  # seconds of the demand interval
 
 
-class Registers:
-    """The registers of one meter from its start on."""
+class Switch(NamedTuple):
+    """What the registers and the tiers held when another tier came into force."""
 
-    def __init__(self, profile: Profile, household: Household, start: int) -> None:
+    at: int
+    totals: list[int]
+    tiers: list[list[int]]
+
+
+class Registers:
+    """The registers of one meter, from its start on and before it."""
+
+    def __init__(self, profile: Profile, household: Household, start: int, outages: Sequence[Outage] = ()) -> None:
         self.profile = profile
         self.household = household
         self.start = start
-        self.outages = 0
-        self.outage_seconds = 0
+        self._outages = outages  # grows with each power failure
+        self._known_outages = tuple(outages)
         self._initial = self._initial_registers()
         self._zero = household.energy(start)
-        self._tiers = [[0] * SUMMATIONS for _ in range(max(profile.actual.tiers, 1))]
-        self._counted = start  # up to where the tiers hold everything
+        self.then = functools.lru_cache(maxsize=64)(self._then)
         first = self._whole(start)
-        for number in IN_TIERS:
-            self._tiers[0][number] = first[number]
-        self._tier_base = first
+        self._ahead = [Switch(start, first, self._split(first))]
+        self._behind = self._ahead[:]
         self._demands = list(profile.demands)
         self._coincidents = list(profile.coincidents)
         self._demand_next = (start // QUARTER + 1) * QUARTER
@@ -64,8 +76,8 @@ class Registers:
         self._count_demands(at)
         return Truth(
             summations=dict(enumerate(totals)),
-            tiers=tuple(dict(enumerate(tier)) for tier in self._count_tiers(at, totals)),
-            present=self._present(at),
+            tiers=tuple(dict(enumerate(tier)) for tier in self.tiers(at, totals)),
+            present=self.present(at),
             reset_count=self.profile.reset_count,
             demands=tuple(self._demands),
             coincidents=tuple(self._coincidents),
@@ -84,10 +96,27 @@ class Registers:
         """Which tier counts."""
         return self.profile.tier_hours[local_hour(at)]
 
-    def outage(self, seconds: int) -> None:
-        """Count a power failure."""
-        self.outages += 1
-        self.outage_seconds += seconds
+    def _then(self, at: int) -> Truth:
+        """The registers at an earlier time; a maximum reached since then is left out."""
+        totals = self._whole(at)
+        now = short_local_time(at)
+        known = [demand.time <= now for demand in self._demands]
+        return Truth(
+            summations=dict(enumerate(totals)),
+            tiers=tuple(dict(enumerate(tier)) for tier in self.tiers(at, totals)),
+            present={},
+            reset_count=self.profile.reset_count,
+            demands=tuple(
+                demand if was else Demand(demand.source, cumulative=demand.cumulative)
+                for demand, was in zip(self._demands, known, strict=True)
+            ),
+            coincidents=tuple(
+                coincident if known[coincident.demand] else Coincident(coincident.source, coincident.demand)
+                for coincident in self._coincidents
+            ),
+            present_demands=(),
+            time_left=0,
+        )
 
     def _initial_registers(self) -> list[int]:
         given = dict(self.profile.registers)
@@ -111,8 +140,9 @@ class Registers:
         values[2] = (base[2] + gained[2] + gained[3]) // unit
         values[3] = (base[3] + gained[4] + gained[5]) // unit
         minutes = 60 if self.profile.outage_in_minutes else 1
-        values[4] = (self._initial[4] + self.outage_seconds) // minutes
-        values[5] = self._initial[5] + self.outages
+        count, seconds = self._outages_until(at)
+        values[4] = max(self._initial[4] + seconds, 0) // minutes
+        values[5] = self._initial[5] + count
         values[6] = (forward + reverse + mix(self.household.seed, 6) % (2 * unit)) // unit  # steps at other moments
         values[7] = max((forward - reverse) // unit - self.profile.net_offset, 0)
         for number in (8, 9, 10):
@@ -122,30 +152,66 @@ class Registers:
             values[15 + q] = (base[15 + q] + gained[VA1 + q]) // unit
         return [max(value, 0) % wrap for value in values]
 
-    def _count_tiers(self, at: int, totals: list[int]) -> list[list[int]]:
-        """Hand what was counted since the last boundary to the tier that was in force."""
+    def _outages_until(self, at: int) -> tuple[int, int]:
+        """Outages and their seconds, more (or, before the start, less) than the initial registers hold."""
+        counted = [outage for outage in self._outages if outage.begin <= at]
+        seconds = sum(outage.end - outage.begin for outage in counted)
+        seconds -= sum(outage.end - outage.begin for outage in self._known_outages)
+        return len(counted) - len(self._known_outages), seconds // 1000
+
+    def tiers(self, at: int, totals: list[int] | None = None) -> list[list[int]]:
+        """What each tier holds: as of the last switch, and what was counted since by the one in force."""
+        totals = totals or self._whole(at)
         if len(set(self.profile.tier_hours)) == 1:
             only = self.profile.tier_hours[0]
             return [
                 [totals[n] if tier == only and n in IN_TIERS else 0 for n in range(SUMMATIONS)]
                 for tier in range(self.profile.actual.tiers)
             ]
-        boundary = (self._counted // HOUR + 1) * HOUR
-        while boundary <= at:
-            if self.tier(boundary) != self.tier(boundary - 1):
-                self._credit(self._tiers, self.tier(boundary - 1), self._whole(boundary))
-                self._tier_base = self._whole(boundary)
-            self._counted = boundary
-            boundary += HOUR
-        current = [list(tier) for tier in self._tiers]
-        self._credit(current, self.tier(at), totals)
-        return current[: self.profile.actual.tiers]
+        last = self._last_switch(at)
+        return self._credited(last.tiers, self.tier(last.at), last.totals, totals)
 
-    def _credit(self, tiers: list[list[int]], tier: int, totals: list[int]) -> None:
-        wrap = 10**self.profile.register_digits
+    def _split(self, totals: list[int]) -> list[list[int]]:
+        """The tiers at the start."""
+        shares = (*self.profile.tier_shares, *[0] * 8)
+        tiers = [[0] * SUMMATIONS for _ in range(max(self.profile.actual.tiers, 1))]
         for number in IN_TIERS:
-            gained = totals[number] - self._tier_base[number]
-            tiers[tier][number] = (tiers[tier][number] + gained) % wrap
+            for tier in range(1, len(tiers)):
+                tiers[tier][number] = totals[number] * shares[tier - 1] // 100
+            tiers[0][number] = totals[number] - sum(tier[number] for tier in tiers)
+        return tiers
+
+    def _last_switch(self, at: int) -> Switch:
+        """The last switch up to a time, each kept once it is found; the start counts as one."""
+        if at >= self.start:
+            while (boundary := self._boundary(self._ahead[-1].at, 1)) <= at:
+                last, totals = self._ahead[-1], self._whole(boundary)
+                tiers = self._credited(last.tiers, self.tier(last.at), last.totals, totals)
+                self._ahead.append(Switch(boundary, totals, tiers))
+            return self._ahead[bisect.bisect_right(self._ahead, at, key=lambda switch: switch.at) - 1]
+        while self._behind[-1].at > at:
+            first = self._behind[-1]
+            boundary = self._boundary(first.at, -1)
+            totals = self._whole(boundary)
+            tiers = self._credited(first.tiers, self.tier(boundary), first.totals, totals)
+            self._behind.append(Switch(boundary, totals, tiers))
+        return self._behind[bisect.bisect_left(self._behind, -at, key=lambda switch: -switch.at)]
+
+    def _boundary(self, at: int, direction: int) -> int:
+        """The next switch after a time, or the last one before it."""
+        hour = (at // HOUR + 1 if direction > 0 else (at - 1) // HOUR) * HOUR
+        while self.tier(hour) == self.tier(hour - 1):
+            hour += direction * HOUR
+        return hour
+
+    def _credited(self, tiers: list[list[int]], tier: int, begin: list[int], end: list[int]) -> list[list[int]]:
+        """The tiers after one of them has counted from one state of the totals to another."""
+        wrap = 10**self.profile.register_digits
+        counted = [list(values) for values in tiers]
+        for number in IN_TIERS:
+            value = tiers[tier][number] + end[number] - begin[number]
+            counted[tier][number] = max(value, 0) if number == NET else value % wrap
+        return counted[: max(self.profile.actual.tiers, 1)]
 
     def _demand(self, source: int, begin: int, end: int) -> int:
         """The average power of a quarter of an hour; of the part that has passed, over the whole quarter."""
@@ -174,7 +240,7 @@ class Registers:
                 value = self._demand(demand.source, end - QUARTER, end)
                 if value > demand.maximum:
                     self._demands[index] = Demand(demand.source, short_local_time(end), demand.cumulative, value)
-                    present = self._present(end)
+                    present = self.present(end)
                     numbers = {12: 4, 13: 5, 14: 6, 15: 7, 16: 8, 17: 9}
                     self._coincidents = [
                         Coincident(c.source, index, present[numbers[c.source]]) if c.demand == index else c
@@ -182,7 +248,7 @@ class Registers:
                     ]
             self._demand_next += QUARTER
 
-    def _present(self, at: int) -> dict[int, int]:
+    def present(self, at: int) -> dict[int, int]:
         """The present values by their numbers in BT28's fixed order."""
         profile, home = self.profile, self.household
         before = at - int(profile.refresh * 1000)  # some values lag by one refresh: a frame is not atomic
@@ -247,6 +313,11 @@ def _quadrant(watts: int, reactive: int) -> int:
     if watts >= 0:
         return 0 if reactive >= 0 else 3
     return 1 if reactive >= 0 else 2
+
+
+def season(at: int) -> int:
+    """A quarter of the year by local time, 0 to 3."""
+    return (short_local_time(at)[1] - 1) // 3
 
 
 def short_local_time(at: int) -> tuple[int, int, int, int, int]:

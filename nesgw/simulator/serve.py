@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
+from nesgw.simulator import dump
 from nesgw.simulator.line import PtyLine
 from nesgw.simulator.meter import SimulatedMeter
 
@@ -18,14 +20,17 @@ def serve(
     *,
     ready: Callable[[PtyLine], None] | None = None,
     stop: threading.Event | None = None,
-    images: Mapping[int, bytes] | None = None,
+    from_dump: Path | str | None = None,
 ) -> None:
     """Run a meter on a pseudo terminal; ``ready`` is told of the line (its ``path``) once it can be opened.
 
-    ``images`` are the tables of a dump to play back in place of the profile's.
+    ``from_dump`` is a dump to play back in place of the profile; it raises ValueError when it is none.
     """
     ending = stop or threading.Event()
-    meter = SimulatedMeter(profile, seed=seed, images=images, baud=baud, bauds=(baud,))
+    if from_dump is None:
+        meter = SimulatedMeter(profile, seed=seed, baud=baud, bauds=(baud,))
+    else:
+        meter = dump.from_dump(from_dump, seed=seed, baud=baud, bauds=(baud,))
     with PtyLine(meter, baud if pacing else None, link) as line:
         if ready is not None:
             ready(line)

@@ -77,8 +77,8 @@ def service_name(request: bytes) -> str:
 class Device(Protocol):
     """What the services need to know of the meter."""
 
-    def table(self, number: int, now: float) -> bytes | None:
-        """The table's image, None where the meter has none."""
+    def table(self, number: int, now: float) -> bytes | Code:
+        """The table's image, or the code that refuses it whatever the key: ``iar`` where the meter has none."""
 
     def may_read(self, number: int, key: bytes | None) -> bool:
         """Whether what was given as key opens the table."""
@@ -221,10 +221,12 @@ class Session:
         complete = len(body) == (2 if service == "read" else 7)
         number = int.from_bytes(body[:2], "big")
         image = self.device.table(number, now) if len(body) >= 2 else b""
-        if image is None:
-            return refuse(Code.IAR)
+        if image is Code.IAR:
+            return refuse(image)
         if not self.device.may_read(number, self.key):
             return refuse(Code.ISC)
+        if isinstance(image, Code):
+            return refuse(image)
         if not complete:
             return refuse(Code.ONP)
         if service == "partial_read":

@@ -129,8 +129,24 @@ def test_two_tiers_share_the_total_exactly() -> None:
         for register in (0, 1, 2, 3):
             assert sum(tier[register] for tier in truth.tiers) == truth.summations[register]
         assert truth.tiers[0][4] == truth.tiers[1][8] == 0
-    assert truth.tiers[1][0] > 0
-    assert start.tiers[1][0] == 0
+        assert truth.tiers[1][7] + truth.tiers[0][7] == truth.summations[7]
+    assert start.tiers[1][0] == 21_334_180 * 38 // 100  # both have counted for years
+    assert truth.tiers[0][0] > start.tiers[0][0] > 0
+    assert truth.tiers[1][0] > start.tiers[1][0]
+
+
+def test_tiers_go_back_before_the_start_as_they_go_on_after_it() -> None:
+    begun = meter("83331-3i-solar")
+    earlier = begun._registers.then(begun._start_ms - 40 * 86_400_000 - 1234)
+    for register in (0, 1, 2, 3):
+        assert sum(tier[register] for tier in earlier.tiers) == earlier.summations[register]
+    # From noon on nothing more counts in the night's tier until ten o'clock.
+    noon = begun._start_ms - 10 * 86_400_000 + 2 * 3_600_000
+    first, later = begun._registers.then(noon), begun._registers.then(noon + 9 * 3_600_000)
+    assert first.tiers[1] == later.tiers[1]
+    assert first.tiers[0][0] < later.tiers[0][0]
+    night = begun._registers.then(noon + 12 * 3_600_000)
+    assert night.tiers[1][0] > later.tiers[1][0]
 
 
 def test_a_house_with_one_tier_has_everything_in_the_first() -> None:

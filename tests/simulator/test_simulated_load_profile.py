@@ -93,7 +93,7 @@ def test_a_sub_meter_shows_its_telegram(hand: Make) -> None:
     meter = hand("83331-3i-solar").meter
     assert meter.image(2059)[:10] == bytes.fromhex("05 42 24 05 06 05 02 01 03 f9")
     status = meter.image(2062)
-    assert status[:6] == bytes.fromhex("00 00 00 00 00 01")
+    assert status[:6] == bytes.fromhex("00 00 00 00 00 07")
     assert status[6:12] == bytes.fromhex("01 00 01 04 29 00")  # handle 1, M-Bus up, 2400 baud, 41 bytes
     data = meter.image(2064)
     assert data[:6] == bytes((26, 11, 20, 9, 0, 0))  # the last full hour, local time

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from nesgw.simulator import PROFILES, Truth
+from nesgw.simulator.logbook import Event, Log
 from nesgw.simulator.profiles import Demand
-from nesgw.simulator.tables import TABLES, Event, Moment
+from nesgw.simulator.tables import TABLES, Moment
 
 Make = Callable[..., Any]
 
@@ -56,7 +57,7 @@ def example_truth() -> Truth:
 
 def moment(profile: str = "gen4-4.30", **changes: Any) -> Moment:
     """A moment of that meter at 2026-11-20 08:30 UTC."""
-    plain = Moment(PROFILES[profile], AT, 1, example_truth(), "5120100001", bytes(13))
+    plain = Moment(PROFILES[profile], AT, 1, example_truth(), "5120100001", bytes(13), lambda _: example_truth(), AT)
     return dataclasses.replace(plain, **changes)
 
 
@@ -182,9 +183,9 @@ def test_the_local_clock_lags_by_its_seconds_and_knows_summer_time() -> None:
 def test_an_event_record() -> None:
     at = int(datetime.datetime(2026, 11, 19, 22, 5, 9, tzinfo=datetime.UTC).timestamp()) * 1000
     event = Event(at, 4711, 0xFFFF, 0x802, b"\x01\x00")
-    table = image(74, moment(events=(event,), sequence=4711))
+    table = image(74, moment(events=Log((event,), written=4711)))
     assert len(table) == 11 + 100 * 14
-    assert table[1:5] == bytes((1, 0, 10, 0))  # one entry, at index (4711 - 1) mod 100
+    assert table[1:5] == bytes((1, 0, 10, 0))  # one entry left, at index (4711 - 1) mod 100
     assert table[5:9] == (4711).to_bytes(4, "little")
     assert table[11 + 140 : 11 + 154] == bytes.fromhex("1a 0b 13 16 05 09 67 12 ff ff 02 08 01 00")
 
