@@ -327,7 +327,7 @@ def _total_cells(
     part: Part, dimensions: Dimensions, summations: Mapping[int, int], unit: int, firmware: Firmware
 ) -> Iterator[Cell]:
     for row in SUMMATIONS:
-        if row.number in summations and (factor := _energy_factor(row, unit, firmware)):
+        if row.number in summations and (factor := register_factor(row, unit, firmware)):
             yield _cell(row.field, part, dimensions.totals + 4 * summations[row.number], factor)
 
 
@@ -342,7 +342,7 @@ def _tier_cells(
 
 def _present_cells(part: Part, base: int, present: Mapping[int, int], installation: Installation) -> Iterator[Cell]:
     for row in PRESENT_VALUES:
-        number = _side(row, installation.ratios)
+        number = published_number(row, installation.ratios)
         if number is not None and number in present and not _missing_phases(row.field, installation.absent):
             yield _cell(row.field, part, base + 4 * present[number])
 
@@ -351,7 +351,7 @@ def _cell(field: Field, part: Part, at: int, factor: int = 1) -> Cell:
     return Cell(field.key, part.name, at - part.offset, factor, field.kind.divisor)
 
 
-def _energy_factor(row: Register, unit: int, firmware: Firmware) -> int:
+def register_factor(row: Register, unit: int, firmware: Firmware) -> int:
     """Return what a summation's integer is multiplied by; 0 if its meaning is not known."""
     match row.field.kind.unit:
         case "kWh" | "kvarh":
@@ -365,7 +365,7 @@ def _energy_factor(row: Register, unit: int, firmware: Firmware) -> int:
             return 1
 
 
-def _side(row: Register, ratios: Ratios | None) -> int | None:
+def published_number(row: Register, ratios: Ratios | None) -> int | None:
     """Which number of BT28 to publish: behind transformers the twin, so that power matches energy, or none at all."""
     if ratios is None:
         return row.number
