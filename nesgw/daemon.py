@@ -5,15 +5,19 @@ One thread a meter, one for the broker; this one waits, watches over them and te
 
 from __future__ import annotations
 
+import json
+import re
+import resource
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from types import FrameType
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -24,15 +28,15 @@ from nesgw.meter import Meter, MeterPort
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.broker import MqttSettings, TlsSettings
 from nesgw.publishers.mqtt import MqttPublisher
-from nesgw.publishers.outlet import Outlet, OutletSettings
+from nesgw.publishers.outlet import BROKER_MEMORY, Outlet, OutletSettings
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus
-from nesgw.publishers.ram_disk import RamDisk
+from nesgw.publishers.ram_disk import RamDisk, refuse_disk
 from nesgw.publishers.topics import Topics
 from nesgw.worker import Worker
 
 TICK: Final = 1.0  # seconds between two looks at the workers
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
-HANG: Final = 30.0  # a worker that has not turned for so long hangs: it turns several times a second in every wait
+WATCHDOG: Final = 60.0  # where systemd does not say after how long it restarts us
 GOODBYE: Final = 3.0  # seconds for the meters' sessions to end
 
 Reload = Callable[[], tuple[Config, Secrets]]
@@ -43,6 +47,7 @@ def run(config: Config, secrets: Secrets, reload: Reload) -> None:
 
     Raises ConfigError for what only shows on this machine (a cache on a disk), and whatever defect ended a worker.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not leave the meter's key in a file
     with _signals() as asked:
         while True:
             logs.set_up(config.gateway.log_level, config.gateway.log_format)
@@ -96,10 +101,12 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
                 publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
         stop = threading.Event()
         workers = [_worker(meter, config, secrets, topics, publisher, stop) for meter in config.meter]
+        # From the last to the first at the end: the workers leave their meters while we say goodbye to the broker.
+        life.callback(_end, workers)
         if publisher:
             publisher.start()
             life.callback(publisher.stop)
-        life.callback(_end, workers, stop)
+        life.callback(stop.set)
         for worker in workers:
             worker.start()
         notify.ready("waiting for the first reading")
@@ -124,6 +131,8 @@ def _reloaded(reload: Reload) -> tuple[Config, Secrets] | None:
     log = structlog.get_logger()
     try:
         following = reload()
+        if not following[0].cache.allow_disk:
+            refuse_disk(Path(following[0].cache.directory))
     except ConfigError as error:
         for problem in error.problems:
             log.error(problem)
@@ -135,7 +144,10 @@ def _reloaded(reload: Reload) -> tuple[Config, Secrets] | None:
 
 
 class _Watch:
-    """Looks at the workers every second: feeds the watchdog, and says how things stand."""
+    """Looks at the workers every second: feeds the watchdog, and says how things stand.
+
+    A worker turns several times a second in every wait: one that has not for half the watchdog's time hangs.
+    """
 
     def __init__(self, workers: list[Worker], publisher: MqttPublisher | None, topics: Topics) -> None:
         self._workers = workers
@@ -145,6 +157,8 @@ class _Watch:
         self._since = time.monotonic()
         self._told: dict[str, GatewayMeter] = {}
         self._told_at = float("-inf")
+        self._hang = (notify.watchdog_seconds() or WATCHDOG) / 2
+        self._former_asked = publisher is None
 
     def look(self) -> None:
         """Raise the defect that ended a worker, if one did."""
@@ -152,15 +166,40 @@ class _Watch:
             if worker.defect is not None:
                 raise worker.defect
         now = time.monotonic()
-        if all(now - worker.pulse < HANG for worker in self._workers):
+        if all(now - worker.pulse < self._hang for worker in self._workers):
             notify.alive()
+        if not self._former_asked and self._publisher and self._publisher.connected:
+            self._former_asked = True
+            self._withdraw_former(self._publisher)
+            self._told_at = float("-inf")
         meters = {worker.meter_name: _seen(worker) for worker in self._workers}
         if _trouble(meters) != _trouble(self._told) or now - self._told_at >= STATUS_INTERVAL:
             self._told, self._told_at = meters, now
             notify.status("; ".join(worker.in_words() for worker in self._workers))
-            if self._publisher:
+            if self._publisher and self._former_asked:
                 status = GatewayStatus(__version__, self._started, round(now - self._since), meters)
                 self._publisher.set(payloads.gateway_status_message(self._topics, status))
+
+    def _withdraw_former(self, publisher: MqttPublisher) -> None:
+        """Say that the meters of a former run, which had no time to say goodbye, are offline until they are read.
+
+        The broker still has its status; ours is not published before.
+        """
+        topic = self._topics.gateway_status
+        found = publisher.retained((topic,), BROKER_MEMORY) or {}
+        former = _meters_of(found.get(topic, ""))
+        publisher.set(*(payloads.availability_message(self._topics, meter, online=False) for meter in sorted(former)))
+        for worker in self._workers:
+            if worker.online and worker.facts and worker.facts.identity.id in former:
+                publisher.set(payloads.availability_message(self._topics, worker.facts.identity.id, online=True))
+
+
+def _meters_of(status: str) -> set[str]:
+    """The ids in a gateway's status; none if it is damaged."""
+    with suppress(ValueError, TypeError, AttributeError, KeyError):
+        ids = {meter.get("id") for meter in json.loads(status)["meters"].values()}
+        return {meter for meter in ids if isinstance(meter, str) and re.fullmatch("[a-z0-9]+", meter)}
+    return set()
 
 
 def _seen(worker: Worker) -> GatewayMeter:
@@ -206,21 +245,32 @@ def _worker(
         meter.name,
         lambda turn: Meter(
             place,
-            mode="keep-open" if meter.session == "keep-open" else "per-poll",
+            mode=meter.session,
             max_session=meter.max_session,
             idle=meter.poll_interval,
             stop=turn,
+            trace=structlog.get_logger().bind(meter=meter.name).debug,
         ),
         outlet,
         poll_interval=meter.poll_interval,
         max_power=meter.max_power,
+        zone=_zone(),
+        baud=meter.baud,
         stop=stop,
     )
 
 
-def _end(workers: list[Worker], stop: threading.Event) -> None:
-    """Let every worker end its meter's session; all at once, and none for long."""
-    stop.set()
+def _zone() -> tzinfo | None:
+    """Return this machine's time zone with its rules, for those tables of a meter that keep local time."""
+    try:
+        with Path("/etc/localtime").open("rb") as rules:
+            return ZoneInfo.from_file(rules)
+    except (OSError, ValueError):
+        return None
+
+
+def _end(workers: list[Worker]) -> None:
+    """Wait until every worker has ended its meter's session; for none long."""
     until = time.monotonic() + GOODBYE
     for worker in workers:
         if worker.ident is not None:

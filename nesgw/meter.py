@@ -6,21 +6,34 @@ Joins the optical client to the tables. Knows no MQTT, keeps no history and judg
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from nesgw.errors import KeyRefused, LineTooNoisy, MeterMisbehaved, PortUnavailable, TableNotPresent
+from nesgw.errors import KeyRefused, LineTooNoisy, MeterBusy, MeterMisbehaved, PortUnavailable, TableNotPresent
 from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, Port
 from nesgw.optical.port import open_port
+from nesgw.optical.session import State
+from nesgw.session_choice import SessionChoice, SessionMode
+from nesgw.tables.alarms import ET29_SENSORS, AlarmTable, decode_earth_fault
 from nesgw.tables.dimensions import BT20, BT21, Dimensions, decode_dimensions, decode_order
+from nesgw.tables.event_log import (
+    BT70,
+    BT71,
+    ET54_ALTERNATE,
+    decode_alternate_entries,
+    decode_log_dimensions,
+    event_queues,
+)
 from nesgw.tables.identity import (
     BT00,
     BT01,
     ET03,
     ByteOrder,
+    GeneralConfiguration,
     decode_general_configuration,
     decode_identity,
 )
@@ -40,8 +53,6 @@ from nesgw.tables.layout import Layout
 from nesgw.tables.register import Part
 from nesgw.values import Firmware, MeterIdentity, Reading
 
-SessionMode = Literal["per-poll", "keep-open"]
-
 # What to negotiate, best first. A probe that cannot bear long packets shows it by damaged ones: one step down then.
 LIMITS: Final = (MessageLimits(512, 4), SMALL_LIMITS, DEFAULT_LIMITS)
 
@@ -49,9 +60,18 @@ LIMITS: Final = (MessageLimits(512, 4), SMALL_LIMITS, DEFAULT_LIMITS)
 _CHANNEL_SILENCE: Final = 4.0
 _LONGEST_WAIT: Final = 255
 
+_ALTERNATE_LOG: Final = Firmware(3, 70)  # from here on there may be a second event log
+
 # Dimensions change when the utility reconfigures the meter: found within this time even if nothing else shows it.
 _FACTS_LAST: Final = 3600.0
 _GOODBYE: Final = 1.0  # seconds for ending a session while the process stops
+
+# What a meter refuses to tell for no reason, or garbles, may be told the next time. After so many times in a row it
+# is taken for a table that this meter cannot give.
+_DO_WITHOUT_AFTER: Final = 3
+# Failed polls in a row, after which the port is opened anew: an adapter or a network port may be stuck in a way that
+# looks like silence, and a link may point to another device by now.
+_REOPEN_AFTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +89,27 @@ class MeterPort:
 class Facts:
     """What a meter is asked once and then remembered: who it is and where its registers stand."""
 
+    general: GeneralConfiguration
     identity: MeterIdentity
     dimensions: Dimensions
+    installation: Installation
     layout: Layout
+    alarms: AlarmTable | None  # None: the meter keeps BT03 from this key
+    logs: bool  # whether there is an event log to look into
     learnt: float  # monotonic seconds
+
+    def tell_the_same(self, other: Facts | None) -> bool:
+        """Whether nothing differs that would be published differently."""
+        if other is None:
+            return False
+        mine, others = self.layout, other.layout
+        return (self.identity, self.dimensions, mine.reads, mine.cells, mine.differences) == (
+            other.identity,
+            other.dimensions,
+            others.reads,
+            others.cells,
+            others.differences,
+        )
 
 
 class Meter:
@@ -85,7 +122,7 @@ class Meter:
         self,
         place: MeterPort,
         *,
-        mode: SessionMode = "per-poll",
+        mode: SessionMode | Literal["auto"] = "per-poll",
         max_session: float = 300.0,
         idle: float = 0.0,
         stop: Callable[[], bool] = lambda: False,
@@ -93,9 +130,11 @@ class Meter:
         sleep: Callable[[float], None] = time.sleep,
         opener: Callable[..., Port] = open_port,
         trace: Callable[[str], None] | None = None,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._place = place
-        self.mode: SessionMode = mode
+        self._configured = mode
+        self._choice = SessionChoice()
         self._max_session = max_session
         self._idle = idle  # seconds from one poll to the next, for keep-open
         self._stop = stop
@@ -103,13 +142,34 @@ class Meter:
         self._sleep = sleep
         self._opener = opener
         self._trace = trace
+        self._wall_clock = wall_clock
         self._client: MeterClient | None = None
         self._port: Port | None = None
         self._session_since: float | None = None
         self._facts: Facts | None = None
         self._doubted = False
+        self._misbehaved: Counter[str] = Counter()  # times in a row, by the name of an optional part
+        self._failures = 0  # polls in a row
         self._limits = 0  # index into LIMITS
         self._traffic = (0, 0)
+
+    @property
+    def mode(self) -> SessionMode:
+        """Whether each poll has a session of its own."""
+        return self._choice.mode if self._configured == "auto" else self._configured
+
+    @property
+    def mode_reason(self) -> str:
+        """Why that mode."""
+        if self._configured != "auto":
+            return "as configured"
+        if self.mode == "keep-open" and not self._can_be_held:
+            return f"{self._choice.reason}, but none can be held over {self._idle:.0f} s"
+        return self._choice.reason
+
+    @property
+    def _can_be_held(self) -> bool:
+        return self._idle + _CHANNEL_SILENCE <= _LONGEST_WAIT
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -135,15 +195,21 @@ class Meter:
                 self._session_since = self._clock()
             yield
             self._leave(client)
+            self._failures = 0
         except PortUnavailable:
+            self._choice.interrupted()
             self._drop_port()
             raise
         except BaseException as error:
             # The meter may have been exchanged, or restarted with another configuration, while we heard nothing.
             self._doubted = True
+            self._choice.interrupted()
             if isinstance(error, LineTooNoisy):
                 self._limits = min(self._limits + 1, len(LIMITS) - 1)
             self._abandon(client)
+            self._failures += 1
+            if self._failures % _REOPEN_AFTER == 0:
+                self._drop_port()
             raise
 
     def facts(self, *, verify: bool = False) -> Facts:
@@ -154,19 +220,55 @@ class Meter:
             or self._clock() - facts.learnt > _FACTS_LAST
             or ((verify or self._doubted) and self._changed(facts))
         ):
-            facts = self._facts = self._learn()
+            samples: dict[Part, bytes] = {}
+            facts = self._learn(samples)
+            # What is news is believed when it was told twice: sound packets may carry a wild byte, and one in a
+            # serial number or in a dimension would make another meter, or other registers, of this one.
+            if not facts.tell_the_same(self._facts) and not self._learn(samples).tell_the_same(facts):
+                raise MeterMisbehaved(service="who it is and what it has", problem="it tells two different things")
+            if self._facts is not None and facts.identity.id != self._facts.identity.id:
+                self._choice = SessionChoice()
+            self._facts = facts
         self._doubted = False
         return facts
 
     def _changed(self, facts: Facts) -> bool:
         return self._identity() != facts.identity or self._dimensions() != facts.dimensions
 
+    def look_for_traces(self) -> None:
+        """With session = "auto", and until that is decided: see whether the session before left an entry behind."""
+        if self._configured != "auto" or not self._choice.open:
+            return
+        try:
+            newest = self._newest_event(self.facts().layout.byteorder)
+        except (MeterBusy, MeterMisbehaved):
+            if self._connected().state is not State.SESSION:
+                raise
+            newest = None
+        if newest is None:
+            self._choice.unreadable("the meter's event log cannot be read")
+        else:
+            self._choice.seen(newest)
+
+    def _newest_event(self, byteorder: ByteOrder) -> int | None:
+        """Return the sequence number of the newest entry; from 3.70 on both logs share one sequence."""
+        part = BT71
+        if (data := self._optional(BT71)) is None:
+            part = BT70
+            if (data := self._optional(BT70)) is None:
+                return None
+        alternate = self._optional(ET54_ALTERNATE) if self.facts().identity.firmware >= _ALTERNATE_LOG else None
+        entries = 0 if alternate is None else decode_alternate_entries(alternate, byteorder)
+        queues = event_queues(decode_log_dimensions(data, byteorder, part), entries)
+        heads = [(queue, head) for queue in queues if (head := self._optional(queue.head)) is not None]
+        return max((queue.decode_head(head, byteorder).sequence for queue, head in heads), default=None)
+
     def read(self) -> Reading:
         """Return one poll's values, read in this session; not judged yet."""
         layout = self.facts().layout
-        blocks = {part.name: self._get(part) for part in layout.reads}
+        blocks = {part.name: self.get(part) for part in layout.reads}
         tables = {part.name: blocks[part.name] for part in layout.reads if part.offset == 0}
-        return Reading(datetime.now(UTC), layout.decode(blocks), tables)
+        return Reading(self._wall_clock(), layout.decode(blocks), tables)
 
     def close(self) -> None:
         """End the session, politely and quickly, and give the port back."""
@@ -188,10 +290,10 @@ class Meter:
         if self.mode == "per-poll":
             self._end_session(client)
         elif self._idle > _CHANNEL_SILENCE:
-            if self._idle + _CHANNEL_SILENCE > _LONGEST_WAIT:
-                self._end_session(client)  # no session can be held over so long a pause
-            else:
+            if self._can_be_held:
                 client.wait(round(self._idle + _CHANNEL_SILENCE))
+            else:
+                self._end_session(client)
 
     def _end_session(self, client: MeterClient) -> None:
         self._session_since = None
@@ -212,35 +314,58 @@ class Meter:
 
     # What is asked once
 
-    def _learn(self) -> Facts:
-        general = decode_general_configuration(self._get(BT00))
+    def _learn(self, samples: dict[Part, bytes]) -> Facts:
+        """Ask for everything; ``samples`` keeps the registers, which say little and are long, for a second time."""
+
+        def sample(part: Part) -> bytes:
+            if part not in samples:
+                samples[part] = self.get(part)
+            return samples[part]
+
+        general = decode_general_configuration(self.get(BT00))
         identity = self._identity()
         dimensions = self._dimensions()
+        installation = self._installation(general.byteorder, identity.firmware)
         layout = Layout.build(
             dimensions,
             identity.firmware,
             general.byteorder,
-            registers=self._get(dimensions.registers),
-            values=self._get(dimensions.values),
+            registers=sample(dimensions.registers),
+            values=sample(dimensions.values),
             summation_order=self._order(dimensions.summation_order),
             present_order=self._order(dimensions.present_order),
-            installation=self._installation(general.byteorder, identity.firmware),
+            installation=installation,
         )
-        return Facts(identity, dimensions, layout, self._clock())
+        return Facts(
+            general,
+            identity,
+            dimensions,
+            installation,
+            layout,
+            alarms=self._alarms(general, identity.firmware),
+            logs=self._optional(BT71) is not None,
+            learnt=self._clock(),
+        )
 
     def _identity(self) -> MeterIdentity:
-        return decode_identity(self._get(BT01), self._optional(ET03))
+        return decode_identity(self.get(BT01), self._optional(ET03))
 
     def _dimensions(self) -> Dimensions:
         try:
-            return decode_dimensions(self._get(BT21))
+            return decode_dimensions(self.get(BT21))
         except TableNotPresent:
-            return decode_dimensions(self._get(BT20), BT20)
+            return decode_dimensions(self.get(BT20), BT20)
 
     def _order(self, part: Part) -> tuple[int, ...] | None:
         """BT22 or BT27, which came with firmware 3.10."""
         data = self._optional(part)
         return None if data is None else decode_order(data, part)
+
+    def _alarms(self, general: GeneralConfiguration, firmware: Firmware) -> AlarmTable | None:
+        sensors = self._optional(ET29_SENSORS) if firmware >= Firmware(4, 0) else None
+        earth_fault = sensors is not None and decode_earth_fault(sensors, general.byteorder)
+        table = AlarmTable.of(firmware, general.alarm_bytes, earth_fault=earth_fault)
+        return table if self._optional(table.part) is not None else None
 
     def _installation(self, byteorder: ByteOrder, firmware: Firmware) -> Installation:
         """What the meter tells of its wiring; each part may be missing or closed to this key."""
@@ -251,7 +376,7 @@ class Meter:
         constants = self._optional(BT15)
         if constants is None:
             return Installation(absent=absent, tier_size=size)
-        maxima = decode_dimensions(self._get(BT20), BT20)
+        maxima = decode_dimensions(self.get(BT20), BT20)
         part = energy_unit_part(firmware, maxima.tiers)
         unit = self._optional(part) if part else None
         return Installation(
@@ -261,12 +386,20 @@ class Meter:
             tier_size=size,
         )
 
-    def _get(self, part: Part) -> bytes:
+    def get(self, part: Part) -> bytes:
+        """Read one part of a table in this session."""
         return self._connected().read(part.table, part.offset, part.size)
 
     def _optional(self, part: Part) -> bytes | None:
         """Read what a meter may lack, keep from this key (isc without a wrong key: a hardware lock) or fail to give."""
-        try:
-            return self._get(part)
-        except (TableNotPresent, KeyRefused, MeterMisbehaved):
+        if self._misbehaved[part.name] >= _DO_WITHOUT_AFTER:
             return None
+        try:
+            data = self.get(part)
+        except (TableNotPresent, KeyRefused):
+            return None
+        except MeterMisbehaved:
+            self._misbehaved[part.name] += 1
+            raise
+        del self._misbehaved[part.name]
+        return data

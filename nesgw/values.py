@@ -22,6 +22,11 @@ class Firmware:
         return f"{self.major}.{self.minor:02d}.{self.build:02d}"
 
 
+def plain_id(serial: str) -> str:
+    """Return a serial number as it stands in topics and unique ids."""
+    return re.sub("[^a-z0-9]", "", serial.lower())
+
+
 @dataclass(frozen=True, slots=True)
 class MeterIdentity:
     """Who the meter is (BT01, ET03): the same whatever Pi, port or configuration it is read with."""
@@ -37,7 +42,7 @@ class MeterIdentity:
     def id(self) -> str:
         """The meter's name in topics and unique ids: its serial number in lower case, ``[a-z0-9]`` only."""
         for serial in (self.utility_serial, self.manufacturer_serial):
-            if plain := re.sub("[^a-z0-9]", "", serial.lower()):
+            if plain := plain_id(serial):
                 return plain
         return ""
 

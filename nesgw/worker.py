@@ -9,15 +9,25 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import tzinfo
 from typing import Final
 
 import structlog
 
-from nesgw.errors import NesgwError, OperatorNeeded, ProtocolMisuse, Stopped
+from nesgw.background import (
+    SUB_METERS_EVERY,
+    AlarmsFound,
+    Background,
+    Bookmarks,
+    DriftFound,
+    EventsFound,
+    SubMeterFound,
+)
+from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortUnavailable, ProtocolMisuse, Stopped
 from nesgw.meter import Facts, Meter
 from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.publishers.console import summary
-from nesgw.publishers.outlet import Outlet
+from nesgw.publishers.outlet import LastAccepted, Outlet
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.schedule import Backoff, Beat
 from nesgw.values import Reading
@@ -37,6 +47,17 @@ LEARNING: Final = 20.0
 FIRST_PAUSE: Final = 300.0
 LONGEST_PAUSE: Final = 3600.0
 
+# A meter that nesgw cannot read may just be starting: asked again at the next poll, then ever more rarely too.
+# A probe that is plugged in again is taken up within seconds, however long the poll interval.
+PORT_PAUSE: Final = 5.0
+
+# Slower than this the shortest limit grows with the time that the bytes of a poll take.
+SLOW_BAUD: Final = 2400
+
+# Of each interval so much is left to the line: for the next beat to be on time, and for a MEP device.
+REST: Final = 0.2
+LEAST_REST: Final = 0.15  # seconds
+
 # One poll that fails is nothing to wake anybody for; two in a row are.
 FAILURES_TO_REPORT: Final = 2
 
@@ -53,6 +74,8 @@ class Worker(threading.Thread):
         poll_interval: float,
         max_power: float,
         stop: threading.Event,
+        baud: int = 9600,
+        zone: tzinfo | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
@@ -67,26 +90,32 @@ class Worker(threading.Thread):
         self._meter = make_meter(self._turn)
         self._outlet = outlet
         self._interval = poll_interval
-        self._limit = min(max(poll_interval, SHORTEST_LIMIT), LONGEST_LIMIT)
+        self._limit = min(max(poll_interval, SHORTEST_LIMIT), LONGEST_LIMIT) * max(1.0, SLOW_BAUD / baud)
         self._max_power = max_power
         self._ending = stop
         self._clock = clock
         self._pause = pause or stop.wait
         self._log = structlog.get_logger().bind(meter=name)
         self._plausibility = Plausibility(max_power)
-        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._background: Background | None = None
+        self._baud = baud
+        self._zone = zone
+        self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._other_backoff = Backoff(poll_interval, LONGEST_PAUSE)
         self._not_before = 0.0
+        self._not_after = float("inf")
         self._accepted_at: float | None = None
         self._failing_since: float | None = None
-        self._reported: str | None = None
+        self._reported: set[str] = set()  # what was told of the present trouble
 
     def run(self) -> None:
         """Poll on the beat until told to stop; then end the meter's session."""
         try:
             beat = Beat(self._clock(), self._interval)
             due = beat.start
-            while self._wait_until(max(due, self._not_before)):
-                self._poll()
+            while self._wait_until(max(min(due, self._not_after), self._not_before)):
+                self._not_after = float("inf")
+                self._poll(slack_ends=beat.after(self._clock()) - max(LEAST_REST, REST * self._interval))
                 due = beat.after(self._clock(), due)
         except Exception as defect:  # the main thread ends the process with it
             self.defect = defect
@@ -114,46 +143,84 @@ class Worker(threading.Thread):
             self._pause(min(remaining, 1.0))
         return False
 
-    def _poll(self) -> None:
+    def _poll(self, slack_ends: float) -> None:
+        """Read, judge and publish; then, with what is left of the interval, look at what changes slowly."""
         started = self._clock()
         self.status = replace(self.status, polls=self.status.polls + 1)
+        done = False
         try:
-            reading, verdict = self._read(started)
+            with self._meter.session(started + self._limit + (LEARNING if self.facts is None else 0.0)):
+                self._meet(self._meter.facts())
+                self._meter.look_for_traces()
+                self._settle(*self._read())
+                self.status = replace(self.status, poll_duration_ms=round(1000 * (self._clock() - started)))
+                done = True
+                self._look_around(slack_ends)
         except Stopped:
             return
         except ProtocolMisuse:
             raise  # ours, not the meter's
         except NesgwError as error:
-            self._failed(error)
-        else:
-            if verdict.message:
-                self._log.warning(verdict.message)
-                self.status = replace(self.status, notice=verdict.message)
-            if verdict.accepted:
-                self._accepted(replace(reading, values=verdict.values))
+            if done:
+                self._count(error)
             else:
-                self._rejected(verdict)
+                self._failed(error)
+        self._say_which_session()
         sent, received = self._meter.traffic
-        self.status = replace(
-            self.status,
-            poll_duration_ms=round(1000 * (self._clock() - started)),
-            bytes_sent=sent,
-            bytes_received=received,
-        )
+        self.status = replace(self.status, bytes_sent=sent, bytes_received=received)
         self._outlet.report(self.status)
 
-    def _read(self, started: float) -> tuple[Reading, Verdict]:
+    def _read(self) -> tuple[Reading, Verdict]:
         """Read once; a suspect reading is read again at once, after asking the meter whether it is still the same."""
-        until = started + self._limit + (LEARNING if self.facts is None else 0.0)
-        with self._meter.session(until):
-            self._meet(self._meter.facts())
+        reading = self._meter.read()
+        verdict = self._plausibility.judge(reading.values, self._clock())
+        if verdict.outcome is Outcome.SUSPECT:
+            self._meet(self._meter.facts(verify=True))
             reading = self._meter.read()
             verdict = self._plausibility.judge(reading.values, self._clock())
-            if verdict.outcome is Outcome.SUSPECT:
-                self._meet(self._meter.facts(verify=True))
-                reading = self._meter.read()
-                verdict = self._plausibility.judge(reading.values, self._clock())
         return reading, verdict
+
+    def _settle(self, reading: Reading, verdict: Verdict) -> None:
+        if verdict.message:
+            self._log.warning(verdict.message)
+            self.status = replace(self.status, notice=verdict.message)
+        if verdict.accepted:
+            self._accepted(replace(reading, values=verdict.values))
+        else:
+            self._rejected(verdict)
+
+    # What changes slowly
+
+    def _look_around(self, until: float) -> None:
+        """Read the slow tables that are due, as far as the time goes."""
+        background = self._background
+        if background is None:
+            return
+        listening = self._outlet.listening
+        if listening:
+            # Only what the broker has counts as published: after a restart the rest is found in the meter again.
+            marks = background.bookmarks
+            self.status = replace(self.status, last_event=marks.events, last_outage=marks.outages)
+        for finding in background.run(self._meter.get, self._clock, until, logs=listening):
+            match finding:
+                case AlarmsFound(keys):
+                    self._compare_alarms(keys)
+                case DriftFound(seconds):
+                    self.status = replace(self.status, clock_drift_s=seconds)
+                case EventsFound():
+                    self._outlet.emit(finding.entries)
+                case SubMeterFound(reading):
+                    self._outlet.accept_sub_meter(reading, SUB_METERS_EVERY)
+        for remark in background.take_remarks():
+            self._log.info(remark)
+
+    def _compare_alarms(self, keys: tuple[str, ...]) -> None:
+        before = self.status.alarms
+        self.status = replace(self.status, alarms=keys)
+        if before is not None and (new := [key for key in keys if key not in before]):
+            self._log.warning(f"the meter raised: {', '.join(new)}")
+
+    # News
 
     def _meet(self, facts: Facts) -> None:
         """Take note of who the meter is and what it has, if that is news."""
@@ -176,24 +243,50 @@ class Worker(threading.Thread):
                 self._log.warning(
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
                 )
-                self._plausibility = Plausibility(self._max_power)
                 self.online = False
-        if known is None or (known.identity, known.layout.fields) != (identity, layout.fields):
-            self._outlet.identify(identity, layout.fields)
+            self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
+            self.status = replace(self.status, id=identity.id, alarms=None, last_event=None, last_outage=None)
+        if another or _announced(known) != _announced(facts):
+            alarms = facts.alarms.alarms if facts.alarms else ()
+            self._remember(self._outlet.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
+        marks = Bookmarks(self.status.last_event, self.status.last_outage)
+        self._background = Background(facts, marks, zone=self._zone, baud=self._baud)
+
+    def _remember(self, last: LastAccepted | None) -> None:
+        """Go on from what an earlier process accepted last of this meter."""
+        if last is None:
+            return
+        marks = [
+            mark if isinstance(mark := last.status.get(key), int) else None for key in ("last_event", "last_outage")
+        ]
+        self.status = replace(self.status, last_event=marks[0], last_outage=marks[1])
+        if not last.state:
+            return
+        self._plausibility.restore(last.state, self._clock(), last.age)
+        since = "at an unknown time" if last.age is None else f"{last.age:.0f} s ago"
+        self._log.info(f"going on from the reading accepted {since}")
+
+    def _say_which_session(self) -> None:
+        """Say once how sessions are held, and why."""
+        mode, reason = self._meter.mode, self._meter.mode_reason
+        if (mode, reason) != (self.status.session, self.status.session_reason):
+            self.status = replace(self.status, session=mode, session_reason=reason)
+            self._log.info(f"session {mode} ({reason})")
 
     def _accepted(self, reading: Reading) -> None:
         self._accepted_at = self._clock()
         self.reading = reading
-        self._backoff.reset()
+        self._key_backoff.reset()
+        self._other_backoff.reset()
         self._outlet.accept(reading)
         if not self.online:
             self.online = True
             self._outlet.available(online=True)
-        if self._failing_since is not None and self._reported is not None:
+        if self._failing_since is not None and self._reported:
             lost = self.status.consecutive_failures
             self._log.info(f"reading again after {self._clock() - self._failing_since:.0f} s", failed_polls=lost)
         self._failing_since = None
-        self._reported = None
+        self._reported.clear()
         self.status = replace(self.status, last_read=reading.time, consecutive_failures=0, last_error=None)
 
     def _rejected(self, verdict: Verdict) -> None:
@@ -204,28 +297,34 @@ class Worker(threading.Thread):
             self.online = False
             self._outlet.available(online=False)
 
-    def _failed(self, error: NesgwError) -> None:
+    def _count(self, error: NesgwError) -> None:
         failures = dict(self.status.failures)
         failures[error.kind] = failures.get(error.kind, 0) + 1
+        self.status = replace(self.status, failures=failures)
+
+    def _failed(self, error: NesgwError) -> None:
+        self._count(error)
         self.status = replace(
             self.status,
-            failures=failures,
             consecutive_failures=self.status.consecutive_failures + 1,
             last_error=str(error),
         )
+        kind = type(error).__name__
         if isinstance(error, OperatorNeeded):
-            pause = self._backoff.pause()
+            pause = (self._key_backoff if isinstance(error, KeyRefused) else self._other_backoff).pause()
             self._not_before = self._clock() + pause
-            self._report(error.kind, f"{error}; asking again in {pause / 60:.0f} min", at_once=True)
+            self._report(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
         else:
-            self._report(error.kind, str(error), at_once=False)
+            if isinstance(error, PortUnavailable):
+                self._not_after = self._clock() + PORT_PAUSE
+            self._report(kind, str(error), at_once=False)
 
     def _report(self, kind: str, sentence: str, *, at_once: bool) -> None:
-        """Say a trouble once, until it has gone or become another one."""
+        """Say a trouble once, until it has gone; another one that takes turns with it once as well."""
         if self._failing_since is None:
             self._failing_since = self._clock()
-        if kind != self._reported and (at_once or self.status.consecutive_failures >= FAILURES_TO_REPORT):
-            self._reported = kind
+        if kind not in self._reported and (at_once or self.status.consecutive_failures >= FAILURES_TO_REPORT):
+            self._reported.add(kind)
             self._log.warning(sentence)
 
     def in_words(self) -> str:
@@ -234,3 +333,12 @@ class Worker(threading.Thread):
             return f"{self.meter_name}: {self.status.last_error or 'waiting for the first reading'}"
         read_at = self.reading.time.astimezone()
         return f"{self.meter_name}: {summary(self.reading.values)} at {read_at:%H:%M:%S}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+
+
+def _announced(facts: Facts | None) -> object:
+    """Return what a discovery message says of the meter."""
+    return facts and (facts.identity, facts.layout.fields, facts.alarms, facts.logs)

@@ -23,13 +23,23 @@ class Outlet:
         self.readings = []
         self.times = []
         self.statuses = []
+        self.events = []
+        self.sub_meters = []
 
-    def identify(self, identity, fields):
+    def identify(self, identity, fields, *, alarms=(), events=False):
         self.said.append(("identify", identity.id, len(fields)))
 
     def accept(self, reading):
         self.readings.append(reading)
         self.times.append(self.line.clock())
+
+    def emit(self, entries):
+        self.events += entries
+
+    def accept_sub_meter(self, reading, every):
+        self.sub_meters.append(reading)
+
+    listening = True
 
     def available(self, *, online):
         self.said.append(("available", online))

@@ -6,6 +6,7 @@ rules, and what is done about it, is here.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ _QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
 _NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
 _MARGIN: Final = 0.5  # the meter's six seconds need not be ours
 _PATIENCE: Final = (0.1, 0.3, 0.9)  # pauses after busy, not ready, locked; short of the six seconds together
+_HURRIED: Final = 1.0  # for terminating while the process is to end
 _TERMINATE_BUDGET: Final = 4.5  # two transmissions
 
 _PASSING = (ResponseCode.BSY, ResponseCode.DNR, ResponseCode.DLK)
@@ -260,12 +262,19 @@ class MeterClient:
     def terminate(self, budget: float = _TERMINATE_BUDGET) -> bool:
         """End session and channel as well as ``budget`` seconds allow; tell whether the meter confirmed it.
 
-        Heeds neither stop() nor the limit, for it is what is to be done when they strike. Raises nothing that the
-        line, the meter or the port can cause.
+        Neither stop() nor the limit ends it, for it is what is to be done when they strike; but stop() leaves it only
+        a second. Raises nothing that the line, the meter or the port can cause.
         """
         if self._state is State.BASE:
             return True
-        with self._only(self._clock() + budget, stop=lambda: False):
+        stop = self._stop
+
+        def hurry() -> bool:
+            if stop():
+                self._limit = min(self._limit or math.inf, self._clock() + _HURRIED)
+            return False
+
+        with self._only(self._clock() + budget, hurry):
             return self._try_to_terminate(budget)
 
     def resynchronise(self) -> None:

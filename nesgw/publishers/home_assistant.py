@@ -14,6 +14,9 @@ from typing import Final
 from nesgw import __version__
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import Topics, gateway_device, meter_device, slug
+from nesgw.tables.alarms import Alarm
+from nesgw.tables.event_log import EVENT_TYPES
+from nesgw.tables.mbus import MbusReading
 from nesgw.tables.register import Field
 from nesgw.values import MeterIdentity
 
@@ -37,8 +40,10 @@ def meter_discovery(
     label: str,
     poll_interval: float,
     qos: int = 1,
+    alarms: Iterable[Alarm] = (),
+    events: bool = False,
 ) -> Message:
-    """Announce the meter with a sensor for each field that it has, and what there is to say of reading it."""
+    """Announce the meter with a sensor for each field and alarm, its log, and what there is to say of reading it."""
     meter = identity.id
     unique = meter_device(meter)
     components = {field.key: _sensor_of(field) for field in fields}
@@ -46,6 +51,9 @@ def meter_discovery(
         key: {**facts, "entity_category": "diagnostic", "state_topic": topics.status(meter)}
         for key, facts in METER_DIAGNOSTICS.items()
     }
+    components |= {f"alarm_{alarm.key}": _sensor_of_alarm(alarm, topics.status(meter)) for alarm in alarms}
+    if events:
+        components["log"] = {**EVENT_LOG, "state_topic": topics.event(meter)}
     return _device_message(
         topics.discovery(meter),
         Part.METER_DISCOVERY,
@@ -63,6 +71,49 @@ def meter_discovery(
         state_topic=topics.state(meter),
         qos=qos,
         components=_with_ids(components, unique, name, expire_after(poll_interval)),
+    )
+
+
+def sub_meter_discovery(
+    topics: Topics, sub_meter: str, reading: MbusReading, *, behind: MeterIdentity, expiry: float
+) -> Message:
+    """Announce a water, heat or gas meter behind the meter as a device of its own; it is there while that meter is."""
+    components: dict[str, Component] = {
+        value.key: {
+            "name": value.name,
+            "device_class": value.device_class,
+            "unit_of_measurement": value.unit,
+            "state_class": value.state_class,
+            "value_template": _value(value.key),
+            "enabled_by_default": None if value.storage == 0 and not value.function else False,
+        }
+        for value in reading.values
+    }
+    # Each new moment is a line in the device's logbook, but a sub-meter is read once an hour at the most.
+    components["last_read"] = {
+        "name": "Last reading",
+        "value_template": _value("time"),
+        "entity_category": "diagnostic",
+        "enabled_by_default": False,
+    }
+    unique = meter_device(sub_meter)
+    medium = reading.medium.replace("_", " ").capitalize()
+    name = f"{medium} meter {reading.serial}"
+    return _device_message(
+        topics.discovery(sub_meter),
+        Part.METER_DISCOVERY,
+        device={
+            "identifiers": [unique],
+            "name": name,
+            "manufacturer": reading.manufacturer,
+            "model": f"{medium} meter",
+            "serial_number": reading.serial,
+            "via_device": meter_device(behind.id),
+        },
+        availability=[topics.gateway_availability, topics.availability(behind.id)],
+        state_topic=topics.state(sub_meter),
+        qos=1,
+        components=_with_ids(components, unique, name, expire_after(expiry)),
     )
 
 
@@ -139,6 +190,19 @@ def _sensor_of(field: Field) -> Component:
     return sensor
 
 
+def _sensor_of_alarm(alarm: Alarm, status_topic: str) -> Component:
+    """Unknown until the alarms were read once; a latched one says that it has happened since the utility cleared it."""
+    is_set = f"{{{{ 'None' if value_json.alarms is none else 'ON' if '{alarm.key}' in value_json.alarms else 'OFF' }}}}"
+    return {
+        "platform": "binary_sensor",
+        "name": alarm.name,
+        "device_class": "problem",
+        "state_topic": status_topic,
+        "value_template": is_set,
+        **({} if alarm.owner else {"entity_category": "diagnostic", "enabled_by_default": False}),
+    }
+
+
 def _value(key: str) -> str:
     return f"{{{{ value_json.{key} }}}}"
 
@@ -206,6 +270,8 @@ METER_DIAGNOSTICS: Final[Mapping[str, Component]] = {
     },
 }
 
+EVENT_LOG: Final[Component] = {"platform": "event", "name": "Log", "event_types": list(EVENT_TYPES)}
+
 GATEWAY_DIAGNOSTICS: Final[Mapping[str, Component]] = {
     "started": {"name": "Started", "device_class": "timestamp", "value_template": _value("started")},
     "meters_online": {
@@ -218,17 +284,19 @@ GATEWAY_DIAGNOSTICS: Final[Mapping[str, Component]] = {
 
 
 def _with_ids(components: Mapping[str, Component], unique: str, name: str, expiry: int) -> dict[str, Component]:
-    """Make each component a sensor with an identity of its own that expires by itself."""
-    return {
-        key: {
-            "platform": "sensor",
+    """The components as Home Assistant wants them: each of an identity of its own; values expire by themselves."""
+    finished: dict[str, Component] = {}
+    for key, facts in components.items():
+        platform = facts.get("platform", "sensor")
+        finished[key] = {
+            "platform": platform,
             "unique_id": f"{unique}_{key}",
-            "default_entity_id": f"sensor.{slug(name)}_{slug(key)}",
+            "default_entity_id": f"{platform}.{slug(name)}_{slug(key)}",
             **{option: value for option, value in facts.items() if value is not None},
-            "expire_after": expiry,
         }
-        for key, facts in components.items()
-    }
+        if platform != "event":
+            finished[key]["expire_after"] = expiry
+    return finished
 
 
 def _device_message(

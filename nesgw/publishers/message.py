@@ -21,7 +21,8 @@ class Part(IntEnum):
     INFO = 2
     AVAILABILITY = 3
     STATE = 4
-    STATUS = 5
+    EVENT = 5  # before the status, which tells how far events were published
+    STATUS = 6
 
     @property
     def is_discovery(self) -> bool:

@@ -13,6 +13,7 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -38,6 +39,8 @@ _IN_FLIGHT: Final = 20
 # Retained messages follow a subscription at once, but nothing says which is the last.
 _QUIET: Final = 0.5
 _FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is stuck
+# Events of a broker's absence; the meter's own log holds about as many.
+_MOST_EVENTS: Final = 500
 _TURN: Final = 1.0  # the longest sleep, in case a wake-up is lost
 
 OnState = Callable[[bool, BrokerUnavailable | None], None]
@@ -336,9 +339,10 @@ class MqttPublisher:
         if settings.birth_topic:
             self._standing.append(settings.birth_topic)
 
-        self._lock = threading.Lock()  # of the four below
+        self._lock = threading.Lock()  # of the five below
         self._wanted: dict[str, Message] = {self._online.topic: self._online}
         self._pending: dict[str, None] = {}  # topics whose newest message the broker does not have, in order
+        self._events: deque[Message] = deque(maxlen=_MOST_EVENTS)  # until the broker has them, in order
         self._inquiries: list[_Inquiry] = []
         self._defect: Exception | None = None
 
@@ -354,6 +358,7 @@ class MqttPublisher:
         self._reported: bool | None = None  # what on_state was last told
         self._twins = TwinWatch()
         self._twin_until: float | None = None
+        self._sent_events: set[int] = set()  # ids of the events on their way over this connection
         self._announced: dict[str, tuple[str, float]] = {}  # discovery topic -> what was sent, and when
         self._rediscover_at: float | None = None
         self._follow_at: float | None = None
@@ -393,6 +398,21 @@ class MqttPublisher:
                 if message.topic == self._topics.gateway_status:
                     self._twins.published(message.payload)
         self._wake()
+
+    def emit(self, *messages: Message) -> None:
+        """Publish events: each once, in order, none in place of another.
+
+        They wait in memory while there is no broker, the newest some hundred of them.
+        """
+        with self._lock:
+            self._events.extend(messages)
+        self._wake()
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the broker has every event."""
+        with self._lock:
+            return not self._events
 
     def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str] | None:
         """Fetch the retained messages of some topics or filters; None if the broker could not be asked in time."""
@@ -464,6 +484,7 @@ class MqttPublisher:
             self._pending = dict.fromkeys(self._wanted)
             for inquiry in self._inquiries:
                 inquiry.start_again()
+        self._sent_events = set()  # what the former connection lost without an answer is sent again
         self._rediscover_at = None
         self._report(True, None)
         while not self._stopping.is_set():
@@ -473,7 +494,7 @@ class MqttPublisher:
             self._send(connection, now)
             connection.turn(self._until_next_timer(now), self._wake_read)
             self._drain_wake_ups()
-            self._forget_removed(connection)
+            self._forget_done(connection)
             for arrival in connection.arrivals():
                 self._take(arrival, time.monotonic())
             if refused := connection.refused():
@@ -498,10 +519,21 @@ class MqttPublisher:
                 if self._wanted[message.topic] is message:
                     del self._pending[message.topic]
             connection.publish(message)
+        with self._lock:
+            events = [event for event in self._events if id(event) not in self._sent_events]
+        for event in events:
+            if not connection.ready:
+                return
+            self._sent_events.add(id(event))
+            connection.publish(event)
 
-    def _forget_removed(self, connection: Connection) -> None:
+    def _forget_done(self, connection: Connection) -> None:
         for message in connection.acknowledged():
-            if not message.payload:
+            if message.part is Part.EVENT:
+                with self._lock, suppress(ValueError):
+                    self._events.remove(message)
+                self._sent_events.discard(id(message))
+            elif not message.payload:
                 with self._lock:
                     if self._wanted.get(message.topic) is message:
                         del self._wanted[message.topic]

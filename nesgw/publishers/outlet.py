@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -20,8 +20,12 @@ from nesgw.publishers.message import Message
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
+from nesgw.tables.alarms import Alarm
 from nesgw.tables.catalogue import FIELDS
-from nesgw.values import MeterIdentity, Reading
+from nesgw.tables.event_log import Event
+from nesgw.tables.mbus import MbusReading
+from nesgw.tables.outages import Outage
+from nesgw.values import MeterIdentity, Reading, plain_id
 
 # How long the first reading waits for what the broker remembers; an absent broker must not hold it up.
 BROKER_MEMORY: Final = 2.0
@@ -35,6 +39,17 @@ class Broker(Protocol):
 
     def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str] | None:
         """Fetch retained messages; None if the broker could not be asked in time."""
+
+    def emit(self, *messages: Message) -> None:
+        """Publish events in order, each once."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the broker has every event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,7 @@ class LastAccepted:
     """What an earlier process accepted last."""
 
     state: Mapping[str, object]
+    status: Mapping[str, object]
     age: float | None  # seconds; None where a clock was wrong, then or now
 
 
@@ -76,6 +92,7 @@ class Outlet:
         self._ram_disk = ram_disk
         self._broker = broker
         self._meter: str | None = None
+        self._identity: MeterIdentity | None = None
         self._announced: str | None = None
         self._cache_problem: str | None = None
 
@@ -83,8 +100,10 @@ class Outlet:
         """Make the folder on the RAM disk. Raises ConfigError if it is on a disk."""
         self._cache(self._ram_disk.prepare)
 
-    def identify(self, identity: MeterIdentity, fields: tuple[str, ...]) -> LastAccepted | None:
-        """Announce the meter and its fields; return what was last accepted of it, by this or an earlier process.
+    def identify(
+        self, identity: MeterIdentity, fields: tuple[str, ...], *, alarms: Iterable[Alarm] = (), events: bool = False
+    ) -> LastAccepted | None:
+        """Announce the meter and what it has; return what was last published of it, by this or an earlier process.
 
         A meter that was read through this outlet before is said to be offline.
         """
@@ -103,31 +122,31 @@ class Outlet:
                 label=settings.label,
                 poll_interval=settings.poll_interval,
                 qos=settings.qos,
+                alarms=alarms,
+                events=events,
             )
             before = self._announced if known else kept.get(topics.discovery(identity.id))
             self._send(home_assistant.with_removals(message, before))
             self._announced = message.payload
         self._send(payloads.info_message(topics, identity, fields))
-        return None if known else self._last_accepted(identity.id, kept.get(topics.state(identity.id)))
+        self._identity = identity
+        return None if known else self._last_accepted(topics, identity.id, kept)
 
     def _ask_broker(self, meter: str) -> Mapping[str, str]:
-        wanted = [self._topics.state(meter), self._topics.discovery(meter)]
+        wanted = [self._topics.state(meter), self._topics.status(meter), self._topics.discovery(meter)]
         return (self._broker and self._broker.retained(wanted, BROKER_MEMORY)) or {}
 
-    def _last_accepted(self, meter: str, retained: str | None) -> LastAccepted | None:
+    def _last_accepted(self, topics: Topics, meter: str, kept: Mapping[str, str]) -> LastAccepted | None:
         """From the RAM disk after a restart of the process, from the broker after one of the machine."""
-        status = self._ram_disk.last_status() or {}
-        state = self._ram_disk.last_reading() if status.get("id") == meter else None
-        if state is None and retained:
-            with contextlib.suppress(ValueError):
-                state = json.loads(retained)
-        if not isinstance(state, dict):
+        status, state = self._ram_disk.last_status(), self._ram_disk.last_reading()
+        if status is None or state is None or status.get("id") != meter:
+            status, state = (_object(kept.get(topic)) for topic in (topics.status(meter), topics.state(meter)))
+        if not state and not status:
             return None
-        try:
-            age = (datetime.now(UTC) - datetime.fromisoformat(str(state.get("time")))).total_seconds()
-        except (ValueError, TypeError):
-            return LastAccepted(state, None)
-        return LastAccepted(state, age if age >= 0 else None)
+        age = None
+        with contextlib.suppress(ValueError, TypeError):
+            age = (datetime.now(UTC) - datetime.fromisoformat(str((state or {}).get("time")))).total_seconds()
+        return LastAccepted(state or {}, status or {}, age if age is not None and age >= 0 else None)
 
     def accept(self, reading: Reading) -> None:
         """Publish an accepted reading."""
@@ -150,6 +169,32 @@ class Outlet:
         if self._meter:
             self._send(payloads.meter_status_message(self._topics, self._meter, status))
 
+    def emit(self, entries: Iterable[Event | Outage]) -> None:
+        """Publish entries of the meter's logs, each once."""
+        if self._broker and self._meter:
+            self._broker.emit(
+                *(payloads.event_message(self._topics, self._meter, entry.payload()) for entry in entries)
+            )
+
+    @property
+    def listening(self) -> bool:
+        """Whether there is a broker to tell of events, and it has all of those so far."""
+        return self._broker is not None and self._broker.connected and self._broker.delivered
+
+    def accept_sub_meter(self, reading: MbusReading, every: float) -> None:
+        """Publish what a meter behind the meter told, ``every`` so many seconds."""
+        sub_meter = plain_id(f"{reading.manufacturer or ''}{reading.serial}")
+        if self._identity is None or not reading.serial:
+            return
+        if self._settings.home_assistant:
+            self._send(
+                home_assistant.sub_meter_discovery(
+                    self._topics, sub_meter, reading, behind=self._identity, expiry=every
+                )
+            )
+        for message in payloads.sub_meter_messages(self._topics, sub_meter, reading.payload()):
+            self._send(message)
+
     def available(self, *, online: bool) -> None:
         """Say whether the meter's readings are fresh."""
         if self._meter:
@@ -170,3 +215,11 @@ class Outlet:
             log = structlog.get_logger().bind(meter=self._settings.name)
             log.error(problem) if problem else log.info("the RAM disk works again")
             self._cache_problem = problem
+
+
+def _object(text: str | None) -> dict[str, object] | None:
+    """A JSON object, if that is what the text is."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(text or "")
+        return found if isinstance(found, dict) else None
+    return None

@@ -35,6 +35,9 @@ class MeterStatus:
     bytes_sent: int = 0
     bytes_received: int = 0
     clock_drift_s: float | None = None  # the meter's clock minus ours; None until both are known
+    alarms: tuple[str, ...] | None = None  # the keys of those that are set (BT03); None until they were read
+    last_event: int | None = None  # the newest entry of the event log that was published, by its sequence number
+    last_outage: int | None = None  # likewise of the outage log
     session: str | None = None  # per-poll or keep-open
     session_reason: str | None = None  # why that one
 
@@ -100,6 +103,9 @@ def meter_status(status: MeterStatus) -> str:
             "bytes_sent": status.bytes_sent,
             "bytes_received": status.bytes_received,
             "clock_drift_s": status.clock_drift_s,
+            "alarms": None if status.alarms is None else list(status.alarms),
+            "last_event": status.last_event,
+            "last_outage": status.last_outage,
             "session": status.session,
             "session_reason": _text(status.session_reason),
         }
@@ -138,6 +144,16 @@ def state_messages(
         for key, value in reading.values.items():
             if value is not None:
                 yield Message(topics.value(meter_id, key), _json(value), Part.STATE, retain, qos)
+
+
+def event_message(topics: Topics, meter_id: str, payload: Mapping[str, object]) -> Message:
+    """One entry of the meter's logs. Not retained: it happened once."""
+    return Message(topics.event(meter_id), _json(payload), Part.EVENT, retain=False)
+
+
+def sub_meter_messages(topics: Topics, sub_meter: str, reading: Mapping[str, object]) -> Iterator[Message]:
+    """What a meter behind the meter told last."""
+    yield Message(topics.state(sub_meter), _json(reading), Part.STATE)
 
 
 def info_message(topics: Topics, identity: MeterIdentity, fields: Iterable[str]) -> Message:

@@ -63,6 +63,10 @@ class Topics:
         """Name the topic that says how reading it goes."""
         return f"{self.base}/{meter_id}/status"
 
+    def event(self, meter_id: str) -> str:
+        """One message for each new entry of its logs."""
+        return f"{self.base}/{meter_id}/event"
+
     def value(self, meter_id: str, field: str) -> str:
         """Name the topic of one field's plain number."""
         return f"{self.base}/{meter_id}/value/{field}"

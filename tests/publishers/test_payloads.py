@@ -88,6 +88,9 @@ class TestMeterStatus:
             "bytes_sent": 0,
             "bytes_received": 0,
             "clock_drift_s": None,
+            "alarms": None,
+            "last_event": None,
+            "last_outage": None,
             "session": None,
             "session_reason": None,
         }
