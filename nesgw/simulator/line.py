@@ -22,18 +22,22 @@ GRAIN = 0.004  # at 9600 baud bytes are handed over about four at a time, as USB
 
 
 class _Pipe:
-    """One direction: bytes put in come out one after the other, each after its time on the wire."""
+    """One direction: bytes put in come out one after the other, each after its time on the wire, if it takes any."""
 
     def __init__(self) -> None:
-        self._bytes: deque[tuple[float, int]] = deque()
+        self._bytes: deque[tuple[float, bytes]] = deque()
         self._free = float("-inf")
 
     def put(self, data: bytes, now: float, byte_time: float) -> None:
+        if not byte_time and data:
+            self._free = max(self._free, now)
+            self._bytes.append((self._free, data))
+            return
         for byte in data:
             self._free = max(self._free, now) + byte_time
-            self._bytes.append((self._free, byte))
+            self._bytes.append((self._free, bytes((byte,))))
 
-    def take(self, now: float) -> list[tuple[float, int]]:
+    def take(self, now: float) -> list[tuple[float, bytes]]:
         """The bytes whose time has come, with that time."""
         ready = []
         while self._bytes and self._bytes[0][0] <= now:
@@ -78,12 +82,13 @@ class _Wire:
     def _step(self, moment: float, arrived: bytearray) -> bool:
         """Do what is due at that moment; whether any byte moved."""
         up = self.up.take(moment)
-        for at, byte in up:
-            self.meter.receive(bytes((byte,)), at)
+        for at, data in up:
+            self.meter.receive(data, at)
         out = self.meter.due(moment)
         self.down.put(out, moment, self.meter.byte_time)
         down = self.down.take(moment)
-        arrived += bytes(byte for _, byte in down)
+        for _, data in down:
+            arrived += data
         return bool(up or out or down)
 
     def wake(self) -> float | None:
@@ -159,8 +164,10 @@ class PtyLine:
             self._write(wire.run(now))
             following = wire.wake()
             pause = 0.25 if following is None else min(max(following - clock(), 0.0), 0.25)
-            if pause and (wire.up.next or wire.down.next):
-                pause = max(pause, GRAIN)
+            if pause and (under_way := [pipe.free for pipe in (wire.up, wire.down) if pipe.next is not None]):
+                # The last byte is handed over when it has arrived: a grain later, each turn of the line would cost
+                # the client four milliseconds that no meter takes.
+                pause = min(max(pause, GRAIN), max(min(under_way) - clock(), 0.0))
             select.select([self._master], [], [], pause)
 
     def _read(self) -> bytes | None:
