@@ -21,7 +21,7 @@ from nesgw.values import Number
 
 HEAD: Final = 6  # bytes: STIME_DATE and the season
 LARGEST_ENERGY: Final = 10**6  # thousands of a register's unit: they have nine digits at the most
-AGREEMENT: Final = 0.1  # thousands of a register's unit: what import and export may differ from their sum
+ENERGIES: Final = ("energy_import", "energy_export", "energy_total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,10 @@ def decode_snapshot(
     images = [data[HEAD:]]
     if part.table == 24 and dimensions.reset_counter:
         images.append(b"\0" + data[HEAD:-1])
-    for image in images:
-        values = _registers(layout, image)
-        if _sound(values, layout):
-            return Snapshot(time, data[5], values)
-    raise MeterMisbehaved(service=f"the read of {part.name}", problem="no registers where the dimensions put them")
+    possible = [values for image in images if _possible(values := _registers(layout, image), layout)]
+    if not possible:
+        raise MeterMisbehaved(service=f"the read of {part.name}", problem="no registers where the dimensions put them")
+    return Snapshot(time, data[5], min(possible, key=_disagreement))
 
 
 def decode_self_reads(
@@ -86,7 +85,7 @@ def decode_self_reads(
     for sequence, entry in news.entries:
         time = decode_local(entry[start : start + 5], zone)
         values = _registers(layout, entry[start + HEAD :])
-        if time is None or not _sound(values, layout):
+        if time is None or not _possible(values, layout):
             raise MeterMisbehaved(
                 service="the read of BT26", problem=f"entry {sequence} is not where the dimensions put it"
             )
@@ -106,9 +105,13 @@ def _registers(layout: Layout, image: bytes) -> dict[str, Number]:
     return {key: value for key, value in decoded.items() if value is not None}
 
 
-def _sound(values: Mapping[str, Number], layout: Layout) -> bool:
+def _possible(values: Mapping[str, Number], layout: Layout) -> bool:
     unit = next((cell.factor for cell in layout.cells if cell.key == "energy_import"), 1)
-    energies = [values[key] / unit for key in ("energy_import", "energy_export", "energy_total") if key in values]
-    if not all(0 <= energy < LARGEST_ENERGY for energy in energies):
-        return False
-    return len(energies) < 3 or abs(energies[0] + energies[1] - energies[2]) <= AGREEMENT
+    energies = (values.get(key, 0) / unit for key in ENERGIES)
+    return all(0 <= energy < LARGEST_ENERGY for energy in energies)
+
+
+def _disagreement(values: Mapping[str, Number]) -> Number:
+    """How far import and export are from their sum. Not a reason to refuse: a meter may have them set apart."""
+    imported, exported, total = (values.get(key, 0) for key in ENERGIES)
+    return abs(imported + exported - total)

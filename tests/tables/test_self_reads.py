@@ -91,6 +91,13 @@ class TestPreviousSeason:
         snapshot = decode_snapshot(self.part, LAST_OF_OCTOBER + image, WITH_DEMANDS, FULL)
         assert (snapshot.values["energy_import"], snapshot.values["energy_import_t2"]) == (1234.567, 334.567)
 
+    def test_registers_too_small_to_tell_are_decided_by_their_sum(self):
+        """A meter of a few watt-hours: both places hold possible energies."""
+        image = bytes.fromhex("05 00 00 00  01 00 00 00").ljust(24, b"\0") + bytes.fromhex("06 00 00 00")
+        for data in (b"\0" + image.ljust(1134, b"\0"), image.ljust(1135, b"\0")):
+            snapshot = decode_snapshot(self.part, LAST_OF_OCTOBER + data, WITH_DEMANDS, FULL)
+            assert (snapshot.values["energy_import"], snapshot.values["energy_total"]) == (0.005, 0.006)
+
     def test_a_meter_without_demands_has_no_such_count(self):
         part = previous_season(HOUSE)
         assert part == ("BT24", 24, 0, 226)
@@ -116,6 +123,11 @@ class TestSelfReads:
         first, second = decode_self_reads(news, HOUSE, PLAIN)
         assert (first.sequence, second.sequence) == (9, 10)
         assert second.values["energy_export"] == 8.901
+
+    def test_a_sum_that_was_set_apart_is_no_reason_to_refuse(self):
+        image = HOUSE_IMAGE[:24] + bytes(4) + HOUSE_IMAGE[28:]
+        (snapshot,) = decode_self_reads(News(((9, LAST_OF_OCTOBER + image),), 9), HOUSE, PLAIN)
+        assert (snapshot.values["energy_import"], snapshot.values["energy_total"]) == (1234.567, 0)
 
     def test_an_entry_that_begins_elsewhere_is_refused(self):
         entry = bytes.fromhex("2a 00") + LAST_OF_OCTOBER + HOUSE_IMAGE[:-2]
