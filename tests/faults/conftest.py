@@ -1,0 +1,10 @@
+"""Prints the fault matrix behind the tests' own summary."""
+
+from tests.faults import figures
+
+
+def pytest_terminal_summary(terminalreporter):
+    if figures.TABLE:
+        terminalreporter.section("fault matrix")
+        for line in figures.lines():
+            terminalreporter.write_line(line)

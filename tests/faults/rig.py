@@ -1,0 +1,105 @@
+"""A worker with a real outlet on a simulated meter in virtual time, every published state compared with the meter."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+
+from nesgw.publishers.outlet import Outlet, OutletSettings
+from nesgw.publishers.ram_disk import RamDisk
+from nesgw.publishers.topics import Topics
+from nesgw.simulator import DEFAULT_KEY
+from nesgw.worker import Worker
+from tests.faults.truth import wrong_values
+from tests.virtual import line_to, meter_on
+
+
+@dataclass
+class Recorder:
+    """In the broker's place: notes what it is given, and when. What it has is never older than what it was told."""
+
+    rig: Rig
+    topics: dict[str, str] = field(default_factory=dict)
+    states: list[tuple[float, dict]] = field(default_factory=list)
+    availability: list[tuple[float, str, str]] = field(default_factory=list)
+    statuses: list[dict] = field(default_factory=list)
+    wrong: list[tuple[float, dict]] = field(default_factory=list)
+    connected = True
+    delivered = True
+
+    def set(self, *messages):
+        now = self.rig.line.clock()
+        for message in messages:
+            self.topics[message.topic] = message.payload
+            if message.topic.endswith("/state"):
+                state = json.loads(message.payload)
+                self.states.append((now, state))
+                if wrong := wrong_values(state, self.rig.line.meter, now, self.rig.longest):
+                    self.wrong.append((now, wrong))
+            elif message.topic.endswith("/availability"):
+                self.availability.append((now, message.topic.split("/")[-2], message.payload))
+            elif message.topic.endswith("/status"):
+                self.statuses.append(json.loads(message.payload))
+
+    def emit(self, *messages):
+        """Events are no readings."""
+
+    def retained(self, filters, timeout):
+        return {topic: self.topics[topic] for topic in filters if topic in self.topics}
+
+
+class Rig:
+    """Make one, then ``run`` it until a virtual time; the clock begins at zero."""
+
+    def __init__(self, folder, profile="83331-3i", *, interval=10.0, key=DEFAULT_KEY, plan=(), meter=None, **options):
+        self.line = line_to(profile, faults=plan, **(meter or {}))
+        self.start = self.line.clock()
+        self.longest = max(interval, 12.0)
+        self.broker = Recorder(self)
+        self.stop = threading.Event()
+        self.until = 0.0
+        self.meter_options = options
+        outlet = Outlet(
+            OutletSettings("house", "House", interval),
+            Topics("nesgw", "nesgw"),
+            RamDisk(folder, "house", allow_disk=True),
+            self.broker,
+        )
+        outlet.prepare()
+        self.worker = Worker(
+            "house",
+            lambda turn: meter_on(self.line, key=key, stop=turn, idle=interval, **options),
+            outlet,
+            poll_interval=interval,
+            max_power=44_000.0,
+            stop=self.stop,
+            clock=self.line.clock,
+            pause=self._pause,
+        )
+
+    @property
+    def now(self) -> float:
+        return self.line.clock() - self.start
+
+    def _pause(self, seconds):
+        self.line.sleep(seconds)
+        if self.now >= self.until:
+            self.stop.set()
+
+    def run(self, until):
+        """Let the worker live until ``until`` seconds after the start, and no longer."""
+        self.until = until
+        self.worker.run()
+        if self.worker.defect:
+            raise self.worker.defect
+        return self
+
+    @property
+    def read_at(self) -> list[float]:
+        """When readings were published, in seconds after the start."""
+        return [at - self.start for at, _ in self.broker.states]
+
+    def recovery(self, end):
+        """Seconds from ``end`` to the next reading."""
+        return min(at for at in self.read_at if at > end) - end
