@@ -36,9 +36,11 @@ from nesgw.values import Reading
 STALE_POLLS: Final = 3
 STALE_SECONDS: Final = 30.0
 
-# A poll is given up after one interval, but not before a meter that needs all its repetitions could answer,
-# and not later than a minute. Learning the meter's dimensions is allowed as much again.
-SHORTEST_LIMIT: Final = 10.0
+# A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
+# before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
+# dimensions is allowed as much again.
+BEFORE_BEAT: Final = 1.5
+SHORTEST_LIMIT: Final = 8.5
 LONGEST_LIMIT: Final = 30.0
 LEARNING: Final = 20.0
 
@@ -48,8 +50,11 @@ FIRST_PAUSE: Final = 300.0
 LONGEST_PAUSE: Final = 3600.0
 
 # A meter that nesgw cannot read may just be starting: asked again at the next poll, then ever more rarely too.
-# A probe that is plugged in again is taken up within seconds, however long the poll interval.
-PORT_PAUSE: Final = 5.0
+# One that failed to answer gets a second chance at once, for it may have been a passing trouble, and then one at the
+# usual pace: an interval of an hour must not cost an hour. A probe that is plugged in again is taken up in seconds.
+FIRST_RETRY: Final = 1.0
+LATER_RETRY: Final = 10.0
+PORT_RETRY: Final = 5.0
 
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
@@ -90,7 +95,7 @@ class Worker(threading.Thread):
         self._meter = make_meter(self._turn)
         self._outlet = outlet
         self._interval = poll_interval
-        self._limit = min(max(poll_interval, SHORTEST_LIMIT), LONGEST_LIMIT) * max(1.0, SLOW_BAUD / baud)
+        self._limit = min(max(poll_interval - BEFORE_BEAT, SHORTEST_LIMIT), LONGEST_LIMIT) * max(1.0, SLOW_BAUD / baud)
         self._max_power = max_power
         self._ending = stop
         self._clock = clock
@@ -315,9 +320,13 @@ class Worker(threading.Thread):
             self._not_before = self._clock() + pause
             self._report(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
         else:
-            if isinstance(error, PortUnavailable):
-                self._not_after = self._clock() + PORT_PAUSE
+            self._not_after = self._clock() + self._retry(error)
             self._report(kind, str(error), at_once=False)
+
+    def _retry(self, error: NesgwError) -> float:
+        if isinstance(error, PortUnavailable):
+            return PORT_RETRY
+        return FIRST_RETRY if self.status.consecutive_failures == 1 else LATER_RETRY
 
     def _report(self, kind: str, sentence: str, *, at_once: bool) -> None:
         """Say a trouble once, until it has gone; another one that takes turns with it once as well."""

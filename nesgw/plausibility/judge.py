@@ -119,6 +119,8 @@ class Plausibility:
         """Judge a reading taken at ``at``, in monotonic seconds."""
         sight = Sight(values, self._marks, at, self._max_power, self._limit(at), self._step)
         found = [reason for rule in RULES for reason in rule.check(sight)]
+        if any(math.isinf(reason.hold) for reason in found):
+            return self._hold(found, math.inf)  # no measurement: it supports no story and lets no hold run out
         self._follow(found, sight)
         if self._stands_still(values, at):
             return self._freeze(at)
