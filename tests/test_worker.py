@@ -1,86 +1,19 @@
 """One meter's loop, in virtual time: the beat, the outage, the key, the suspect reading, the other meter."""
 
-import threading
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import structlog
 
-from nesgw.publishers.payloads import MeterStatus
 from nesgw.worker import Worker
-from tests.virtual import line_to, meter_on
-
-
-class Outlet:
-    """Writes down what it is told, and when."""
-
-    def __init__(self, line, polls):
-        self.line = line
-        self.polls = polls
-        self.stop = threading.Event()
-        self.said = []
-        self.readings = []
-        self.times = []
-        self.statuses = []
-        self.events = []
-        self.sub_meters = []
-
-    def identify(self, identity, fields, *, alarms=(), events=False):
-        self.said.append(("identify", identity.id, len(fields)))
-
-    def accept(self, reading):
-        self.readings.append(reading)
-        self.times.append(self.line.clock())
-
-    def emit(self, entries):
-        self.events += entries
-
-    def accept_sub_meter(self, reading, every):
-        self.sub_meters.append(reading)
-
-    listening = True
-
-    def available(self, *, online):
-        self.said.append(("available", online))
-
-    def report(self, status: MeterStatus):
-        self.statuses.append(status)
-        if len(self.statuses) >= self.polls:
-            self.stop.set()
+from tests.virtual import Outlet, line_to, meter_on, work
 
 
 @pytest.fixture
 def logged():
     with structlog.testing.capture_logs() as lines:
         yield lines
-
-
-def work(line, polls, before_poll=None, key=None, interval=10.0, **options):
-    """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
-    outlet = Outlet(line, polls)
-    happenings = dict(before_poll or {})
-    key = {} if key is None else {"key": key}
-
-    def pause(seconds):
-        if len(outlet.statuses) in happenings:
-            happenings.pop(len(outlet.statuses))(line.meter)
-        line.sleep(seconds)
-
-    worker = Worker(
-        "house",
-        lambda turn: meter_on(line, stop=turn, idle=interval, **key, **options),
-        outlet,
-        poll_interval=interval,
-        max_power=44_000.0,
-        stop=outlet.stop,
-        clock=line.clock,
-        pause=pause,
-    )
-    worker.run()
-    if worker.defect:
-        raise worker.defect
-    return worker, outlet
 
 
 def test_polls_keep_to_the_beat_however_long_they_take():

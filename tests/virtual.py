@@ -1,7 +1,11 @@
 """A simulated meter in virtual time, as a port that a Meter opens: hours pass in no time."""
 
+import threading
+
 from nesgw.meter import Meter, MeterPort
+from nesgw.publishers.payloads import MeterStatus
 from nesgw.simulator import DEFAULT_KEY, SimulatedMeter, VirtualLine
+from nesgw.worker import Worker
 
 
 class VirtualPort(VirtualLine):
@@ -33,3 +37,70 @@ def meter_on(line, key=DEFAULT_KEY, **options):
         opener=lambda *_args, **_options: line,
         **options,
     )
+
+
+class Outlet:
+    """Writes down what it is told, and when."""
+
+    def __init__(self, line, polls, last=None):
+        self.line = line
+        self.last = last  # what an earlier process left behind
+        self.polls = polls
+        self.stop = threading.Event()
+        self.said = []
+        self.readings = []
+        self.times = []
+        self.statuses = []
+        self.events = []
+        self.sub_meters = []
+
+    def identify(self, identity, fields, *, alarms=(), events=False):
+        self.said.append(("identify", identity.id, len(fields)))
+        return self.last
+
+    def accept(self, reading):
+        self.readings.append(reading)
+        self.times.append(self.line.clock())
+
+    def emit(self, entries):
+        self.events += entries
+
+    def accept_sub_meter(self, reading, every):
+        self.sub_meters.append(reading)
+
+    listening = True
+
+    def available(self, *, online):
+        self.said.append(("available", online))
+
+    def report(self, status: MeterStatus):
+        self.statuses.append(status)
+        if len(self.statuses) >= self.polls:
+            self.stop.set()
+
+
+def work(line, polls, before_poll=None, key=None, interval=10.0, outlet=None, **options):
+    """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
+    outlet = outlet or Outlet(line, polls)
+    happenings = dict(before_poll or {})
+    key = {} if key is None else {"key": key}
+
+    def pause(seconds):
+        if len(outlet.statuses) in happenings:
+            happenings.pop(len(outlet.statuses))(line.meter)
+        line.sleep(seconds)
+
+    worker = Worker(
+        "house",
+        lambda turn: meter_on(line, stop=turn, idle=interval, **key, **options),
+        outlet,
+        poll_interval=interval,
+        max_power=44_000.0,
+        stop=outlet.stop,
+        clock=line.clock,
+        pause=pause,
+    )
+    worker.run()
+    if worker.defect:
+        raise worker.defect
+    return worker, outlet

@@ -1,0 +1,106 @@
+"""What is read between the polls: found soon, told once, and never at the expense of the beat."""
+
+import pytest
+import structlog
+
+from nesgw.publishers.outlet import LastAccepted
+from nesgw.simulator import PROFILES
+from tests.virtual import Outlet, line_to, work
+
+
+@pytest.fixture
+def logged():
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+class TestAlarms:
+    def test_they_are_on_the_status_within_the_first_polls(self):
+        _, outlet = work(line_to(), polls=3)
+        assert outlet.statuses[0].alarms == ("event_log_unread",)
+
+    def test_a_new_one_is_there_within_two_minutes_and_said_once(self, logged):
+        _, outlet = work(line_to(), polls=30, before_poll={5: lambda meter: meter.faults.alarm("cover_removed")})
+        assert "cover_removed" in outlet.statuses[-1].alarms
+        assert next(n for n, status in enumerate(outlet.statuses) if "cover_removed" in status.alarms) <= 5 + 12
+        assert [line["event"] for line in logged if "raised" in line["event"]] == ["the meter raised: cover_removed"]
+
+
+def test_the_drift_of_the_meters_clock_is_measured():
+    _, outlet = work(line_to(clock_error=37.0), polls=3)
+    drift = outlet.statuses[-1].clock_drift_s
+    assert abs(drift) == pytest.approx(37.0, abs=5.0)  # virtual seconds pass faster than the machine's
+
+
+class TestEvents:
+    def test_what_is_in_the_log_at_the_very_first_look_is_old(self):
+        _, outlet = work(line_to(), polls=20)
+        assert outlet.events == []
+        assert outlet.statuses[-1].last_event is not None
+
+    def test_each_new_one_is_told_once_and_in_order(self):
+        happens = {n: lambda meter: meter.faults.open_cover() for n in (10, 25, 26)}
+        _, outlet = work(line_to(), polls=60, before_poll=happens)
+        sequences = [event.sequence for event in outlet.events]
+        assert sequences == sorted(set(sequences))
+        assert len(sequences) >= 3
+        assert outlet.statuses[-1].last_event == sequences[-1]
+
+    def test_after_a_restart_it_goes_on_where_it_stopped(self):
+        line = line_to()
+        _, first = work(line, polls=20, before_poll={8: lambda meter: meter.faults.open_cover()})
+        bookmark = first.statuses[-1].last_event
+        line.meter.faults.open_cover()
+        last = LastAccepted({}, {"last_event": bookmark}, None)
+        _, second = work(line, polls=10, outlet=Outlet(line, 10, last))
+        assert [event.sequence > bookmark for event in second.events]
+        assert len(second.events) >= 1
+
+    def test_while_there_is_no_broker_the_meter_keeps_them(self):
+        line = line_to()
+
+        class Deaf(Outlet):
+            @property
+            def listening(self):
+                return len(self.statuses) < 15 or len(self.statuses) > 40
+
+        outlet = Deaf(line, 60)
+        work(line, polls=60, before_poll={20: lambda meter: meter.faults.open_cover()}, outlet=outlet)
+        assert len(outlet.events) >= 1
+        assert outlet.statuses[39].last_event == outlet.statuses[16].last_event < outlet.statuses[-1].last_event
+
+
+def test_what_a_meter_lacks_is_asked_once():
+    line = line_to("gen2-2.01")
+    work(line, polls=5)
+    refused = line.meter.counters.refusals["iar"]
+    line = line_to("gen2-2.01")
+    work(line, polls=60)
+    assert line.meter.counters.refusals["iar"] == refused > 0
+
+
+def test_sub_meters_are_read_and_say_what_they_measure():
+    _, outlet = work(line_to("83331-3i-solar"), polls=10)
+    assert outlet.sub_meters
+    reading = outlet.sub_meters[0]
+    assert reading.serial
+    assert any(value.key == "energy" and value.unit == "kWh" for value in reading.values)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("interval", [2.0, 10.0])
+def test_the_beat_of_the_polls_does_not_suffer(profile, interval):
+    line = line_to(profile)
+    start = line.clock()
+    _, outlet = work(line, polls=15, interval=interval)
+    assert len(outlet.readings) == 15
+    late = [(time - start) % interval for time in outlet.times[3:]]
+    assert max(late) - min(late) < 0.25 * interval, "each poll is read at its own place of the interval"
+    assert outlet.times[-1] - start < 17 * interval + 5
+
+
+def test_nonsense_in_a_slow_table_stops_only_that_table(logged):
+    line = line_to()
+    work(line, polls=20, before_poll={2: lambda meter: meter.faults.flip(74, 1, 0xFF, count=100)})
+    _, outlet = work(line, polls=20)
+    assert len(outlet.readings) == 20
