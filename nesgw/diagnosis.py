@@ -411,7 +411,7 @@ def _broker(case: GatewayCase) -> Finding:
     if case.mqtt is None:
         return skipped("[mqtt] enabled = false", blocks=True)
     try:
-        with BrokerSession(case.mqtt, f"nesgw-doctor-{case.topics.gateway}") as session:
+        with BrokerSession(case.mqtt, "nesgw-doctor") as session:
             session.retained([case.topics.gateway_status])
     except BrokerUnavailable as trouble:
         if trouble.facts["stage"] == Stage.REACH.value:

@@ -25,6 +25,7 @@ SWAPPED = "transmitter and receiver are swapped: turn it by 180°"
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
     monkeypatch.setattr(align, "_PERIOD", 0.1)
+    monkeypatch.setattr(align, "_GOODBYE", 0.1)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from nesgw import diagnosis
 from nesgw.cli import main
 from nesgw.optical.port import open_port
+from nesgw.publishers import mqtt
 from nesgw.simulator import DEFAULT_KEY, Code, PtyLine, SimulatedMeter
 
 KEY = DEFAULT_KEY.decode()
@@ -23,6 +24,7 @@ KEY_REFUSED = "the meter refused the key: Security was answered err (refused wit
 def _hurry(monkeypatch):
     monkeypatch.setattr(diagnosis, "_PERIOD", 0.05)
     monkeypatch.setattr(diagnosis, "_BEATS", 4)
+    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
 
 
 @pytest.fixture

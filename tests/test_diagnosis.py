@@ -24,10 +24,16 @@ from nesgw.diagnosis import (
     skipped,
 )
 from nesgw.errors import PortDenied
+from nesgw.publishers import mqtt
 from nesgw.publishers.broker import MqttSettings, TlsSettings
 from nesgw.publishers.topics import Topics
 
 KEY_REFUSED = "the meter refused the key: Security was answered err (refused without a reason): compare the key"
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch):
+    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
 
 
 class TestExamination:
@@ -130,9 +136,9 @@ class TestReport:
 
 
 class TestGateway:
-    def examined(self, mqtt=None, cache="/dev/shm", allow_disk=False, password_problem=""):
+    def examined(self, settings=None, cache="/dev/shm", allow_disk=False, password_problem=""):
         case = GatewayCase(
-            CacheSection(directory=cache, allow_disk=allow_disk), mqtt, password_problem, Topics("nesgw", "attic")
+            CacheSection(directory=cache, allow_disk=allow_disk), settings, password_problem, Topics("nesgw", "attic")
         )
         examination = Examination(case)
         return {step.title: examination.take(step) for step in GATEWAY_STEPS}

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Final, NoReturn
 
 from nesgw import __version__
-from nesgw.cli import align, check_config, demo, doctor, read, run, simulate
+from nesgw.cli import align, check_config, demo, doctor, forget, read, run, simulate
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError
 
 COMMANDS: Final[dict[str, ModuleType]] = {
@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, ModuleType]] = {
     "align": align,
     "check-config": check_config,
     "doctor": doctor,
+    "forget": forget,
     "simulate": simulate,
     "demo": demo,
 }
