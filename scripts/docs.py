@@ -11,7 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
@@ -24,7 +24,10 @@ from nesgw.publishers import home_assistant, mqtt, payloads
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
 from nesgw.publishers.topics import Topics
+from nesgw.tables.alarms import ALARMS, EARTH_FAULT
 from nesgw.tables.catalogue import ALL, COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
+from nesgw.tables.event_log import EVENT_TYPES, Event
+from nesgw.tables.outages import Outage
 from nesgw.tables.register import Field, Register
 from nesgw.values import Firmware, MeterIdentity, Reading
 
@@ -149,9 +152,12 @@ def _entities(rows: Iterable[tuple[Field, str, Firmware]]) -> str:
 def _entity(field: Field, source: str, since: Firmware) -> Sequence[str]:
     kind = field.kind
     shown = ("yes" if field.enabled else "no") + (", diagnostic" if field.diagnostic else "")
-    first = "all" if since == ALL else f"{since.major}.{since.minor:02d}"
     texts = (kind.unit or "", kind.device_class or "", kind.state_class)
-    return (f"`{field.key}`", field.name, *texts, shown, source, first, field.info)
+    return (f"`{field.key}`", field.name, *texts, shown, source, _since(since), field.info)
+
+
+def _since(firmware: Firmware) -> str:
+    return "all" if firmware == ALL else f"{firmware.major}.{firmware.minor:02d}"
 
 
 def _meter_diagnostics() -> str:
@@ -194,6 +200,21 @@ def _diagnostics(components: Any) -> str:
     return _table(("key", "name", "unit", "device class", "state class", "shown", "what it is"), rows)
 
 
+def _alarms() -> str:
+    rows = [
+        (
+            f"`{alarm.key}`",
+            alarm.name,
+            "has happened since the utility last cleared it" if alarm.latched else "is so now",
+            "yes" if alarm.owner else "no",
+            _since(alarm.since[0]),
+            f"BT03 {alarm.byte}.{alarm.bit}",
+        )
+        for alarm in (*ALARMS, EARTH_FAULT)
+    ]
+    return _table(("key", "name", "on means that it", "shown", "since", "source"), rows)
+
+
 # --- MQTT ------------------------------------------------------------------------------------------------------------
 
 _TOPICS: Final = Topics("BASE", "NAME", "PREFIX")
@@ -219,7 +240,9 @@ _METER_STATUS: Final = MeterStatus(
     poll_duration_ms=412,
     bytes_sent=1036800,
     bytes_received=5184000,
-    clock_drift_s=None,
+    clock_drift_s=-3.0,
+    alarms=("power_failure",),
+    last_event=412,
     session="per-poll",
 )
 _GATEWAY_STATUS: Final = GatewayStatus(
@@ -265,7 +288,7 @@ def _retained(name: str) -> str:
         follows = [_of_reading(retain=wanted)[name].retain is wanted for wanted in (True, False)]
         return "as `retain` says" if all(follows) else "yes"
     if name == "event":
-        return "no"
+        return "yes" if payloads.event_message(_TOPICS, "ID", {}).retain else "no"
     return "yes" if Message("", "", Part.INFO).retain else "no"
 
 
@@ -301,6 +324,9 @@ _MEANING: Final = {
         "bytes_sent": "to the meter, since the start",
         "bytes_received": "from the meter, since the start",
         "clock_drift_s": "the meter's clock minus ours in seconds; `null` while it is not known",
+        "alarms": "the [alarms](entities.md#alarms) that are set; `null` until they were read",
+        "last_event": "the newest entry of the meter's event log that was published",
+        "last_outage": "likewise of its outage log",
         "session": "`per-poll` or `keep-open`",
         "session_reason": "why that one",
     },
@@ -311,6 +337,14 @@ _MEANING: Final = {
         "meters": "by the meter's `name`: its `id`, `online`, `last_read`, and `last_error` (`null` while all is well)",
     },
 }
+
+
+def _event_example() -> str:
+    event = Event(412, _NOW, 3, None, "0000", "BT74")
+    outage = Outage(_NOW - timedelta(seconds=95), _NOW, 95, None, "ET81", 7)
+    shown = [_json_block(json.dumps(entry.payload())) for entry in (event, outage)]
+    assert {event.payload()["event_type"], outage.payload()["event_type"]} <= set(EVENT_TYPES)  # noqa: S101
+    return "\n\n".join(shown)
 
 
 def _info_keys() -> str:
@@ -452,10 +486,12 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "tier-entities": _tier_entities,
     "present-entities": _present_entities,
     "computed-entities": _computed_entities,
+    "alarms": _alarms,
     "meter-diagnostics": _meter_diagnostics,
     "gateway-diagnostics": _gateway_diagnostics,
     "topics": _topics,
     "state-example": _state_example,
+    "event-example": _event_example,
     "info-keys": _info_keys,
     "meter-status-keys": _meter_status_keys,
     "gateway-status-keys": _gateway_status_keys,
