@@ -132,22 +132,29 @@ def load_profiles(
     profile: Profile, registers: Registers, start: int, incidents: Sequence[Incident]
 ) -> tuple[LoadProfile, ...]:
     """The data sets that a meter keeps."""
-
-    def value(source: int, at: int) -> int:
-        return source_value(profile, registers, source, at)
-
+    value = Sources(profile, registers).value
     return tuple(LoadProfile(kept, value, start, incidents) for kept in profile.load_sets)
 
 
-def source_value(profile: Profile, registers: Registers, source: int, at: int) -> int:
-    """What a source id stood at or will stand at: a register, a tier's, a present value, a sub-meter's counter."""
-    if source in MAPPED:
-        extended = profile.mapped_sources[source - MAPPED.start]
-        meter = profile.sub_meters[extended >> 8 & 0x0F]
-        return 0 if meter is None else int.from_bytes(meter.counter(at, registers.start), "little", signed=True)
-    if source in SUMMATION_SOURCES:
-        return registers.summations(at)[SUMMATION_SOURCES.index(source)]
-    tier, number = divmod(source - FIRST_TIER_SOURCE, TIER_SOURCES)
-    if 0 <= tier < TIERS:
-        return registers.tiers(at)[tier][number]
-    return registers.present(at)[PRESENT_SOURCES.index(source)]
+class Sources:
+    """What stands behind a source id. The channels of an interval ask one after the other about the same time."""
+
+    def __init__(self, profile: Profile, registers: Registers) -> None:
+        self._profile = profile
+        self._start = registers.start
+        self._summations = functools.lru_cache(maxsize=2)(registers.summations)
+        self._tiers = functools.lru_cache(maxsize=2)(registers.tiers)
+        self._present = functools.lru_cache(maxsize=2)(registers.present)
+
+    def value(self, source: int, at: int) -> int:
+        """What it stood at or will stand at: a register, a tier's, a present value, a sub-meter's counter."""
+        if source in MAPPED:
+            extended = self._profile.mapped_sources[source - MAPPED.start]
+            meter = self._profile.sub_meters[extended >> 8 & 0x0F]
+            return 0 if meter is None else int.from_bytes(meter.counter(at, self._start), "little", signed=True)
+        if source in SUMMATION_SOURCES:
+            return self._summations(at)[SUMMATION_SOURCES.index(source)]
+        tier, number = divmod(source - FIRST_TIER_SOURCE, TIER_SOURCES)
+        if 0 <= tier < TIERS:
+            return self._tiers(at)[tier][number]
+        return self._present(at)[PRESENT_SOURCES.index(source)]

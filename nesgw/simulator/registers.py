@@ -56,6 +56,13 @@ class Registers:
         self._known_outages = tuple(outages)
         self._initial = self._initial_registers()
         self._zero = household.energy(start)
+        self._unit = HOUR * profile.energy_unit
+        # A start in the middle of a watt hour: no two registers step together for ever.
+        self._base = [
+            value * self._unit + mix(household.seed, 23, number) % self._unit
+            for number, value in enumerate(self._initial)
+        ]
+        self._sum_lead = mix(household.seed, 6) % (2 * self._unit)  # register 6 steps at other moments
         self.then = functools.lru_cache(maxsize=64)(self._then)
         first = self._whole(start)
         self._ahead = [Switch(start, first, self._split(first))]
@@ -128,10 +135,7 @@ class Registers:
     def _whole(self, at: int) -> list[int]:
         """The summations in register units; Wh and the like carry their fractions exactly."""
         gained = subtract(self.household.energy(at), self._zero)
-        unit = HOUR * self.profile.energy_unit
-        base = [value * unit for value in self._initial]
-        # A start in the middle of a watt hour: no two registers step together for ever.
-        base = [value + mix(self.household.seed, 23, number) % unit for number, value in enumerate(base)]
+        unit, base = self._unit, self._base
         quadrants = [base[11 + q] + gained[2 + q] for q in range(4)]
         forward, reverse = base[0] + gained[FORWARD], base[1] + gained[REVERSE]
         wrap = 10**self.profile.register_digits
@@ -143,7 +147,7 @@ class Registers:
         count, seconds = self._outages_until(at)
         values[4] = max(self._initial[4] + seconds, 0) // minutes
         values[5] = self._initial[5] + count
-        values[6] = (forward + reverse + mix(self.household.seed, 6) % (2 * unit)) // unit  # steps at other moments
+        values[6] = (forward + reverse + self._sum_lead) // unit
         values[7] = max((forward - reverse) // unit - self.profile.net_offset, 0)
         for number in (8, 9, 10):
             values[number] = self._initial[number]
