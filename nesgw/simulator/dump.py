@@ -4,8 +4,8 @@ The file is JSON: ``{"format": "nesgw-dump", "version": 1, "tables": {"BT23": {"
 "isc"}, …}}``; whatever else stands in it is left alone. A table that is not there is refused with ``iar``, and so is
 one that was refused without saying how. Nothing moves: the registers and the clock stand as they were read.
 
-A dump has its serial numbers masked (zeros or X). One that is made up and begins with 99 takes their place: the same
-for the same dump, another for another.
+A dump has its serial numbers masked: zeros, or X as letters of the serial or of the hex. One that is made up and
+begins with 99 takes their place: the same for the same dump, another for another.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _table(name: str, entry: object) -> tuple[int, bytes | Code]:
     number = int(found[2]) + (2048 if found[1] == "ET" else 0)
     data = entry.get("data")
     if isinstance(data, str):
-        return number, bytes.fromhex(data)
+        return number, bytes.fromhex(data.replace("X", "0"))
     refused = str(entry.get("refused")).upper()
     return number, Code[refused] if refused in Code.__members__ and refused != "OK" else Code.IAR
 

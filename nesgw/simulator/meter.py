@@ -94,9 +94,7 @@ class SimulatedMeter:
         )
         self.session = Session(self, limits, bytes(self.profile.identify), self.profile.baud)
         self.counters = Counters(self.link.counters)
-        self.faults = Faults(
-            self.lock, lambda: self.clock(), seed=seed, meter=self, plan=faults
-        )
+        self.faults = Faults(self.lock, lambda: self.clock(), seed=seed, meter=self, plan=faults)
         self._line_baud: int | None = None
         self._pace = 0.0
         self._outcome: Outcome | None = None  # of the answer that is under way

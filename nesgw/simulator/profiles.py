@@ -241,7 +241,7 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
         Profile(
             "83331-3i-mep",
-            "the same meter with an MEP port on the optical line: first packet lost, sessions of 600 s at most",
+            "the same meter with an MEP client on the optical line: first packet lost, sessions of 600 s at most",
             firmware=(3, 84, 6),
             model="83331-3I",
             serial="4080123457",
@@ -255,7 +255,7 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
         Profile(
             "83331-3i-solar",
-            "the same meter under a solar roof, two tariff tiers in use",
+            "the same meter under a solar roof, two tariff tiers in use, three sub-meters",
             firmware=(3, 84, 6),
             model="83331-3I",
             serial="4080123458",
@@ -369,7 +369,7 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
         Profile(
             "gen4-4.30",
-            "firmware 4.30: 84 values, 19 summations, eight tiers, demand with the time remaining",
+            "firmware 4.30: 84 values, 19 summations, eight tiers, demand, four load profile sets, three sub-meters",
             firmware=(4, 30, 1),
             model="84031-3I",
             manufacturer="NES",

@@ -1,6 +1,6 @@
 """Table images, one function a table: bytes at the offsets that the guides (OPG, MEPG) print.
 
-A function gets a ``Moment`` and returns the whole table. ``TABLES`` finds it by its number on the wire; a further
+A function takes a ``Moment`` and returns the whole table. ``TABLES`` finds it by its number on the wire; a further
 table is one more decorated function in the module of its subject.
 """
 

@@ -135,8 +135,6 @@ def et55(now: Moment) -> bytes:
     return fields(tail + (100 if four else 60), *placed)
 
 
-
-
 @basic(50)
 def bt50(now: Moment) -> bytes:  # noqa: ARG001 - every meter the same
     """Calendar dimensions: four seasons, 10 and 20 dates, 48 tier switches, 240 bytes of calendar."""
