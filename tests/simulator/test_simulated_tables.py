@@ -190,12 +190,8 @@ def test_an_event_record() -> None:
     assert table[11 + 140 : 11 + 154] == bytes.fromhex("1a 0b 13 16 05 09 67 12 ff ff 02 08 01 00")
 
 
-@pytest.mark.parametrize(
-    ("profile", "offset", "unit"), [("83331-3i", 197, 1), ("ct", 213, 10), ("gen4-4.30", 214, 1)]
-)
-def test_the_energy_unit_stands_where_the_most_tiers_push_it(
-    hand: Make, profile: str, offset: int, unit: int
-) -> None:
+@pytest.mark.parametrize(("profile", "offset", "unit"), [("83331-3i", 197, 1), ("ct", 213, 10), ("gen4-4.30", 214, 1)])
+def test_the_energy_unit_stands_where_the_most_tiers_push_it(hand: Make, profile: str, offset: int, unit: int) -> None:
     assert hand(profile).meter.image(2103)[offset] == unit
 
 

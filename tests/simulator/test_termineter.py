@@ -57,12 +57,47 @@ def test_termineter_logs_on_and_reads_what_the_meter_holds(termineter_python: Pa
     assert (seen["start"], seen["login"], seen["stop"]) == (True, True, True)
     tables = seen["tables"]
     assert isinstance(tables, list)
-    whole = {number: meter.table(number, meter.clock()) or b"" for number in (0, 1, 2051, 20, 21, 23, 28)}
+    whole = {number: bytes(meter.table(number, meter.clock())) for number in (0, 1, 2051, 20, 21, 23, 28)}
     for (number, offset, count), data in zip(reads, tables, strict=True):
         expected = whole[number] if offset is None or count is None else whole[number][offset : offset + count]
         assert data == expected.hex(), f"table {number}"
     assert meter.counters.sessions == 1
     assert meter.counters.wrong_keys == 0
+
+
+def test_termineter_reads_the_logs_the_history_and_the_sub_meters(termineter_python: Path) -> None:
+    """Expected bytes written by hand where they depend on nothing but the profile."""
+    meter = SimulatedMeter("gen4-4.30")
+    reads: list[tuple[int, int | None, int | None]] = [
+        (61, None, None),  # the load profile's four sets
+        (2048 + 11, None, None),
+        (2048 + 42, 0, 41),  # the interface definition's head and its end
+        (2048 + 42, 150, 8),
+        (2048 + 14, 5, 7),  # two of the devices on the M-Bus
+        (2048 + 16, 517 + 6, 10),
+        (2048 + 36, 103, 17),
+        (2048 + 81, 0, 6),
+        (74, 1, 10),
+    ]
+    with PtyLine(meter, baud=None) as line:
+        seen = run_termineter(termineter_python, line.path, reads)
+    tables = seen["tables"]
+    assert isinstance(tables, list)
+    head = bytes.fromhex(tables[2])
+    assert head[:8] + head[10:] == bytes.fromhex(
+        "9e 00 29 07 04 01 00 00 0f 0c 13 02 04 01 08 02 54 0f 01 7e 00 31 07 00 00 1e 00 04 0f 13 00 60 00 00 00"
+        "06 64 00 02"
+    )
+    assert [tables[0], tables[1], *tables[3:]] == [
+        "aa210100000c201e006000040f0e001800053c0c001f00045404006000021e",
+        "064224050605020103f906191016030411110a0a4178060a0a10500a05010103060702" + "0ae20403",
+        "0800000032000109",
+        "0b010001044500",
+        "02107766554407" + "00e97e",
+        "51080c0014001400000000000000000000",
+        "040403040004",
+        "08000700080000000800",
+    ]
 
 
 def test_at_the_true_pace_of_9600_baud_termineter_has_no_need_to_repeat_anything(termineter_python: Path) -> None:
