@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from nesgw.errors import KeyRefused, LineTooNoisy, MeterBusy, MeterMisbehaved, PortUnavailable, TableNotPresent
 from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, Port
+from nesgw.optical.link import Link
 from nesgw.optical.port import open_port
 from nesgw.optical.session import State
 from nesgw.session_choice import SessionChoice, SessionMode
@@ -32,6 +33,7 @@ from nesgw.tables.identity import (
     BT00,
     BT01,
     ET03,
+    ET29,
     ByteOrder,
     GeneralConfiguration,
     decode_general_configuration,
@@ -151,7 +153,7 @@ class Meter:
         self._misbehaved: Counter[str] = Counter()  # times in a row, by the name of an optional part
         self._failures = 0  # polls in a row
         self._limits = 0  # index into LIMITS
-        self._traffic = (0, 0)
+        self._link = Link()  # outlives the port: what was sent last matters to the meter, not to the port
 
     @property
     def mode(self) -> SessionMode:
@@ -174,10 +176,7 @@ class Meter:
     @property
     def traffic(self) -> tuple[int, int]:
         """Bytes sent and received since the start, over every time the port was opened."""
-        if self._client is None:
-            return self._traffic
-        counted = self._client.statistics
-        return self._traffic[0] + counted.bytes_out, self._traffic[1] + counted.bytes_in
+        return self._link.statistics.bytes_out, self._link.statistics.bytes_in
 
     @contextmanager
     def session(self, until: float) -> Iterator[None]:
@@ -241,7 +240,7 @@ class Meter:
             return
         try:
             newest = self._newest_event(self.facts().layout.byteorder)
-        except (MeterBusy, MeterMisbehaved):
+        except MeterMisbehaved:
             if self._connected().state is not State.SESSION:
                 raise
             newest = None
@@ -281,7 +280,12 @@ class Meter:
             place = self._place
             self._port = self._opener(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
             self._client = MeterClient(
-                self._port, clock=self._clock, sleep=self._sleep, stop=self._stop, trace=self._trace
+                self._port,
+                clock=self._clock,
+                sleep=self._sleep,
+                stop=self._stop,
+                link=self._link,
+                trace=self._trace,
             )
         return self._client
 
@@ -305,7 +309,6 @@ class Meter:
         client.terminate(_GOODBYE)
 
     def _drop_port(self) -> None:
-        self._traffic = self.traffic
         self._session_since = None
         self._client = None
         if self._port is not None:
@@ -348,7 +351,7 @@ class Meter:
         )
 
     def _identity(self) -> MeterIdentity:
-        return decode_identity(self.get(BT01), self._optional(ET03))
+        return decode_identity(self.get(BT01), self._optional(ET03), self._optional(ET29))
 
     def _dimensions(self) -> Dimensions:
         try:
@@ -392,14 +395,16 @@ class Meter:
 
     def _optional(self, part: Part) -> bytes | None:
         """Read what a meter may lack, keep from this key (isc without a wrong key: a hardware lock) or fail to give."""
-        if self._misbehaved[part.name] >= _DO_WITHOUT_AFTER:
-            return None
-        try:
-            data = self.get(part)
-        except (TableNotPresent, KeyRefused):
-            return None
-        except MeterMisbehaved:
-            self._misbehaved[part.name] += 1
-            raise
-        del self._misbehaved[part.name]
-        return data
+        while self._misbehaved[part.name] < _DO_WITHOUT_AFTER:
+            try:
+                data = self.get(part)
+            except (TableNotPresent, KeyRefused):
+                return None
+            except (MeterBusy, MeterMisbehaved) as error:
+                self._misbehaved[part.name] += 1
+                if isinstance(error, MeterBusy) or self._connected().state is not State.SESSION:
+                    raise
+            else:
+                del self._misbehaved[part.name]
+                return data
+        return None

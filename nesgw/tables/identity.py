@@ -18,6 +18,19 @@ ByteOrder = Literal["little", "big"]
 BT00: Final = Part("BT00", 0, 0, 19)
 BT01: Final = Part("BT01", 1, 0, 24)
 ET03: Final = Part("ET03", EXTENDED + 3, 0, 30)
+ET29: Final = Part("ET29", EXTENDED + 29, 0, 6)  # needs a key, and may be kept from any
+
+# What ET29 says is built in: bits of its first three bytes, as one number with the first byte lowest.
+OPTIONS: Final = {
+    0: "pulse output",
+    5: "disconnect switch",
+    6: "control relay",
+    7: "control relay 2",
+    8: "M-Bus",
+    10: "MEP port",
+    16: "no display",
+    17: "external current transformers",
+}
 
 INT32: Final = 8  # the code of NI_FMAT for four bytes, signed
 
@@ -48,8 +61,8 @@ def decode_general_configuration(data: bytes) -> GeneralConfiguration:
     )
 
 
-def decode_identity(identification: bytes, utility: bytes | None) -> MeterIdentity:
-    """BT01, and ET03 where the meter gave it.
+def decode_identity(identification: bytes, utility: bytes | None, hardware: bytes | None = None) -> MeterIdentity:
+    """BT01, and ET03 and ET29 where the meter gave them.
 
     A meter without any serial number is refused: its topics and unique ids would be those of every such meter.
     """
@@ -60,10 +73,20 @@ def decode_identity(identification: bytes, utility: bytes | None) -> MeterIdenti
         firmware=decode_firmware(data[14], data[15]),
         utility_serial=_text(utility[: ET03.size]) if utility else "",
         manufacturer_serial=_serial(data[16:24]),
+        hardware=decode_hardware(hardware) if hardware else None,
     )
     if not identity.id:
         raise UnsupportedMeter(problem="neither ET03 nor BT01 holds a serial number to know it by")
     return identity
+
+
+def decode_hardware(data: bytes) -> str | None:
+    """ET29: phases and options in words; None if it says nothing."""
+    data = ET29.whole(data)
+    options = int.from_bytes(data[:3], "little")
+    phases = {1: ["single-phase"], 2: ["three-phase"]}.get(data[5] & 3, [])
+    words = phases + [word for bit, word in OPTIONS.items() if options >> bit & 1]
+    return ", ".join(words) or None
 
 
 def decode_firmware(high: int, low: int) -> Firmware:

@@ -333,7 +333,7 @@ def _fixed(telegram: bytes, time: datetime | None, handle: int, flags: int, comp
     for number, counter in enumerate(counters, 1):
         digits = counter.hex()
         value = int.from_bytes(counter, "big") if status & 1 else int(digits) if digits.isdecimal() else None
-        values.append(MbusValue(f"counter_{number}", f"Counter {number}", value, None, None, None))
+        values.append(MbusValue(f"counter_{number}", f"Counter {number}", value, None, None, "total_increasing"))
     return MbusReading(
         time=time,
         handle=handle,

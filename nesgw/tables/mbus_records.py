@@ -65,8 +65,8 @@ QUANTITIES: Final = (
     Quantity(0x38, 8, -6, "flow", "Flow", "m³/h", "volume_flow_rate"),
     Quantity(0x58, 4, -3, "flow_temperature", "Flow temperature", "°C", "temperature"),
     Quantity(0x5C, 4, -3, "return_temperature", "Return temperature", "°C", "temperature"),
-    # No class: as a temperature, Home Assistant may show a difference of 20 K as -253 °C.
-    Quantity(0x60, 4, -3, "temperature_difference", "Temperature difference", "K"),
+    # A class of its own, from Home Assistant 2025.11: as a temperature it may show a difference of 20 K as -253 °C.
+    Quantity(0x60, 4, -3, "temperature_difference", "Temperature difference", "K", "temperature_delta"),
 )
 # fmt: on
 BY_VIF: Final[Mapping[int, Quantity]] = MappingProxyType(

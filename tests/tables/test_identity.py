@@ -11,6 +11,7 @@ from nesgw.tables.identity import (
     ET03,
     decode_firmware,
     decode_general_configuration,
+    decode_hardware,
     decode_identity,
 )
 from nesgw.values import Firmware
@@ -115,3 +116,20 @@ class TestIdentity:
     def test_half_a_table_is_no_identity(self):
         with pytest.raises(MeterMisbehaved):
             decode_identity(IDENTIFICATION[:23], UTILITY)
+
+
+class TestHardware:
+    """ET29: 24 option bits in bytes 0 to 2, single phase or polyphase in byte 5."""
+
+    @pytest.mark.parametrize(
+        ("data", "words"),
+        [
+            ("00 00 00 00 00 01", "single-phase"),
+            ("00 00 00 00 00 02", "three-phase"),
+            ("21 05 00 00 00 02", "three-phase, pulse output, disconnect switch, M-Bus, MEP port"),
+            ("00 00 02 00 00 02", "three-phase, external current transformers"),
+            ("00 00 00 00 00 00", None),
+        ],
+    )
+    def test_it_is_told_in_words(self, data, words):
+        assert decode_hardware(bytes.fromhex(data)) == words
