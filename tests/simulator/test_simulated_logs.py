@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nesgw.simulator import ALARMS
+from nesgw.simulator import ALARMS, Fault
 
 Make = Callable[..., Any]
 
@@ -217,3 +217,19 @@ def test_the_general_configuration_lists_the_tables_there_are(hand: Make) -> Non
         {3, 4, 9, 21, 29, 36, 42, 54, 55, 66, 79, 81} | sub_meters,
     )
     assert listed("gen4-4.30")[0] == everywhere | {21, 22, 27, 65, 66, 67, 71}
+
+
+def test_an_outage_through_the_hour_that_comes_twice_seems_to_have_no_length_in_local_time(hand: Make) -> None:
+    probe = hand("gen4-4.30", epoch=datetime.datetime(2026, 10, 25, 0, 30, tzinfo=datetime.UTC))
+    probe.meter.faults.restart(3600.0)
+    probe.silence(3601.0)
+    assert probe.meter.image(OUTAGES)[6 + 48 : 6 + 60] == bytes.fromhex("1a 0a 19 02 1e 00 1a 0a 19 02 1e 00")
+    assert probe.meter.image(OLD_OUTAGES)[6 + 14 : 6 + 18] == bytes.fromhex("10 0e 00 00")
+
+
+def test_a_plan_can_raise_alarms(hand: Make) -> None:
+    probe = hand(faults=[Fault(5.0, "alarm", {"alarm": "phase_loss"}), Fault(9.0, "clear_alarms")])
+    probe.silence(6.0)
+    assert probe.meter.image(3)[4] == 0x10
+    probe.silence(4.0)
+    assert probe.meter.image(3)[4] == 0

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from nesgw.simulator import Truth
+from nesgw.simulator.household import build
+from nesgw.simulator.tables import TABLES
 
 Make = Callable[..., Any]
-
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
 def integers(data: bytes) -> list[int]:
@@ -225,3 +225,11 @@ def test_a_clock_that_is_set_marks_the_interval_it_was_set_in(hand: Make) -> Non
     meter.faults.set_clock(-1200.0)  # to 8:20, in the interval that was complete
     assert meter.image(63)[11] == 33
     assert statuses(meter, meter.started + 3600, range(32, 36)) == ["000000", "800000", "c00000", "000000"]
+
+
+def test_every_table_after_a_year_costs_no_more_than_the_households_patterns(hand: Make) -> None:
+    meter = hand("gen4-4.30", seed=366).meter
+    before = build.cache_info().misses
+    for number in TABLES:
+        assert meter.image(number, meter.started + 365 * 86_400) is not None or number in (15, 2048 + 51)
+    assert build.cache_info().misses - before <= 96
