@@ -202,6 +202,8 @@ class MeterCase:
 
 def _key(case: MeterCase) -> Finding:
     if case.key is None:
+        if case.report is not None and case.report.read_lately(case.settings.poll_interval):
+            return skipped(f"the service has one, which cannot be looked at from here: {case.key_problem}")
         return failed(
             case.key_problem,
             "without it nesgw reads no values; ask the utility for the optical read-only key of this very meter. "
@@ -242,7 +244,9 @@ def _permission(case: MeterCase) -> Finding:
         return ok(f"granted; the port belongs to group {group}")
     groups = os.getgrouplist(_SERVICE_USER, service.pw_gid)
     if not may_open(device.st_mode, device.st_uid, device.st_gid, service.pw_uid, groups):
-        raise PortDenied(port=case.name, user=f"{_SERVICE_USER}, which the service runs as", group=group)
+        denied = PortDenied(port=case.name, user=_SERVICE_USER, group=group)
+        remedy = f"sudo usermod -aG {group} {_SERVICE_USER} && sudo systemctl restart nesgw"
+        return failed(f"{denied.happened}; the service runs as that user", remedy, exit_code=denied.exit_code)
     return ok(f"granted, to the service too; the port belongs to group {group}")
 
 
@@ -341,8 +345,8 @@ def _key_accepted(case: MeterCase) -> Finding:
         )
     if case.service is not None:
         return ok("the service reads with it")
-    assert case.key is not None  # noqa: S101 (the step needs the one before)
-    assert case.port is not None  # noqa: S101
+    if case.key is None or case.port is None:
+        return skipped("there is none at hand to show", blocks=True)
     settings, port = case.settings, case.port
     place = MeterPort(case.name, case.key.value, settings.baud, settings.rts, settings.dtr)
     case.meter = Meter(place, opener=lambda *_place, **_options: port)

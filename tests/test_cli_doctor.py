@@ -27,6 +27,16 @@ def _hurry(monkeypatch):
     monkeypatch.setattr(mqtt, "_QUIET", 0.2)
 
 
+@pytest.fixture(autouse=True)
+def _no_service_user(monkeypatch):
+    """A machine on which nesgw is installed would ask whether its user may open the pseudo terminal."""
+
+    def unknown(name):
+        raise KeyError(name)
+
+    monkeypatch.setattr(diagnosis.pwd, "getpwnam", unknown)
+
+
 @pytest.fixture
 def line():
     with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
@@ -147,6 +157,19 @@ def test_a_port_that_the_service_holds_is_judged_by_what_the_service_says(line, 
     assert steps["key accepted"] == "ok: the service reads with it"
     assert steps["tables"] == "ok: 2 values; power 512 W, energy import 12.345 kWh"
     assert line.meter.counters.bytes_in == 0
+
+
+def test_a_key_that_only_the_service_sees_is_no_failure_while_it_reads(line, configured, capsys):
+    config = configured(line.path, key="")  # a systemd credential
+    service_said(configured.folder)
+    daemon = open_port(line.path)
+    try:
+        code, _, steps = examined(config, capsys)
+    finally:
+        daemon.close()
+    assert code == 0
+    assert steps["key"].startswith("skipped: the service has one")
+    assert steps["key accepted"] == "ok: the service reads with it"
 
 
 def test_a_service_that_cannot_read_is_quoted(line, configured, capsys):

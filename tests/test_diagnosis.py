@@ -249,7 +249,8 @@ class TestPermission:
         found = Examination(case).take(Step("permission", diagnosis._permission))
         group = Path(case.name).group()
         assert found.mark is Mark.FAILED
-        assert f"user nesgw, which the service runs as; the device belongs to group {group}" in found.text
+        assert f"permission denied for user nesgw; the device belongs to group {group}" in found.text
+        assert found.do == (f"sudo usermod -aG {group} nesgw && sudo systemctl restart nesgw",)
         monkeypatch.setattr(diagnosis.os, "getgrouplist", lambda name, _: [64000, Path(case.name).stat().st_gid])
         found = Examination(case).take(Step("permission", diagnosis._permission))
         assert found.text == f"granted, to the service too; the port belongs to group {group}"

@@ -7,6 +7,7 @@ are inside ``run``, so that no command waits for what it does not need.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -51,6 +52,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Every error of ours ends as its sentence on stderr and its exit code."""
     options = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our signs is no reason to fail
     try:
         code: int = COMMANDS[options.command].run(options)
         sys.stdout.flush()
