@@ -108,9 +108,16 @@ class MeterSection(Section):
     )
     max_session: SessionLimit = Field(300.0, description="keep-open only: leave before the meter's 600 s limit")
     max_power: Power = Field(44000.0, description="what the main fuse allows; the plausibility limit")
-    baud: Literal[300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800] = Field(9600, description="the probe's speed")
+    baud: Literal[300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, "negotiate"] = Field(
+        9600, description='the probe\'s speed; "negotiate": from 9600 to what meter and probe bear, back by itself'
+    )
     rts: bool = Field(True, description="many probes draw their power from RTS")
     dtr: bool = Field(False, description="… and some from DTR")
+
+    @property
+    def first_baud(self) -> int:
+        """The rate at which every session begins."""
+        return 9600 if self.baud == "negotiate" else self.baud
 
 
 class CacheSection(Section):

@@ -240,7 +240,8 @@ def _worker(
         publisher,
     )
     outlet.prepare()
-    place = MeterPort(meter.port, secrets.keys[meter.name].value, meter.baud, meter.rts, meter.dtr)
+    key, faster = secrets.keys[meter.name].value, meter.baud == "negotiate"
+    place = MeterPort(meter.port, key, meter.first_baud, meter.rts, meter.dtr, negotiate_baud=faster)
     return Worker(
         meter.name,
         lambda turn: Meter(
@@ -255,7 +256,7 @@ def _worker(
         poll_interval=meter.poll_interval,
         max_power=meter.max_power,
         zone=_zone(),
-        baud=meter.baud,
+        baud=meter.first_baud,
         stop=stop,
     )
 

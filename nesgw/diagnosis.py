@@ -229,7 +229,7 @@ def _permission(case: MeterCase) -> Finding:
     """Open it: that shows more than its mode, which knows nothing of containers and confinement."""
     settings = case.settings
     try:
-        case.port = open_port(case.name, baud=settings.baud, rts=settings.rts, dtr=settings.dtr)
+        case.port = open_port(case.name, baud=settings.first_baud, rts=settings.rts, dtr=settings.dtr)
     except PortBusy as busy:
         case.busy = busy  # for the next step: to be told so takes the permission
     else:
@@ -318,7 +318,7 @@ def _identity(case: MeterCase) -> Finding:
         return skipped("the service has the port")
     with MeterClient(case.port) as client:
         client.limit(time.monotonic() + _SESSION)
-        client.open_session(None, replace(DEFAULT_LIMITS, baud=case.settings.baud))
+        client.open_session(None, replace(DEFAULT_LIMITS, baud=case.settings.first_baud))
         try:
             general, who = (client.read(part.table, part.offset, part.size) for part in (BT00, BT01))
         except KeyRefused:
@@ -348,7 +348,7 @@ def _key_accepted(case: MeterCase) -> Finding:
     if case.key is None or case.port is None:
         return skipped("there is none at hand to show", blocks=True)
     settings, port = case.settings, case.port
-    place = MeterPort(case.name, case.key.value, settings.baud, settings.rts, settings.dtr)
+    place = MeterPort(case.name, case.key.value, settings.first_baud, settings.rts, settings.dtr)
     case.meter = Meter(place, opener=lambda *_place, **_options: port)
     try:
         case.life.enter_context(case.meter.session(time.monotonic() + _SESSION))

@@ -13,8 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from nesgw.errors import KeyRefused, LineTooNoisy, MeterBusy, MeterMisbehaved, PortUnavailable, TableNotPresent
+from nesgw.errors import (
+    KeyRefused,
+    LineTooNoisy,
+    MeterBusy,
+    MeterMisbehaved,
+    NoAnswer,
+    PortUnavailable,
+    TableNotPresent,
+)
 from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, Port
+from nesgw.optical.joining import Span
 from nesgw.optical.link import Link
 from nesgw.optical.port import open_port
 from nesgw.optical.session import State
@@ -58,6 +67,9 @@ from nesgw.values import Firmware, MeterIdentity, Reading
 # What to negotiate, best first. A probe that cannot bear long packets shows it by damaged ones: one step down then.
 LIMITS: Final = (MessageLimits(512, 4), SMALL_LIMITS, DEFAULT_LIMITS)
 
+# What baud = "negotiate" asks for, best first.
+FASTER: Final = (28800, 19200)
+
 # The meter falls back to its base state after 6 s of silence [S]; Wait keeps the channel for up to 255 s.
 _CHANNEL_SILENCE: Final = 4.0
 _LONGEST_WAIT: Final = 255
@@ -82,9 +94,10 @@ class MeterPort:
 
     port: str
     key: bytes | None
-    baud: int = 9600
+    baud: int = 9600  # at which every session begins
     rts: bool = True
     dtr: bool = False
+    negotiate_baud: bool = False  # ask for a faster one
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,7 @@ class Meter:
         self._client: MeterClient | None = None
         self._port: Port | None = None
         self._session_since: float | None = None
+        self._too_fast = False  # for this probe and meter nothing but the usual baud rate
         self._facts: Facts | None = None
         self._doubted = False
         self._misbehaved: Counter[str] = Counter()  # times in a row, by the name of an optional part
@@ -174,6 +188,11 @@ class Meter:
         return self._idle + _CHANNEL_SILENCE <= _LONGEST_WAIT
 
     @property
+    def limits(self) -> MessageLimits | None:
+        """What the present session was granted; None while no port is open."""
+        return self._client.limits if self._client else None
+
+    @property
     def traffic(self) -> tuple[int, int]:
         """Bytes sent and received since the start, over every time the port was opened."""
         return self._link.statistics.bytes_out, self._link.statistics.bytes_in
@@ -190,7 +209,10 @@ class Meter:
             if self._session_since is None or self._clock() - self._session_since > self._max_session:
                 if self._session_since is not None:
                     self._end_session(client)
-                client.open_session(self._place.key, replace(LIMITS[self._limits], baud=self._place.baud))
+                wanted = replace(LIMITS[self._limits], baud=self._place.baud)
+                faster = FASTER if self._place.negotiate_baud and not self._too_fast else ()
+                client.open_session(self._place.key, wanted, faster)
+                self._too_fast = self._too_fast or client.too_fast
                 self._session_since = self._clock()
             yield
             self._leave(client)
@@ -203,7 +225,10 @@ class Meter:
             # The meter may have been exchanged, or restarted with another configuration, while we heard nothing.
             self._doubted = True
             self._choice.interrupted()
-            if isinstance(error, LineTooNoisy):
+            at_speed = client.limits.baud != self._place.baud
+            if client.too_fast or (at_speed and isinstance(error, (NoAnswer, LineTooNoisy))):
+                self._too_fast = True  # whether it is the speed that fails or not: the usual one is safer
+            elif isinstance(error, LineTooNoisy):
                 self._limits = min(self._limits + 1, len(LIMITS) - 1)
             self._abandon(client)
             self._failures += 1
@@ -265,7 +290,9 @@ class Meter:
     def read(self) -> Reading:
         """Return one poll's values, read in this session; not judged yet."""
         layout = self.facts().layout
-        blocks = {part.name: self.get(part) for part in layout.reads}
+        spans = {part.name: Span(part.table, part.offset, part.size) for part in layout.reads}
+        found = self._connected().read_all(list(spans.values()))
+        blocks = {name: found[span] for name, span in spans.items()}
         tables = {part.name: blocks[part.name] for part in layout.reads if part.offset == 0}
         return Reading(self._wall_clock(), layout.decode(blocks), tables)
 

@@ -117,6 +117,7 @@ def test_from_the_meter_to_every_topic_and_file_and_back_to_offline(tmp_path, ra
     assert state["energy_import"] == pytest.approx(truth.summations[0] / 1000, abs=0.01)
     assert state["time"].endswith("Z")
     listener.wait_for(f"nesgw/{ID}/value/energy_import")
+    listener.wait_for("nesgw/gateway/nesgw/status")
     kept = retained_topics(broker.port)
     assert {topic for topic in kept if "/value/" not in topic} == {
         "nesgw/gateway/nesgw/availability",

@@ -6,7 +6,8 @@ The expected values are the simulated household's own registers, put into Home A
 import pytest
 
 from nesgw.errors import KeyRefused
-from nesgw.simulator import PROFILES
+from nesgw.meter import Meter, MeterPort
+from nesgw.simulator import DEFAULT_KEY, PROFILES
 from tests.virtual import line_to, meter_on
 
 
@@ -138,3 +139,84 @@ def test_closing_ends_the_session_and_gives_the_port_back():
     poll(meter, line)
     meter.close()
     assert line.meter.state.name == "BASE"
+
+
+class TestNegotiatedBaud:
+    """``baud = "negotiate"``: faster where both sides bear it, and never at the price of a reading."""
+
+    @staticmethod
+    def meter_at(line, **options):
+        place = MeterPort("virtual", DEFAULT_KEY, negotiate_baud=True)
+        return Meter(place, clock=line.clock, sleep=line.sleep, opener=lambda *_args, **_options: line, **options)
+
+    def test_a_meter_that_grants_more_is_read_faster_and_left_at_9600(self):
+        line = line_to(bauds=(9600, 19200))
+        meter, usual = self.meter_at(line), meter_on(line_to(bauds=(9600, 19200)))
+        spent = []
+        for each, its_line in ((meter, line), (usual, usual._opener())):
+            poll(each, its_line)
+            began = its_line.clock()
+            poll(each, its_line)
+            spent.append(its_line.clock() - began)
+        assert spent[0] < 0.75 * spent[1]
+        assert line.baud == 9600
+        assert line.meter.counters.link.retransmissions == 0
+
+    def test_a_meter_that_does_not_is_read_as_ever(self):
+        line = line_to()
+        meter = self.meter_at(line)
+        assert poll(meter, line).values["energy_import"] > 0
+        assert line.meter.counters.requests["negotiate"] == line.meter.counters.requests["identify"] == 1
+
+    def test_a_probe_that_does_not_bear_it_costs_one_poll_some_seconds_and_is_not_asked_again(self):
+        line = DeafAbove9600(line_to(bauds=(9600, 19200, 28800)))
+        meter = self.meter_at(line)
+        began = line.clock()
+        assert poll(meter, line).values["energy_import"] > 0
+        assert 4 < line.clock() - began < 20
+        tries = line.meter.counters.requests["negotiate"]
+        for _ in range(3):
+            began = line.clock()
+            poll(meter, line)
+            assert line.clock() - began < 2
+        assert tries == 2
+        assert line.rates == [28800, 9600]
+
+    def test_a_rate_that_fails_later_is_given_up_with_that_poll(self):
+        line = DeafAbove9600(line_to(bauds=(9600, 19200)))
+        line.deaf = False
+        meter = self.meter_at(line)
+        poll(meter, line)
+        line.deaf = True
+        with meter.session(line.clock() + 60):
+            poll_again = meter.read()
+        assert poll_again.values["energy_import"] > 0
+        poll(meter, line)
+        assert line.rates[-1] == 9600
+        assert line.rates.count(19200) == 2
+
+
+class DeafAbove9600:
+    """A probe whose receiver is too slow: above 9600 baud nothing comes back."""
+
+    def __init__(self, line):
+        self._line = line
+        self.deaf = True
+        self.rates = []
+
+    def __getattr__(self, name):
+        return getattr(self._line, name)
+
+    @property
+    def baud(self):
+        return self._line.baud
+
+    @baud.setter
+    def baud(self, baud):
+        # The probe's own rate: the meter's is its own affair.
+        self.rates.append(baud)
+        self._line._baud = baud
+
+    def read(self, timeout):
+        data = self._line.read(timeout)
+        return b"" if self.deaf and self.baud > 9600 else data

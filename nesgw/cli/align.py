@@ -76,7 +76,7 @@ def _place(options: argparse.Namespace) -> MeterPort:
     if options.config == DEFAULT_PATH and not DEFAULT_PATH.exists():
         return MeterPort("auto", None, dtr=options.dtr)
     meter = choose(config.read(options.config), options.meter)
-    return MeterPort(meter.port, None, meter.baud, meter.rts, meter.dtr or options.dtr)
+    return MeterPort(meter.port, None, meter.first_baud, meter.rts, meter.dtr or options.dtr)
 
 
 def _beats(place: MeterPort, *, patient: bool) -> Generator[Beat | PortUnavailable, None, None]:

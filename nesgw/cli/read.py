@@ -77,7 +77,7 @@ def _from_config(options: argparse.Namespace) -> _Target:
 
     loaded, secrets = config.load(options.config)
     meter = choose(loaded, options.meter)
-    place = MeterPort(meter.port, secrets.keys[meter.name].value, meter.baud, meter.rts, meter.dtr)
+    place = MeterPort(meter.port, secrets.keys[meter.name].value, meter.first_baud, meter.rts, meter.dtr)
     return _Target(meter.label or meter.name, place, meter.max_power, Path(loaded.cache.directory, meter.name))
 
 

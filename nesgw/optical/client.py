@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -29,6 +29,7 @@ from nesgw.errors import (
     Stopped,
     TableNotPresent,
 )
+from nesgw.optical.joining import Span, joined
 from nesgw.optical.link import DEFAULT_PACKET_SIZE, Event, GaveUp, Link, LinkStatistics, Reason, Received, Stale, Timing
 from nesgw.optical.packet import OVERHEAD
 from nesgw.optical.services import (
@@ -52,12 +53,15 @@ from nesgw.optical.session import State, after_ok
 Result = TypeVar("Result")
 
 _SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
+_NAP: Final = 0.002  # a shorter wait is not worth its own system call
 _QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
 _NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
 _MARGIN: Final = 0.5  # the meter's six seconds need not be ours
 _PATIENCE: Final = (0.1, 0.3, 0.9)  # pauses after busy, not ready, locked; short of the six seconds together
 _HURRIED: Final = 1.0  # for terminating while the process is to end
 _TERMINATE_BUDGET: Final = 4.5  # two transmissions
+_ATTEMPTS_AT_NEW_BAUD: Final = 2  # a rate that works needs one; the channel has to time out after the last
+_IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
 
 _PASSING = (ResponseCode.BSY, ResponseCode.DNR, ResponseCode.DLK)
 
@@ -141,6 +145,7 @@ class MeterClient:
         self._largest_read = self._limits.table_bytes
         self._partial_reads = True
         self._identification: Identification | None = None
+        self.too_fast = False  # a negotiated baud rate did not work: not to be asked for again
 
     def __enter__(self) -> MeterClient:
         return self
@@ -176,17 +181,41 @@ class MeterClient:
 
     # --- A session ------------------------------------------------------------------------------------------------
 
-    def open_session(self, key: bytes | None, wanted: MessageLimits | None = None) -> None:
+    def open_session(
+        self, key: bytes | None, wanted: MessageLimits | None = None, faster: tuple[int, ...] = ()
+    ) -> None:
         """Identify, negotiate, log on, show the key if there is one.
 
+        ``faster`` are baud rates to ask for, best first. A granted one must prove itself by the next exchange; if the
+        probe or the meter does not bear it, the session is opened at the port's own rate, and ``too_fast`` says so.
         Raises NoAnswer, EchoOnly, LineTooNoisy, MeterBusy, SessionRefused, KeyRefused and what every exchange can:
         MeterMisbehaved, PollTooLong, Stopped, PortLost.
         """
         self.identify()
-        self.negotiate(wanted or MessageLimits())
-        self.logon()
+        self.negotiate(wanted or MessageLimits(), faster)
+        if self._port.baud == self._base_baud:
+            self.logon()
+        else:
+            self._prove_baud(wanted or MessageLimits())
         if key is not None:
             self.authenticate(key)
+
+    def _prove_baud(self, wanted: MessageLimits) -> None:
+        """Log on at the new rate; where that is not understood, once more at the old one."""
+        patient = self._link.timing
+        self._link.timing = replace(patient, attempts=_ATTEMPTS_AT_NEW_BAUD)
+        try:
+            self.logon()
+        except (NoAnswer, LineTooNoisy) as problem:
+            self._trace(f"-- back to {self._base_baud} baud: {problem.happened}")
+            self.too_fast = True
+        finally:
+            self._link.timing = replace(self._link.timing, attempts=patient.attempts)
+        if self.too_fast:
+            self._wait_out_channel()  # at the old rate the meter does not hear that we give up
+            self.identify()
+            self.negotiate(wanted)
+            self.logon()
 
     def identify(self) -> Identification:
         """Open the channel.
@@ -210,14 +239,17 @@ class MeterClient:
                 return self._identification
         raise AssertionError("the last way out raises")
 
-    def negotiate(self, wanted: MessageLimits) -> MessageLimits:
+    def negotiate(self, wanted: MessageLimits, faster: tuple[int, ...] = ()) -> MessageLimits:
         """Ask for larger messages, for less where that is refused, and go on with the defaults if need be."""
         smaller = [rung for rung in (SMALL_LIMITS,) if rung.table_bytes < wanted.table_bytes]
-        for rung in (wanted, *(replace(rung, baud=wanted.baud) for rung in smaller)):
+        usual = wanted.baud or self._port.baud
+        usually = [(rung, (usual,)) for rung in (wanted, *smaller)]
+        at_once = [(wanted, (*faster, usual))] if faster else []
+        for rung, rates in (*at_once, *usually):
             if rung.table_bytes <= DEFAULT_LIMITS.table_bytes:
                 break
-            baud = rung.baud or self._port.baud
-            request = Negotiate(rung.packet_size, rung.packets, (baud,) if baud in BAUD_CODES else ())
+            codes = {BAUD_CODES[rate]: rate for rate in rates if rate in BAUD_CODES}
+            request = Negotiate(rung.packet_size, rung.packets, tuple(codes.values()))
             try:
                 granted = self._ask(request)
             except ServiceRefused as refusal:
@@ -225,10 +257,10 @@ class MeterClient:
                     raise SessionRefused(service="Negotiate", code=str(refusal.code)) from None
                 if refusal.code is ResponseCode.SNS:
                     break
+                self.too_fast = self.too_fast or rates != (usual,)  # perhaps it cannot choose among rates
                 continue
             self._link.use_packet_size(granted.packet_size, rung.packet_size)
-            if granted.baud_code == BAUD_CODES.get(baud):
-                self._change_baud(baud)
+            self._change_baud(codes.get(granted.baud_code, self._port.baud))
             self._limits = MessageLimits(granted.packet_size, granted.packets, self._port.baud)
             self._largest_read = self._limits.table_bytes
             self._trace(f"-- messages of {self._limits}")
@@ -327,7 +359,6 @@ class MeterClient:
         """Terminate. The ACK of its answer is what takes the meter to the base state (trap 4), so it must get out."""
         self._exchange(Terminate())
         self._port.drain()
-        self._sleep(4 * self._link.timing.byte_time)  # drained may mean: in the USB chip
         self._at_base()
 
     def _at_base(self) -> None:
@@ -342,6 +373,7 @@ class MeterClient:
     def _change_baud(self, baud: int) -> None:
         if baud != self._port.baud:
             self._port.drain()
+            self._sleep(_IN_THE_CHIP * self._link.timing.byte_time)
             self._port.baud = baud
             self._link.timing = replace(self._link.timing, byte_time=10 / baud)
 
@@ -373,6 +405,15 @@ class MeterClient:
                 service=f"Read table {table}", problem=f"the table ends before offset {offset + count}"
             )
         return data
+
+    def read_all(self, spans: Sequence[Span]) -> dict[Span, bytes]:
+        """Read several spans as ``read`` does each, in as few bytes on the wire as what was negotiated allows."""
+        found: dict[Span, bytes] = {}
+        for group in joined(tuple(spans), self._limits.packet_size, self._largest_read):
+            table, begin, end = group[0].table, group[0].offset, max(span.end for span in group)
+            data = self.read(table, begin, end - begin)
+            found |= {span: data[span.offset - begin : span.end - begin] for span in group}
+        return found
 
     def read_full(self, table: int, length: int | None = None) -> bytes:
         """Read a whole table; one that does not fit in a message only if the caller knows its ``length``.
@@ -480,7 +521,12 @@ class MeterClient:
         self._check(doing)
         now = self._clock()
         ends = [now + _SLICE, *(end for end in (within, self._limit, self._link.deadline()) if end is not None)]
-        data = self._port.read(max(0.0, min(ends) - now))
+        end = min(ends)
+        if (complete := self._link.complete_at()) is not None and (nap := min(complete, end) - now) > _NAP:
+            # A line gives its bytes a few at a time: to wake for each of them would cost more than all the rest.
+            self._sleep(nap)
+            now += nap
+        data = self._port.read(max(0.0, end - now))
         now = self._clock()
         if data:
             self._last_read = now

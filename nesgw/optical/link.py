@@ -146,6 +146,7 @@ class Link:
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
         self._last_byte = 0.0
+        self._begun: tuple[float, int] | None = None  # when the buffer began to fill, and with how many bytes
         self._last_accepted: Mark | None = None
         self._last_accepted_at = 0.0
         self._pieces: list[bytes] = []  # of an answer in several packets
@@ -243,7 +244,10 @@ class Link:
         self.statistics.bytes_in += len(data)
         self._last_byte = now
         self._last_activity = max(self._last_activity, now)
+        began_empty = not self._buffer
         self._buffer += self._without_echo(data)
+        if began_empty:
+            self._begun = now, len(self._buffer)
         return self._scan(now)
 
     def expire(self, now: float) -> list[Event]:
@@ -267,6 +271,20 @@ class Link:
         if self._exchange and not self._half_received():
             due.append(self._exchange.deadline)
         return min(due, default=None)
+
+    def complete_at(self) -> float | None:
+        """Tell until when looking for more bytes is of no use: the arriving packet cannot be complete before.
+
+        None where no packet is arriving, or where its bytes come faster than the rate says: some lines have no pace.
+        """
+        if not self._half_received() or self._begun is None:
+            return None
+        began, length = self._begun
+        since = len(self._buffer) - length
+        if since <= 0 or self._last_byte - began < since * self.timing.byte_time / 2:
+            return None
+        missing = examine(self._buffer, self._most_in)[1] - len(self._buffer)
+        return self._last_byte + (missing - 1) * self.timing.byte_time  # the last chunk may have lain about that long
 
     def _half_received(self) -> bool:
         """Tell whether a packet is arriving, whose end the exchange's timers wait for."""

@@ -26,6 +26,7 @@ from nesgw.errors import PortAmbiguous, PortBusy, PortDenied, PortLost, PortMiss
 _WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
 _POLL: Final = 0.02  # for ports without a file descriptor to wait on
 _CHUNK: Final = 4096
+_IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
 _FAILURES = (OSError, serial.SerialException, termios.error, ValueError)
 
 
@@ -36,6 +37,8 @@ class SerialPort:
         self._device = device
         self._name = name
         self._descriptor = _descriptor(device)
+        # pyserial's own reading and writing make three system calls of one; only a URL's port cannot do without.
+        self._terminal = self._descriptor if self._descriptor is not None and os.isatty(self._descriptor) else None
 
     @property
     def name(self) -> str:
@@ -56,7 +59,9 @@ class SerialPort:
         """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
         with self._failing_as_lost():
             if self._descriptor is not None:
-                select.select([self._descriptor], [], [], timeout)
+                ready, _, _ = select.select([self._descriptor], [], [], timeout)
+                if self._terminal is not None:
+                    return _read_ready(self._terminal) if ready else b""
             else:
                 end = time.monotonic() + timeout
                 while not self._device.in_waiting and time.monotonic() < end:
@@ -66,7 +71,11 @@ class SerialPort:
     def write(self, data: bytes) -> None:
         """Send."""
         with self._failing_as_lost():
-            self._device.write(data)
+            if self._terminal is not None:
+                with suppress(BlockingIOError):
+                    data = data[os.write(self._terminal, data) :]
+            if data:
+                self._device.write(data)
 
     def drain(self) -> None:
         """Wait until everything written has left."""
@@ -79,7 +88,10 @@ class SerialPort:
             self._device.reset_input_buffer()
 
     def close(self) -> None:
-        """Give the port back; one that is gone is as good as closed."""
+        """Give the port back once all is out; one that is gone is as good as closed."""
+        with suppress(*_FAILURES):
+            self._device.flush()
+            time.sleep(_IN_THE_CHIP * 10 / self._device.baudrate)
         with suppress(*_FAILURES):
             # A pseudo terminal outlives this, and would refuse the next one to open it.
             fcntl.ioctl(self._device.fileno(), termios.TIOCNXCL)
@@ -128,6 +140,17 @@ def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: P
     if len(found) > 1:
         raise PortAmbiguous(count=len(found), names=", ".join(sorted(found)))
     return str(found[0])
+
+
+def _read_ready(descriptor: int) -> bytes:
+    """Read what ``select`` announced. A device that is announced and gives nothing has gone."""
+    try:
+        data = os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return b""
+    if not data:
+        raise serial.SerialException("it returned no data")
+    return data
 
 
 def _descriptor(device: Any) -> int | None:
