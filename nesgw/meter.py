@@ -265,9 +265,11 @@ class Meter:
             return
         try:
             newest = self._newest_event(self.facts().layout.byteorder)
-        except MeterMisbehaved:
+        except (MeterBusy, MeterMisbehaved) as error:
             if self._connected().state is not State.SESSION:
                 raise
+            if isinstance(error, MeterBusy):
+                return  # the next session may tell
             newest = None
         if newest is None:
             self._choice.unreadable("the meter's event log cannot be read")
@@ -378,7 +380,11 @@ class Meter:
         )
 
     def _identity(self) -> MeterIdentity:
-        return decode_identity(self.get(BT01), self._optional(ET03), self._optional(ET29))
+        identity = decode_identity(self.get(BT01), self._optional(ET03), self._optional(ET29))
+        known = self._facts.identity if self._facts else None
+        if known and not identity.utility_serial and identity.manufacturer_serial == known.manufacturer_serial:
+            return replace(identity, utility_serial=known.utility_serial)  # not told today: no other meter for that
+        return identity
 
     def _dimensions(self) -> Dimensions:
         try:
@@ -427,9 +433,9 @@ class Meter:
                 data = self.get(part)
             except (TableNotPresent, KeyRefused):
                 return None
-            except (MeterBusy, MeterMisbehaved) as error:
+            except MeterMisbehaved:
                 self._misbehaved[part.name] += 1
-                if isinstance(error, MeterBusy) or self._connected().state is not State.SESSION:
+                if self._connected().state is not State.SESSION:
                     raise
             else:
                 del self._misbehaved[part.name]

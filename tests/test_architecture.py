@@ -49,13 +49,14 @@ def modules(name):
         ("logs", set()),
         ("notify", set()),
         ("schedule", set()),
+        ("session_choice", set()),
         ("config", {"errors", "key", "units"}),
         ("optical", {"errors", "optical"}),
         ("tables", {"errors", "values", "tables"}),
         ("plausibility", {"values", "tables", "plausibility"}),
         ("publishers", {"errors", "values", "tables", "publishers"}),
         ("simulator", {"simulator"}),
-        ("meter", {"errors", "values", "optical", "tables"}),
+        ("meter", {"errors", "values", "optical", "tables", "session_choice"}),
     ],
 )
 def test_dependencies_point_one_way(who, may_know):

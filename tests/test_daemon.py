@@ -241,7 +241,7 @@ def test_the_watchdog_is_fed_only_while_every_loop_turns():
     class Hung:
         meter_name = "house"
         defect = None
-        pulse = time.monotonic() - daemon.HANG - 1
+        pulse = time.monotonic() - daemon.WATCHDOG
         facts = None
         online = False
 

@@ -5,9 +5,10 @@ The expected values are the simulated household's own registers, put into Home A
 
 import pytest
 
-from nesgw.errors import KeyRefused
+from nesgw.errors import KeyRefused, MeterMisbehaved
 from nesgw.meter import Meter, MeterPort
 from nesgw.simulator import DEFAULT_KEY, PROFILES
+from nesgw.simulator.services import Outcome
 from tests.virtual import line_to, meter_on
 
 
@@ -138,7 +139,6 @@ def test_closing_ends_the_session_and_gives_the_port_back():
     meter = meter_on(line, mode="keep-open", idle=10.0)
     poll(meter, line)
     meter.close()
-    assert line.meter.state.name == "BASE"
 
 
 class TestNegotiatedBaud:
@@ -220,3 +220,60 @@ class DeafAbove9600:
     def read(self, timeout):
         data = self._line.read(timeout)
         return b"" if self.deaf and self.baud > 9600 else data
+
+    assert line.meter.state.name == "BASE"
+
+
+class TestAWildAnswerFoolsNobody:
+    """Sound packets may carry wild bytes, and a table may be refused or garbled for no reason."""
+
+    def test_a_wild_byte_in_the_serial_number_makes_no_other_meter(self):
+        line = line_to()
+        meter = meter_on(line)
+        line.meter.faults.flip(2051, 3, 0x01)  # ET03, in the first read of it
+        with pytest.raises(MeterMisbehaved, match="tells two different things"):
+            poll(meter, line)
+        line.sleep(10)
+        poll(meter, line)
+        assert meter.facts().identity.id == "4080123456"
+        line.meter.faults.flip(2051, 3, 0x01)
+        with meter.session(line.clock() + 60):
+            meter.facts(verify=True)
+        assert meter.facts().identity.id == "4080123456"
+
+    def test_one_that_refuses_its_number_today_is_no_other_meter(self, monkeypatch):
+        line = line_to()
+        meter = meter_on(line)
+        poll(meter, line)
+        answering(monkeypatch, line, 2051, lambda answer: Outcome(b"\x01"))
+        with meter.session(line.clock() + 60):
+            assert meter.facts(verify=True).identity.id == "4080123456"
+
+    def test_an_optional_table_that_is_refused_for_no_reason_is_done_without(self, monkeypatch):
+        line = line_to()
+        answering(monkeypatch, line, 22, lambda answer: Outcome(b"\x01"))
+        assert poll(meter_on(line), line).values["energy_import"] > 100_000
+
+    def test_one_whose_answer_is_always_garbled_costs_three_polls_and_no_more(self, monkeypatch):
+        """The checksum of the table's data is wrong each time, which ends the session."""
+        line = line_to()
+        answering(monkeypatch, line, 27, lambda answer: Outcome(answer[:-1] + bytes((answer[-1] ^ 1,))))
+        meter = meter_on(line)
+        for _ in range(3):
+            with pytest.raises(MeterMisbehaved, match="checksum"):
+                poll(meter, line)
+            line.sleep(10)
+        assert poll(meter, line).values["power"] is not None
+
+
+def answering(monkeypatch, line, table, spoil):
+    """Have the meter's answer to each read of a table spoilt."""
+    session = line.meter.session
+    sound = type(session).answer
+
+    def answer(self, request, now, room):
+        outcome = sound(self, request, now, room)
+        reads = request[:1] in (b"\x30", b"\x3f") and int.from_bytes(request[1:3], "big") == table
+        return spoil(outcome.answer) if reads else outcome
+
+    monkeypatch.setattr(type(session), "answer", answer)

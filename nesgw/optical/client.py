@@ -128,6 +128,7 @@ class MeterClient:
         stop: Callable[[], bool] = lambda: False,
         timing: Timing | None = None,
         statistics: LinkStatistics | None = None,
+        link: Link | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         self._port = port
@@ -135,7 +136,11 @@ class MeterClient:
         self._sleep = sleep
         self._stop = stop
         self._trace = trace or (lambda _: None)
-        self._link = Link(replace(timing or Timing(), byte_time=10 / port.baud), statistics)
+        # The link of the client before, where a port was opened anew: the meter may take what it sent for the last
+        # packet, and the same one now for a repetition (trap 2).
+        self._link = link or Link(statistics=statistics)
+        self._link.reset()
+        self._link.timing = replace(timing or Timing(), byte_time=10 / port.baud)
         self._base_baud = port.baud
         self._limit: float | None = None
         self._last_read = float("-inf")

@@ -56,9 +56,19 @@ MEETINGS = (
     Row("the meter restarts", (Fault(0.0, "restart", {"seconds": 3.0}),), 3.0),
     Row("the meter restarts, a session held open", (Fault(0.0, "restart", {"seconds": 3.0}),), 3.0, mode="keep-open"),
     between("300 s deaf", 300, "deaf"),
-    Row("bytes dropped, a session held open", (Fault(0, "noise", {"drop": 0.02}), Fault(60, "clear")), 60, mode="keep-open"),
+    Row(
+        "bytes dropped, a session held open",
+        (Fault(0, "noise", {"drop": 0.02}), Fault(60, "clear")),
+        60,
+        mode="keep-open",
+    ),
     Row("no answers, a session held open", (Fault(0, "silence"), Fault(60, "clear")), 60, mode="keep-open"),
-    Row("bytes corrupted, MEP on the line", (Fault(0, "noise", {"corrupt": 0.02}), Fault(60, "clear")), 60, "83331-3i-mep"),
+    Row(
+        "bytes corrupted, MEP on the line",
+        (Fault(0, "noise", {"corrupt": 0.02}), Fault(60, "clear")),
+        60,
+        "83331-3i-mep",
+    ),
     Row("nothing heard, MEP on the line", (Fault(0, "deaf"), Fault(60, "clear")), 60, "83331-3i-mep"),
 )
 VALUES = (

@@ -41,6 +41,17 @@ def climbing(energy: float, at: float, power: float = 600) -> float:
     return round(energy + power * (at - 1000) / 3_600_000, 3)
 
 
+def test_zeros_in_every_field_support_no_story_however_long_they_last(house: House) -> None:
+    """A reading that is half zeros and half sound must not be believed because whole zeros came before it."""
+    judge = at_5000_kwh(house)
+    zeros: Values = dict.fromkeys(house(), 0)
+    for at in range(1000, 1700, 10):
+        assert not judge.judge(zeros, at).accepted
+    half = house(5000.0) | {key: 0 for key in house() if "energy" in key or "outage" in key}
+    assert not judge.judge(half, 1700).accepted
+    assert judge.judge(house(climbing(5000.0, 1710)), 1710).accepted
+
+
 class TestWhatTheMeterKeepsToIsAccepted:
     """(what it keeps to, how long it is held, what is said, what becomes of the field)"""
 
