@@ -16,6 +16,7 @@ BT20: Final = Part("BT20", 20, 0, 10)  # the maxima, on every firmware
 BT21: Final = Part("BT21", 21, 0, 10)  # the actual configuration, from 2.12 on
 
 # The largest numbers that the guides give. A table that says more is not one that we understand.
+FEWEST: Final = 11  # summations of any meter
 LARGEST: Final = {"demands": 8, "coincidents": 16, "tiers": 8, "present_demands": 8}
 LONGEST: Final = 0xFFFF  # bytes of a table that one request can ask for
 
@@ -77,9 +78,17 @@ class Dimensions:
         return self.totals + (1 + tier) * self.block
 
     @property
+    def certain(self) -> int:
+        """How many summations certainly stand where they should: BT20 tells 15 of meters that may keep 11.
+
+        What follows the eleven may then be the first tier, and would pass for reactive energy.
+        """
+        return self.summations if self.actual else min(self.summations, FEWEST)
+
+    @property
     def registers(self) -> Part:
         """The whole of BT23; the totals' summations alone where the rest is not known."""
-        return Part("BT23", 23, 0, self.tier(self.tiers) if self.actual else self.totals + 4 * self.summations)
+        return Part("BT23", 23, 0, self.tier(self.tiers) if self.actual else self.totals + 4 * self.certain)
 
     # BT28: present demands, present values
 
@@ -98,7 +107,7 @@ class Dimensions:
     @property
     def summation_order(self) -> Part:
         """What to read of BT22 for ``decode_order``: the sources of the summations."""
-        return Part("BT22", 22, 0, self.summations)
+        return Part("BT22", 22, 0, self.certain)
 
     @property
     def present_order(self) -> Part:

@@ -80,7 +80,7 @@ class Layout:
         registers, values = dimensions.registers.whole(registers), dimensions.values.whole(values)
         installation = installation or Installation()
         unit = installation.energy_unit if installation.ratios else 1
-        summations = _positions(SUMMATIONS, dimensions.summations, summation_order, firmware)
+        summations = _positions(SUMMATIONS, dimensions.certain, summation_order, firmware)
         present = _positions(PRESENT_VALUES, dimensions.present_values, present_order, firmware)
         remarks: list[str] = []
 
@@ -96,13 +96,13 @@ class Layout:
             remarks.append(f"tariffs are left out: {problem}")
             tiers = ()
         if not dimensions.actual:
-            remarks.append("no BT21, only BT20: tariffs are left out")
+            remarks.append("no BT21, only BT20: tariffs and what comes after the first eleven totals are left out")
         if (ratios := installation.ratios) and (ratios.current, ratios.voltage) != (1, 1):
             remarks.append(f"behind transformers of {ratios.current}:1 (current) and {ratios.voltage}:1 (voltage)")
         if unit != 1:
             remarks.append(f"the energy registers count in {unit} Wh")
 
-        totals = Part("BT23", 23, 0, dimensions.totals + 4 * dimensions.summations)
+        totals = Part("BT23", 23, 0, dimensions.totals + 4 * dimensions.certain)
         tier_reads = _tier_reads(dimensions, summations, tiers)
         present_values = Part("BT28", 28, 0, base + 4 * dimensions.present_values)
         cells = [

@@ -62,7 +62,7 @@ class TestTheGuidesDump:
         dimensions = decode_dimensions(GUIDE_BT20, BT20)
         assert not dimensions.actual
         assert dimensions.coincidents == 16
-        assert dimensions.registers.size == 1 + 60
+        assert dimensions.registers.size == 1 + 44, "eleven: a meter whose maximum is 15 may keep no more"
 
 
 class TestAHouse:
