@@ -139,6 +139,7 @@ def test_closing_ends_the_session_and_gives_the_port_back():
     meter = meter_on(line, mode="keep-open", idle=10.0)
     poll(meter, line)
     meter.close()
+    assert line.meter.state.name == "BASE"
 
 
 class TestNegotiatedBaud:
@@ -220,8 +221,6 @@ class DeafAbove9600:
     def read(self, timeout):
         data = self._line.read(timeout)
         return b"" if self.deaf and self.baud > 9600 else data
-
-    assert line.meter.state.name == "BASE"
 
 
 class TestAWildAnswerFoolsNobody:
