@@ -439,7 +439,18 @@ def _exit_codes() -> str:
 # --- For engineers ---------------------------------------------------------------------------------------------------
 
 # The parts worth a place in the picture; values, errors and other vocabulary are known to all.
-_PARTS: Final = ("daemon", "worker", "meter", "optical", "tables", "plausibility", "publishers", "config", "simulator")
+_PARTS: Final = (
+    "daemon",
+    "worker",
+    "background",
+    "meter",
+    "optical",
+    "tables",
+    "plausibility",
+    "publishers",
+    "config",
+    "simulator",
+)
 
 
 def _states() -> str:

@@ -114,6 +114,14 @@ def test_every_link_leads_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_file_that_is_named_exists(page):
+    for path in re.findall(r"`((?:nesgw|tests|scripts|deploy)/[\w/-]+\.?\w*)`", page.read_text(encoding="utf-8")):
+        if path.startswith("nesgw/") and not path.endswith(".py"):
+            continue  # a topic
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
 def test_the_pages_name_no_machine_of_ours(page):
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"/work/|/root/(?!house)|\.\./shared", text)
