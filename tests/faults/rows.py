@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nesgw.simulator.faults import Fault
 
@@ -19,13 +19,13 @@ class Row:
     lasts: float  # seconds from the beginning until the line could deliver again
     profile: str = "83331-3i"
     mode: str = "per-poll"
-    interval: float = 10.0
-    kinds: frozenset[str] = field(default_factory=frozenset)  # of the errors that it may be reported as
+    within: bool = True  # may begin in the middle of a poll
 
 
-def between(name, lasts, method, /, more=(), **arguments):
+def between(name, lasts, method, /, more=(), profile="83331-3i", mode="per-poll", within=True, **arguments):
     """A fault that begins, and is ended by ``clear``."""
-    return Row(name, (Fault(0.0, method, arguments), *more, Fault(lasts, "clear")), lasts)
+    plan = (Fault(0.0, method, arguments), *more, Fault(lasts, "clear"))
+    return Row(name, plan, lasts, profile, mode, within)
 
 
 LINE = (
@@ -56,20 +56,10 @@ MEETINGS = (
     Row("the meter restarts", (Fault(0.0, "restart", {"seconds": 3.0}),), 3.0),
     Row("the meter restarts, a session held open", (Fault(0.0, "restart", {"seconds": 3.0}),), 3.0, mode="keep-open"),
     between("300 s deaf", 300, "deaf"),
-    Row(
-        "bytes dropped, a session held open",
-        (Fault(0, "noise", {"drop": 0.02}), Fault(60, "clear")),
-        60,
-        mode="keep-open",
-    ),
-    Row("no answers, a session held open", (Fault(0, "silence"), Fault(60, "clear")), 60, mode="keep-open"),
-    Row(
-        "bytes corrupted, MEP on the line",
-        (Fault(0, "noise", {"corrupt": 0.02}), Fault(60, "clear")),
-        60,
-        "83331-3i-mep",
-    ),
-    Row("nothing heard, MEP on the line", (Fault(0, "deaf"), Fault(60, "clear")), 60, "83331-3i-mep"),
+    between("bytes dropped, a session held open", 60, "noise", mode="keep-open", drop=0.02),
+    between("no answers, a session held open", 60, "silence", mode="keep-open"),
+    between("bytes corrupted, MEP on the line", 60, "noise", profile="83331-3i-mep", corrupt=0.02),
+    between("nothing heard, MEP on the line", 60, "deaf", profile="83331-3i-mep"),
 )
 VALUES = (
     between("one wild byte in the energy", 20, "flip", table=23, offset=3, mask=0x04),
@@ -77,8 +67,8 @@ VALUES = (
     between("the energy wild, every other read", 60, "flip", table=23, offset=3, mask=0x04, count=5),
     between("a wild byte in the power", 20, "flip", table=28, offset=2, mask=0x20),
     between("the power wild in every read", 25, "flip", table=28, offset=2, mask=0x20, count=1_000),
-    between("all tables read as zeros", 600, "zeros"),
-    between("the registers read as zeros", 60, "zeros", tables=(23,)),
+    between("all tables read as zeros", 600, "zeros", within=False),
+    between("the registers read as zeros", 60, "zeros", within=False, tables=(23,)),
     between("a wild byte in the serial number", 20, "flip", table=2051, offset=3, mask=0x01),
 )
 ALL = (*LINE, *MEETINGS, *VALUES)
