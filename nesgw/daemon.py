@@ -24,6 +24,7 @@ import structlog
 from nesgw import __version__, logs, notify
 from nesgw.config import Config, MeterSection, Secrets
 from nesgw.errors import BrokerUnavailable, ConfigError
+from nesgw.guest import Host
 from nesgw.meter import Meter, MeterPort
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.broker import MqttSettings, TlsSettings
@@ -256,6 +257,7 @@ def _worker(
         poll_interval=meter.poll_interval,
         max_power=meter.max_power,
         zone=_zone(),
+        guests=Host(ram_disk.folder),
         baud=meter.first_baud,
         stop=stop,
     )

@@ -109,6 +109,14 @@ class PortBusy(PortUnavailable):
     do = "stop that program (for the nesgw service: sudo systemctl stop nesgw)"
 
 
+class GuestRefused(PortBusy):
+    """The daemon holds the device and would lend it, but this user cannot ask: the folder is the daemon's."""
+
+    exit_code = EX_NOPERM
+    what = "{port}: in use by the nesgw service, and this user may not leave a request in {folder}"
+    do = "run the command with sudo"
+
+
 class PortDenied(PortUnavailable):
     """The device may not be opened by this user."""
 

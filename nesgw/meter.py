@@ -19,6 +19,7 @@ from nesgw.errors import (
     MeterBusy,
     MeterMisbehaved,
     NoAnswer,
+    PortBusy,
     PortUnavailable,
     TableNotPresent,
 )
@@ -160,6 +161,7 @@ class Meter:
         self._wall_clock = wall_clock
         self._client: MeterClient | None = None
         self._port: Port | None = None
+        self._lent = False
         self._session_since: float | None = None
         self._too_fast = False  # for this probe and meter nothing but the usual baud rate
         self._facts: Facts | None = None
@@ -298,6 +300,29 @@ class Meter:
         tables = {part.name: blocks[part.name] for part in layout.reads if part.offset == 0}
         return Reading(self._wall_clock(), layout.decode(blocks), tables)
 
+    def lend(self) -> None:
+        """End the session and let another process use the port, until ``reclaim`` or the next session."""
+        if self._client is None or self._port is None or self._lent:
+            return
+        if self._session_since is not None:
+            self._end_session(self._client)
+        self._choice.interrupted()
+        self._lent = self._port.lend()
+        if not self._lent:
+            self._drop_port()
+
+    def reclaim(self) -> None:
+        """Take the port back. Raises PortBusy while the other one is still at it."""
+        if self._lent and self._port is not None:
+            try:
+                self._port.reclaim()
+            except PortBusy:
+                raise
+            except PortUnavailable:
+                self._drop_port()
+                raise
+            self._lent = False
+
     def close(self) -> None:
         """End the session, politely and quickly, and give the port back."""
         if self._client is not None and self._session_since is not None:
@@ -305,6 +330,7 @@ class Meter:
         self._drop_port()
 
     def _connected(self) -> MeterClient:
+        self.reclaim()
         if self._client is None:
             place = self._place
             self._port = self._opener(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
@@ -340,6 +366,7 @@ class Meter:
     def _drop_port(self) -> None:
         self._session_since = None
         self._client = None
+        self._lent = False
         if self._port is not None:
             self._port.close()
             self._port = None

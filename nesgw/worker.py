@@ -23,7 +23,8 @@ from nesgw.background import (
     EventsFound,
     SubMeterFound,
 )
-from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortUnavailable, ProtocolMisuse, Stopped
+from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortBusy, PortUnavailable, ProtocolMisuse, Stopped
+from nesgw.guest import BETWEEN_CLOSE_BEATS, HANDED_BACK, LEAST, LOOK, Host
 from nesgw.meter import Facts, Meter
 from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.publishers.console import summary
@@ -81,6 +82,7 @@ class Worker(threading.Thread):
         stop: threading.Event,
         baud: int = 9600,
         zone: tzinfo | None = None,
+        guests: Host | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
@@ -105,6 +107,7 @@ class Worker(threading.Thread):
         self._background: Background | None = None
         self._baud = baud
         self._zone = zone
+        self._guests = guests
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._other_backoff = Backoff(poll_interval, LONGEST_PAUSE)
         self._not_before = 0.0
@@ -142,11 +145,34 @@ class Worker(threading.Thread):
 
     def _wait_until(self, due: float) -> bool:
         while not self._turn():
+            if self._guests and self._guests.waiting and (until := self._lendable(due)) is not None:
+                self._lend(self._guests, until)
             remaining = due - self._clock()
             if remaining <= 0:
                 return True
             self._pause(min(remaining, 1.0))
         return False
+
+    # The port's other users
+
+    def _lendable(self, due: float) -> float | None:
+        """Until when a guest may have the port; None where it has to wait for the next poll to be over."""
+        now = self._clock()
+        if due - HANDED_BACK - now >= LEAST:
+            return due - HANDED_BACK
+        return now + BETWEEN_CLOSE_BEATS if now < due and self._interval < BETWEEN_CLOSE_BEATS else None
+
+    def _lend(self, guests: Host, until: float) -> None:
+        """Let the guest have the port until then, or until it has gone."""
+        try:
+            self._meter.lend()
+            guests.grant(until)
+            while not self._turn() and guests.waiting and (remaining := until - self._clock()) > 0:
+                self._pause(min(remaining, LOOK))
+            guests.withdraw()
+            self._meter.reclaim()
+        except PortUnavailable as problem:
+            self._log.debug(str(problem))  # the next poll finds it, too, and counts it
 
     def _poll(self, slack_ends: float) -> None:
         """Read, judge and publish; then, with what is left of the interval, look at what changes slowly."""
@@ -320,6 +346,8 @@ class Worker(threading.Thread):
             self._not_before = self._clock() + pause
             self._report(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
         else:
+            if isinstance(error, PortBusy) and self._guests and self._guests.waiting:
+                self._guests.grant(self._clock())  # a guest of before our time, or one that overstays
             self._not_after = self._clock() + self._retry(error)
             self._report(kind, str(error), at_once=False)
 

@@ -87,6 +87,12 @@ class Port(Protocol):
     def flush_input(self) -> None:
         """Drop what has arrived."""
 
+    def lend(self) -> bool:
+        """Let others use the port while it stays open here; False if it would have to be closed for that."""
+
+    def reclaim(self) -> None:
+        """Have it for us alone again. Raises PortBusy while somebody else has it."""
+
     def close(self) -> None:
         """Give the port back."""
 
@@ -444,7 +450,7 @@ class MeterClient:
             case ResponseCode.ISSS:
                 return SessionRefused(service=str(request), code=str(code))
             case _:
-                return MeterMisbehaved(service=str(request), problem=f"it is refused with {code}")
+                return MeterMisbehaved(service=str(request), problem=f"it is refused with {code}", code=str(code))
 
     # --- One exchange ---------------------------------------------------------------------------------------------
 

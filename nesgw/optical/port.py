@@ -26,6 +26,7 @@ from nesgw.errors import PortAmbiguous, PortBusy, PortDenied, PortLost, PortMiss
 _WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
 _POLL: Final = 0.02  # for ports without a file descriptor to wait on
 _CHUNK: Final = 4096
+_OVERSTAY: Final = 0.5  # how long the port is waited for when it was lent
 _IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
 _FAILURES = (OSError, serial.SerialException, termios.error, ValueError)
 
@@ -86,6 +87,33 @@ class SerialPort:
         """Drop what has arrived."""
         with self._failing_as_lost():
             self._device.reset_input_buffer()
+
+    def lend(self) -> bool:
+        """Let others use the port while it stays open here: RTS and DTR, the probe's supply, do not drop."""
+        if self._terminal is None:
+            return False
+        with self._failing_as_lost():
+            fcntl.ioctl(self._terminal, termios.TIOCNXCL)
+            fcntl.flock(self._terminal, fcntl.LOCK_UN)
+        return True
+
+    def reclaim(self) -> None:
+        """Have it for us alone again, after a little patience. Raises PortBusy while somebody else has it."""
+        end = time.monotonic() + _OVERSTAY
+        with self._failing_as_lost():
+            while not self._locked():
+                if time.monotonic() > end:
+                    holder = find_holder(self._name, but=os.getpid()) or "another program"
+                    raise PortBusy(port=self._name, holder=holder)
+                time.sleep(_POLL)
+            _keep_others_off(self._device)
+
+    def _locked(self) -> bool:
+        try:
+            fcntl.flock(self._device.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def close(self) -> None:
         """Give the port back once all is out; one that is gone is as good as closed."""
@@ -221,10 +249,12 @@ def _group(name: str) -> str:
         return str(number)
 
 
-def find_holder(name: str, processes: Path = Path("/proc")) -> str | None:
-    """Name the program that has the device open, as far as this user may look."""
+def find_holder(name: str, processes: Path = Path("/proc"), but: int | None = None) -> str | None:
+    """Name the program (``but`` not that process) that has the device open, as far as this user may look."""
     device = str(Path(name).resolve())
     for process in processes.glob("[0-9]*"):
+        if process.name == str(but):
+            continue
         with suppress(OSError):
             if any(str(link.readlink()) == device for link in _links(process / "fd")):
                 return f"{(process / 'comm').read_text(encoding='utf-8').strip()} (process {process.name})"
