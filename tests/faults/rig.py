@@ -52,8 +52,12 @@ class Recorder:
 class Rig:
     """Make one, then ``run`` it until a virtual time; the clock begins at zero."""
 
-    def __init__(self, folder, profile="83331-3i", *, interval=10.0, key=DEFAULT_KEY, plan=(), meter=None, **options):
+    def __init__(
+        self, folder, profile="83331-3i", *, interval=10.0, key=DEFAULT_KEY, plan=(), meter=None, paced=True, **options
+    ):
         self.line = line_to(profile, faults=plan, **(meter or {}))
+        if not paced:
+            self.line.meter.set_pace(None)
         self.start = self.line.clock()
         self.longest = max(interval, 12.0)
         self.broker = Recorder(self)
