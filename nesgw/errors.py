@@ -4,6 +4,7 @@ The branches are chosen by what the daemon does about them:
 
     NesgwError
       ConfigError              stop; systemd does not restart it
+      WrongUsage               of a command
       Retryable                close the session, wait, try again
         PortUnavailable          the device is missing, busy, not permitted or gone
         NoAnswer                 silence, or nothing but our own echo
@@ -73,6 +74,14 @@ class ConfigError(NesgwError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__(problem="\n".join(problems))
         self.problems = problems
+
+
+class WrongUsage(NesgwError):
+    """The command line contradicts itself, or says something that is not understood."""
+
+    kind = "usage"
+    exit_code = EX_USAGE
+    do = "see: nesgw {command} --help"
 
 
 class Retryable(NesgwError):
@@ -241,6 +250,13 @@ class TableNotPresent(NesgwError):
     kind = "table"
     exit_code = EX_UNAVAILABLE
     what = "the meter has no table {table}"
+
+
+class NoLoadProfile(TableNotPresent):
+    """The meter has a load profile table for nothing, or none."""
+
+    what = "the meter keeps no load profile"
+    do = "the utility decides that; ask there"
 
 
 class Stopped(NesgwError):

@@ -68,7 +68,7 @@ def _beat_count(text: str) -> int:
 def _place(options: argparse.Namespace) -> MeterPort:
     """Where to ask: --port, the configuration, or the only probe where there is no configuration yet."""
     from nesgw import config
-    from nesgw.cli.read import choose
+    from nesgw.cli.target import choose
     from nesgw.meter import MeterPort
 
     if options.port:

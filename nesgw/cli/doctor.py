@@ -78,7 +78,7 @@ def _wrapped(text: str, room: int | None, sign: str) -> list[str]:
 def _findings(options: argparse.Namespace) -> Iterator[tuple[str, Finding, int]]:
     """Take all steps: title, finding, and how much longer than usual the titles are."""
     from nesgw import config
-    from nesgw.cli.read import choose
+    from nesgw.cli.target import choose
     from nesgw.diagnosis import GATEWAY_STEPS, METER_STEPS, failed, ok, skipped
 
     try:

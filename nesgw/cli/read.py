@@ -7,17 +7,11 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from nesgw.cli.check_config import config_argument
-from nesgw.errors import EX_OK, EX_USAGE, ConfigError, PortBusy
-
-if TYPE_CHECKING:
-    from nesgw.config import Config, MeterSection
-    from nesgw.meter import MeterPort
+from nesgw.cli.target import Target, target, target_arguments
+from nesgw.errors import EX_OK, PortBusy
 
 # Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
 _LIMIT: Final = 45.0
@@ -26,10 +20,7 @@ _TABLES: Final = ("BT23", "BT28")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    config_argument(parser)
-    parser.add_argument("--port", metavar="DEV", help="read this port without a configuration; needs --key-file")
-    parser.add_argument("--key-file", metavar="FILE", help="the file with the key, for --port")
-    parser.add_argument("--meter", metavar="NAME", help="which meter of the configuration")
+    target_arguments(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the state object instead of a table")
     form.add_argument("--raw", action="store_true", help="print the tables' bytes in hex instead")
@@ -37,62 +28,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a reading; while the daemon holds the port, its latest one."""
-    if bool(options.port) != bool(options.key_file):
-        print("nesgw read: --port and --key-file go together; see: nesgw read --help", file=sys.stderr)
-        return EX_USAGE
-    target = _from_options(options) if options.port else _from_config(options)
+    chosen = target(options)
     try:
-        _print_reading(target, options)
+        _print_reading(chosen, options)
     except PortBusy as busy:
-        if target.cache is None or not _print_cached(target, options, busy):
+        if chosen.folder is None or not _print_cached(chosen, options, busy):
             raise
     return EX_OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What to read."""
-
-    label: str
-    place: MeterPort
-    max_power: float
-    cache: Path | None  # the daemon's folder for this meter
-
-
-def _from_options(options: argparse.Namespace) -> _Target:
-    from nesgw.config import MeterSection, read_key_file
-    from nesgw.meter import MeterPort
-
-    try:
-        key = read_key_file(options.key_file)
-    except ValueError as error:
-        raise ConfigError([f"--key-file: {error}"]) from None
-    default = MeterSection.model_fields["max_power"].default
-    return _Target(options.port, MeterPort(options.port, key.value), default, None)
-
-
-def _from_config(options: argparse.Namespace) -> _Target:
-    from nesgw import config
-    from nesgw.meter import MeterPort
-
-    loaded, secrets = config.load(options.config)
-    meter = choose(loaded, options.meter)
-    place = MeterPort(meter.port, secrets.keys[meter.name].value, meter.first_baud, meter.rts, meter.dtr)
-    return _Target(meter.label or meter.name, place, meter.max_power, Path(loaded.cache.directory, meter.name))
-
-
-def choose(config: Config, name: str | None) -> MeterSection:
-    """Return the meter of that name, or the only one."""
-    names = [meter.name for meter in config.meter]
-    if name is None and len(names) > 1:
-        raise ConfigError([f"several meters are configured: name one with --meter ({', '.join(names)})"])
-    for meter in config.meter:
-        if name in (None, meter.name):
-            return meter
-    raise ConfigError([f"--meter {name}: no such meter in the configuration; it has {', '.join(names)}"])
-
-
-def _print_reading(target: _Target, options: argparse.Namespace) -> None:
+def _print_reading(target: Target, options: argparse.Namespace) -> None:
     from nesgw.cli.progress import Progress
     from nesgw.meter import Meter
     from nesgw.plausibility import Plausibility
@@ -125,16 +70,16 @@ def _print_reading(target: _Target, options: argparse.Namespace) -> None:
         print(console.page(target.label, facts.identity, reading.time, reading.values), end="")
 
 
-def _print_cached(target: _Target, options: argparse.Namespace, busy: PortBusy) -> bool:
+def _print_cached(target: Target, options: argparse.Namespace, busy: PortBusy) -> bool:
     """Print what the daemon read last. False if there is nothing of its."""
     from nesgw.publishers import console
 
-    assert target.cache is not None  # noqa: S101 (asked by the caller)
+    assert target.folder is not None  # noqa: S101 (asked by the caller)
     try:
-        text = (target.cache / "reading.json").read_text(encoding="utf-8")
+        text = (target.folder / "reading.json").read_text(encoding="utf-8")
         state = json.loads(text)
         read_at = datetime.fromisoformat(state.pop("time"))
-        tables = {name: (target.cache / name).read_bytes() for name in _TABLES}
+        tables = {name: (target.folder / name).read_bytes() for name in _TABLES}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     age = (datetime.now(UTC) - read_at).total_seconds()

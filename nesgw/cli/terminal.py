@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Sequence
 from typing import TextIO
 
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"  # the cursor
 _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
+
+
+def writable(descriptor: int, timeout: float = 0.0) -> bool:
+    """Whether a few bytes can be written without waiting: nobody has stopped the terminal or left the pipe full."""
+    return bool(select.select([], [descriptor], [], timeout)[1])
 
 
 class Paint:
