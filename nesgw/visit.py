@@ -39,7 +39,8 @@ _TURN_AROUNDS: Final = 0.1
 class Visit:
     """One command's time with a meter. ``folder`` is the daemon's for it, None where none is known.
 
-    ``stop`` is asked in every wait; ``say`` is told what is being waited for. ``meter`` must be one of per-poll mode.
+    ``stop`` is asked in every wait; ``say`` is told what is being waited for, and "" when it goes on.
+    ``meter`` must be one of per-poll mode.
     """
 
     def __init__(
@@ -190,6 +191,8 @@ class Visit:
                 self._hosted = True
             else:
                 self._session = session
+                if self._hosted:
+                    self._say("")
                 return
 
     def _own_turn(self) -> float:
