@@ -366,7 +366,7 @@ class Worker(threading.Thread):
 
     def in_words(self) -> str:
         """Say how the meter stands, for systemctl status."""
-        if not self.online or self.reading is None:
+        if not self.online or self.reading is None or self._clock() < self._not_before:
             return f"{self.meter_name}: {self.status.last_error or 'waiting for the first reading'}"
         read_at = self.reading.time.astimezone()
         return f"{self.meter_name}: {summary(self.reading.values)} at {read_at:%H:%M:%S}"
