@@ -13,7 +13,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Final, TypeAlias
 
-from nesgw.errors import KeyRefused, MeterMisbehaved, TableNotPresent
+from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, TableNotPresent
 from nesgw.meter import Facts
 from nesgw.tables.alarms import AlarmTable
 from nesgw.tables.clock import BT52, BT55, decode_clock, decode_local_clock
@@ -146,17 +146,32 @@ class Background:
     ) -> Iterator[Finding]:
         """Read what is due, as long as each read will be over before ``until``; yield what was found.
 
-        ``logs`` is False while nobody could be told of new entries: the meter keeps them.
+        ``logs`` is False while nobody could be told of new entries: the meter keeps them. What is too long for the
+        time that is left holds nothing else up. A table that is garbled or not ready ends the round, and perhaps the
+        session with it; the others have their turn in the next.
         """
-        while task := self._next(clock(), logs=logs):
+        too_long: set[str] = set()
+        while task := self._next(clock(), too_long, logs=logs):
             if task.inquiry is None:
                 task.inquiry = Inquiry(task.begin())
             part = task.inquiry.wanted
             if part is not None:
                 if clock() + self._duration(part) > until:
-                    return
-                if not self._step(task, part, read, clock()):
+                    too_long.add(task.name)
                     continue
+                try:
+                    self._step(task, part, read)
+                except (TableNotPresent, KeyRefused) as lacking:
+                    self._remarks.append(f"{task.name}: not on this meter ({lacking.happened})")
+                    task.inquiry, task.due = None, math.inf
+                    continue
+                except MeterMisbehaved as nonsense:
+                    self._remarks.append(f"{task.name}: {nonsense.happened}")
+                    task.inquiry, task.due = None, clock() + AFTER_NONSENSE
+                    return
+                except MeterBusy:
+                    task.due = clock() + task.every  # it goes on from here then
+                    return
             if task.inquiry.wanted is None:
                 for finding in task.inquiry.result:
                     if isinstance(finding, EventsFound):
@@ -170,33 +185,25 @@ class Background:
         taken, self._remarks = self._remarks, []
         return taken
 
-    def _next(self, now: float, *, logs: bool) -> _Task | None:
-        due = [task for task in self._tasks if task.due <= now and (logs or task.name not in _LOGS)]
+    def _next(self, now: float, too_long: set[str], *, logs: bool) -> _Task | None:
+        due = [
+            task
+            for task in self._tasks
+            if task.due <= now and task.name not in too_long and (logs or task.name not in _LOGS)
+        ]
         return min(due, key=lambda task: task.due, default=None)
 
     def _duration(self, part: Part) -> float:
         return (part.size * _OVERHEAD + _FRAME) * self._byte_time + _TURN_AROUNDS
 
-    def _step(self, task: _Task, part: Part, read: Callable[[Part], bytes], now: float) -> bool:
-        """Read one part and let the task go on; False if that ended it without a result."""
+    def _step(self, task: _Task, part: Part, read: Callable[[Part], bytes]) -> None:
+        """Read one part and let the task go on."""
         assert task.inquiry is not None  # noqa: S101 (begun by the caller)
         try:
-            task.inquiry.answer(self._answer(read, part))
-        except (TableNotPresent, KeyRefused) as lacking:
-            self._remarks.append(f"{task.name}: not on this meter ({lacking.happened})")
-            task.inquiry, task.due = None, math.inf
-        except MeterMisbehaved as nonsense:
-            self._remarks.append(f"{task.name}: {nonsense.happened}")
-            task.inquiry, task.due = None, now + AFTER_NONSENSE
-        else:
-            return True
-        return False
-
-    def _answer(self, read: Callable[[Part], bytes], part: Part) -> bytes | None:
-        try:
-            return read(part)
+            data = read(part)
         except (TableNotPresent, KeyRefused):
-            return None
+            data = None
+        task.inquiry.answer(data)
 
     # The tasks
 
@@ -258,5 +265,5 @@ class Background:
 
 
 def _moment(reading: MbusReading) -> float:
-    """When it was read; for the order only, so a time without a zone may count as ours."""
-    return reading.time.timestamp() if reading.time else 0.0
+    """When it was read; for the order only, so a time without a zone may count as UTC (no machine's limits apply)."""
+    return reading.time.replace(tzinfo=UTC).timestamp() if reading.time else 0.0

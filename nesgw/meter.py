@@ -346,13 +346,19 @@ class Meter:
 
     def _leave(self, client: MeterClient) -> None:
         """Between polls: end the session, or tell the meter how long we shall be silent."""
-        if self.mode == "per-poll":
+        if self.mode == "per-poll" or self._too_old_for_another or client.state is not State.SESSION:
             self._end_session(client)
         elif self._idle > _CHANNEL_SILENCE:
             if self._can_be_held:
                 client.wait(round(self._idle + _CHANNEL_SILENCE))
             else:
                 self._end_session(client)
+
+    @property
+    def _too_old_for_another(self) -> bool:
+        """Whether the session would be older than it may be by the next poll: the meter's own limit does not wait."""
+        since = self._session_since
+        return since is not None and self._clock() + self._idle - since > self._max_session
 
     def _end_session(self, client: MeterClient) -> None:
         self._session_since = None

@@ -5,6 +5,7 @@ import structlog
 
 from nesgw.publishers.outlet import LastAccepted
 from nesgw.simulator import PROFILES
+from nesgw.simulator.services import Code, Outcome, Session
 from tests.virtual import Outlet, line_to, work
 
 
@@ -104,3 +105,48 @@ def test_nonsense_in_a_slow_table_stops_only_that_table(logged):
     work(line, polls=20, before_poll={2: lambda meter: meter.faults.flip(74, 1, 0xFF, count=100)})
     _, outlet = work(line, polls=20)
     assert len(outlet.readings) == 20
+
+
+class TestASlowTableThatIsNotGiven:
+    """Whatever comes of a slow table, the polls go on: it ends neither the session of the next nor the process."""
+
+    @pytest.mark.parametrize("mode", ["per-poll", "keep-open"])
+    @pytest.mark.parametrize("table", [3, 52, 74, 2048 + 36])
+    def test_an_answer_with_a_wrong_checksum_ends_the_session_and_nothing_else(self, monkeypatch, table, mode):
+        answering(monkeypatch, table, lambda answer: Outcome(answer[:-1] + bytes((answer[-1] ^ 1,))), after=2)
+        _, outlet = work(line_to(), polls=30, mode=mode)
+        assert len(outlet.readings) >= 27
+
+    @pytest.mark.parametrize("table", [52, 74, 2048 + 36])
+    def test_one_that_is_never_ready_keeps_none_of_the_others_waiting(self, monkeypatch, table):
+        answering(monkeypatch, table, lambda answer: Outcome(bytes((Code.DNR,))))
+        _, outlet = work(line_to(), polls=12)
+        status = outlet.statuses[-1]
+        assert len(outlet.readings) == 12
+        assert status.alarms == ("event_log_unread",)
+        assert (status.clock_drift_s is None) == (table == 52)
+
+    def test_one_that_is_too_long_for_the_time_left_keeps_none_of_the_others_waiting(self):
+        """Between polls a second apart half a second of new entries do not fit."""
+        line = line_to("83331-3i-solar")
+        for _ in range(60):
+            line.meter.faults.open_cover()
+        outlet = Outlet(line, 90, LastAccepted({}, {"last_event": 1}, None))
+        later = {10: lambda meter: meter.faults.alarm("magnetic_tamper")}
+        work(line, polls=90, interval=1.0, mode="keep-open", outlet=outlet, before_poll=later)
+        assert outlet.events == []
+        assert "magnetic_tamper" in outlet.statuses[-1].alarms
+
+
+def answering(monkeypatch, table, spoil, after=0):
+    """Have the meter's answers to reads of a table spoilt, but for the first few."""
+    sound, count = Session.answer, [0]
+
+    def answer(self, request, now, room):
+        outcome = sound(self, request, now, room)
+        if request[:1] not in (b"\x30", b"\x3f") or int.from_bytes(request[1:3], "big") != table:
+            return outcome
+        count[0] += 1
+        return spoil(outcome.answer) if count[0] > after else outcome
+
+    monkeypatch.setattr(Session, "answer", answer)

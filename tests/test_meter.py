@@ -92,6 +92,16 @@ class TestKeepOpen:
         assert not line.meter.deaf
         assert 4 <= line.meter.counters.sessions <= 5
 
+    def test_a_session_is_not_held_to_a_poll_that_would_come_too_late(self):
+        """Trap 7 again: with polls four minutes apart the session must end before the one that would exceed it."""
+        line = line_to("83331-3i-mep")
+        meter = meter_on(line, mode="keep-open", idle=240.0, max_session=570.0)
+        for _ in range(8):
+            poll(meter, line)
+            line.sleep(239.0)
+        assert not line.meter.deaf
+        assert line.meter.counters.sessions == 3
+
     def test_a_meter_that_forgot_the_session_gets_a_new_one_within_the_same_poll_or_the_next(self):
         line = line_to()
         meter = meter_on(line, mode="keep-open", idle=10.0)
