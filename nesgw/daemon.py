@@ -197,7 +197,7 @@ class _Watch:
 
 def _meters_of(status: str) -> set[str]:
     """The ids in a gateway's status; none if it is damaged."""
-    with suppress(ValueError, TypeError, AttributeError, KeyError):
+    with suppress(ValueError, TypeError, AttributeError, KeyError, RecursionError):
         ids = {meter.get("id") for meter in json.loads(status)["meters"].values()}
         return {meter for meter in ids if isinstance(meter, str) and re.fullmatch("[a-z0-9]+", meter)}
     return set()

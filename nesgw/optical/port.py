@@ -161,8 +161,11 @@ def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) 
 
 def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: Path = Path("/dev/serial/by-id")) -> str:
     """Find the only USB serial device; its name under ``by_id`` where it has one, for it survives re-plugging."""
-    links = {str(link.resolve()): str(link) for link in by_id.iterdir()} if by_id.is_dir() else {}
-    found = [links.get(str(Path(port.device).resolve()), port.device) for port in ports() if port.vid is not None]
+    try:
+        links = {str(link.resolve()): str(link) for link in by_id.iterdir()} if by_id.is_dir() else {}
+        found = [links.get(str(Path(port.device).resolve()), port.device) for port in ports() if port.vid is not None]
+    except (OSError, TypeError, ValueError):  # unplugged in this very moment: pyserial stumbles over what has gone
+        found = []
     if not found:
         raise PortMissing(port="auto")
     if len(found) > 1:
@@ -257,7 +260,7 @@ def find_holder(name: str, processes: Path = Path("/proc"), but: int | None = No
             continue
         with suppress(OSError):
             if any(str(link.readlink()) == device for link in _links(process / "fd")):
-                return f"{(process / 'comm').read_text(encoding='utf-8').strip()} (process {process.name})"
+                return f"{(process / 'comm').read_text(errors='replace').strip()} (process {process.name})"
     return None
 
 

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final
 
 from nesgw.plausibility.rules import (
+    BOUNDS,
     CURRENTS,
     POWERS,
     PRESENT,
@@ -142,7 +143,8 @@ class Plausibility:
         passed = age if age is not None and age >= 0 else UNKNOWN_AGE
         for key in REGISTERS:
             value = values.get(key)
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            low, high = BOUNDS[key]
+            if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
                 self._marks[key] = Mark(value, at - passed)
 
     def baseline(self) -> dict[str, Number]:

@@ -168,7 +168,7 @@ def _living(previous: str | None) -> dict[str, str]:
         payload = json.loads(previous or "{}")
         components = payload.get("components", {})
         platforms = {key: facts.get("platform") for key, facts in components.items() if len(facts) > 1}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return {}  # not a message of ours: nothing in it is ours to remove
     return {key: platform for key, platform in platforms.items() if isinstance(platform, str)}
 

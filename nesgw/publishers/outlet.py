@@ -219,7 +219,7 @@ class Outlet:
 
 def _object(text: str | None) -> dict[str, object] | None:
     """A JSON object, if that is what the text is."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         found = json.loads(text or "")
         return found if isinstance(found, dict) else None
     return None

@@ -103,7 +103,11 @@ class RamDisk:
 
 def refuse_disk(directory: Path) -> None:
     """Refuse a cache directory that is not on a RAM disk; it need not exist yet."""
-    kind = filesystem(directory)
+    try:
+        kind = filesystem(directory)
+    except OSError as error:
+        problem = f"{directory}: {(error.strerror or str(error)).lower()}"
+        raise ConfigError([f"[cache] directory: {problem}: take a folder under /run"]) from error
     if kind not in _IN_MEMORY:
         raise ConfigError(
             [

@@ -43,5 +43,5 @@ def _facts(payload: str) -> Iterator[tuple[str, float, str]]:
     try:
         status = json.loads(payload)
         yield str(status["started"]), float(status["uptime_s"]), str(status["version"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return

@@ -231,6 +231,16 @@ class TestTheOnlyProbe:
     def test_one_without_such_a_name(self, tmp_path):
         assert find_port(lambda: [self.port("/dev/ttyUSB0")], tmp_path / "none") == "/dev/ttyUSB0"
 
+    @pytest.mark.parametrize("stumble", [TypeError("int() argument"), FileNotFoundError(2, "by-id"), ValueError()])
+    def test_one_that_is_unplugged_while_it_is_looked_for(self, tmp_path, stumble):
+        """pyserial reads what the kernel says of each device, and fails in its own ways where that has just gone."""
+
+        def vanishing():
+            raise stumble
+
+        with pytest.raises(PortMissing):
+            find_port(vanishing, tmp_path)
+
     def test_two(self, tmp_path):
         with pytest.raises(PortAmbiguous, match="2 USB serial devices: /dev/ttyUSB0, /dev/ttyUSB1"):
             find_port(lambda: [self.port("/dev/ttyUSB1"), self.port("/dev/ttyUSB0")], tmp_path)
@@ -243,6 +253,8 @@ def test_the_holder_is_found_in_proc(tmp_path):
     (process / "comm").write_text("minicom\n", encoding="utf-8")
     assert find_holder("/dev/null", tmp_path) == "minicom (process 4711)"
     assert find_holder("/dev/zero", tmp_path) is None
+    (process / "comm").write_bytes("fünfzehn Bytes".encode()[:2] + b"\n")  # the kernel cuts names where it will
+    assert find_holder("/dev/null", tmp_path) == "f\N{REPLACEMENT CHARACTER} (process 4711)"
 
 
 def test_nothing_but_the_port_imports_pyserial():

@@ -206,6 +206,12 @@ class TestARestart:
         assert not judge.judge({"energy_import": 6321.0}, 5).accepted
         assert judge.judge({"energy_import": 6320.0}, 5).accepted
 
+    @pytest.mark.parametrize("nonsense", [10**400, -(10**400), math.inf, math.nan, -1.0, True, "5000", None, [5000.0]])
+    def test_what_no_register_can_hold_is_no_baseline(self, nonsense: object) -> None:
+        judge = Plausibility(44_000)
+        judge.restore({"energy_import": nonsense, "energy_export": 12.0}, at=5, age=60)
+        assert judge.baseline() == {"energy_export": 12.0}
+
     @pytest.mark.parametrize("wrong", [90_000.0, 12.0])
     def test_with_a_baseline_that_was_wrong_does_not_freeze(self, house: House, wrong: float) -> None:
         judge = Plausibility(44_000)

@@ -286,7 +286,18 @@ class TestRemoval:
         assert home_assistant.with_removals(meter(ENERGY, COUNT), removing.payload) == meter(ENERGY, COUNT)
 
     @pytest.mark.parametrize(
-        "previous", [None, "", "{", "[]", "{}", '{"components":[]}', '{"components":{"a":1}}', '{"components":null}']
+        "previous",
+        [
+            None,
+            "",
+            "{",
+            "[]",
+            "{}",
+            '{"components":[]}',
+            '{"components":{"a":1}}',
+            '{"components":null}',
+            "[" * 100_000,
+        ],
     )
     def test_what_is_no_message_of_ours_removes_nothing(self, previous: str | None) -> None:
         assert home_assistant.with_removals(meter(ENERGY), previous) == meter(ENERGY)

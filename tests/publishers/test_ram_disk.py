@@ -81,6 +81,10 @@ class TestTheDirectory:
             "take a folder under /run, or mount a tmpfs there (deploy/tmpfs-fstab), or set allow_disk = true"
         ]
 
+    def test_a_folder_that_cannot_even_be_looked_for_is_a_mistake_of_the_configuration(self) -> None:
+        with pytest.raises(ConfigError, match=r"\[cache\] directory: /run/n+: file name too long: take a folder"):
+            refuse_disk(Path("/run") / ("n" * 300))
+
     def test_a_disk_is_taken_if_the_owner_insists(self, tmp_path: Path) -> None:
         disk = RamDisk(tmp_path, "house", allow_disk=True)
         disk.prepare()

@@ -52,3 +52,9 @@ def test_memory_of_others_is_bounded() -> None:
         watch.published(status(f"ours {number}", 1))
     assert len(watch._uptimes) <= 16
     assert len(watch._ours) <= 17
+
+
+def test_nonsense_on_the_topic_is_neither() -> None:
+    watch = TwinWatch()
+    for nonsense in ("", "[]", "{}", "[" * 100_000, f'{{"started": 1, "version": 1, "uptime_s": 1{"0" * 400}}}'):
+        assert watch.seen(nonsense, retained=True) is None

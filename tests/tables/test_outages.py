@@ -80,6 +80,12 @@ class TestOutageLog:
             inquiry.answer(bytes.fromhex(heads.pop(0)) if part.offset == 0 else OUTAGE * (part.size // 12))
         assert [number for number, _ in inquiry.result.entries] == [4, 5]
 
+    def test_an_entry_that_no_request_can_ask_for_is_nonsense(self):
+        """Wild dimensions: index 65000 times 267 bytes is more than the 24 bits of a partial read's offset."""
+        inquiry = Inquiry(look(Queue("BT74", 74, 65535, 267, wide=True), "little"))
+        with pytest.raises(MeterMisbehaved, match="BT74 makes no sense: 267 bytes at offset 17355011"):
+            inquiry.answer(bytes.fromhex("04 01 00 e8 fd 01 00 00 00 00 00"))
+
     def test_times_are_local(self):
         (outage,) = decode_outages(News(((17, OUTAGE),), 17))
         assert outage == Outage(
