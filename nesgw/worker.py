@@ -105,6 +105,7 @@ class Worker(threading.Thread):
         self._log = structlog.get_logger().bind(meter=name)
         self._plausibility = Plausibility(max_power)
         self._background: Background | None = None
+        self._remarks: dict[str, str] = {}  # what was said last of each slow table
         self._baud = baud
         self._zone = zone
         self._guests = guests
@@ -243,7 +244,10 @@ class Worker(threading.Thread):
                 case SubMeterFound(reading):
                     self._outlet.accept_sub_meter(reading, SUB_METERS_EVERY)
         for remark in background.take_remarks():
-            self._log.info(remark)
+            task = remark.partition(":")[0]
+            if self._remarks.get(task) != remark:  # asked again every hour, and the answer is mostly the same
+                self._remarks[task] = remark
+                self._log.info(remark)
 
     def _compare_alarms(self, keys: tuple[str, ...]) -> None:
         before = self.status.alarms
@@ -275,12 +279,16 @@ class Worker(threading.Thread):
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
                 )
                 self.online = False
+            self._remarks.clear()
             self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
             self.status = replace(self.status, id=identity.id, alarms=None, last_event=None, last_outage=None)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
             self._remember(self._outlet.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
-        marks = Bookmarks(self.status.last_event, self.status.last_outage)
+        if another or self._background is None:
+            marks = Bookmarks(self.status.last_event, self.status.last_outage)
+        else:
+            marks = self._background.bookmarks  # the status lags behind until the broker has them
         self._background = Background(facts, marks, zone=self._zone, baud=self._baud)
 
     def _remember(self, last: LastAccepted | None) -> None:

@@ -57,6 +57,22 @@ class TestEvents:
         assert [event.sequence > bookmark for event in second.events]
         assert len(second.events) >= 1
 
+    def test_what_the_broker_has_yet_to_get_is_not_told_again_after_an_hour(self):
+        """The meter's dimensions are learnt anew every hour, and the looks at its tables begin anew with them."""
+        line = line_to()
+
+        class Leaving(Outlet):
+            @property
+            def listening(self):
+                return not self.events or len(self.statuses) > 65
+
+        outlet = Leaving(line, 70)
+        happens = {5: lambda meter: meter.faults.open_cover()}
+        work(line, polls=70, interval=60.0, before_poll=happens, outlet=outlet)
+        sequences = [event.sequence for event in outlet.events]
+        assert sequences
+        assert sequences == sorted(set(sequences))
+
     def test_while_there_is_no_broker_the_meter_keeps_them(self):
         line = line_to()
 
@@ -78,6 +94,13 @@ def test_what_a_meter_lacks_is_asked_once():
     line = line_to("gen2-2.01")
     work(line, polls=60)
     assert line.meter.counters.refusals["iar"] == refused > 0
+
+
+def test_what_a_meter_lacks_is_said_once(logged):
+    work(line_to("gen2-2.01"), polls=70, interval=60.0)
+    said = [line["event"] for line in logged if "not on this meter" in line["event"]]
+    assert said
+    assert len(said) == len(set(said))
 
 
 def test_sub_meters_are_read_and_say_what_they_measure():
