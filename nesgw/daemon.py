@@ -13,11 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -34,6 +33,7 @@ from nesgw.publishers.payloads import GatewayMeter, GatewayStatus
 from nesgw.publishers.ram_disk import RamDisk, refuse_disk
 from nesgw.publishers.topics import Topics
 from nesgw.worker import Worker
+from nesgw.zone import machine_zone
 
 TICK: Final = 1.0  # seconds between two looks at the workers
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
@@ -256,20 +256,11 @@ def _worker(
         outlet,
         poll_interval=meter.poll_interval,
         max_power=meter.max_power,
-        zone=_zone(),
+        zone=machine_zone(),
         guests=Host(ram_disk.folder),
         baud=meter.first_baud,
         stop=stop,
     )
-
-
-def _zone() -> tzinfo | None:
-    """Return this machine's time zone with its rules, for those tables of a meter that keep local time."""
-    try:
-        with Path("/etc/localtime").open("rb") as rules:
-            return ZoneInfo.from_file(rules)
-    except (OSError, ValueError):
-        return None
 
 
 def _end(workers: list[Worker]) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from nesgw.cli.target import Target, target, target_arguments
-from nesgw.errors import EX_OK, PortBusy
+from nesgw.cli.target import Target, target, target_arguments, visit
+from nesgw.errors import EX_OK, PortBusy, WrongUsage
 
 # Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
 _LIMIT: Final = 45.0
 _TABLES: Final = ("BT23", "BT28")
+_EVENTS: Final = 20
+_READING: Final = "reading the meter"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +26,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the state object instead of a table")
     form.add_argument("--raw", action="store_true", help="print the tables' bytes in hex instead")
+    more = parser.add_mutually_exclusive_group()
+    more.add_argument(
+        "--all", action="store_true", help="also clock, tariff, alarms, demands, sub-meters, last outages and events"
+    )
+    more.add_argument(
+        "--events",
+        type=int,
+        nargs="?",
+        const=_EVENTS,
+        metavar="N",
+        help=f"the newest N entries of event log and outages instead (default: {_EVENTS})",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a reading; while the daemon holds the port, its latest one."""
+    """Print a reading; while the daemon holds the port, its latest one.
+
+    What that does not tell is read while the daemon lends the port.
+    """
     chosen = target(options)
+    if options.raw and (options.all or options.events is not None):
+        raise WrongUsage(command="read", problem="--raw goes with neither --all nor --events")
+    if options.events is not None and options.events < 1:
+        raise WrongUsage(command="read", problem="--events takes a number from 1 on")
     try:
-        _print_reading(chosen, options)
+        if options.events is not None:
+            _print_events(chosen, options)
+        elif options.all:
+            _print_everything(chosen, options)
+        else:
+            _print_reading(chosen, options)
     except PortBusy as busy:
-        if chosen.folder is None or not _print_cached(chosen, options, busy):
+        if chosen.folder is None or options.events is not None or not _print_cached(chosen, options, busy):
             raise
     return EX_OK
 
@@ -68,6 +94,44 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
         _print_raw(reading.tables)
     else:
         print(console.page(target.label, facts.identity, reading.time, reading.values), end="")
+
+
+def _print_everything(target: Target, options: argparse.Namespace) -> None:
+    from nesgw.cli import pages
+    from nesgw.cli.progress import Progress
+    from nesgw.publishers import console, payloads
+    from nesgw.survey import Survey
+    from nesgw.zone import machine_zone
+
+    with Progress() as progress, visit(target, lambda text: progress.step(text or _READING)) as there:
+        progress.step(_READING)
+        facts = there.facts()
+        reading = there.reading(facts)
+        survey = Survey(facts, machine_zone())
+        found = there.find(survey.everything())
+    for remark in survey.remarks:
+        print(f"nesgw: {remark}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({**json.loads(payloads.state(reading)), **found}, ensure_ascii=False, separators=(",", ":")))
+    else:
+        print(console.page(target.label, facts.identity, reading.time, reading.values), end="")
+        print(*pages.survey(found, facts.alarms), sep="\n")
+
+
+def _print_events(target: Target, options: argparse.Namespace) -> None:
+    from nesgw.cli import pages
+    from nesgw.cli.progress import Progress
+    from nesgw.survey import Survey
+    from nesgw.zone import machine_zone
+
+    with Progress() as progress, visit(target, lambda text: progress.step(text or _READING)) as there:
+        progress.step(_READING)
+        entries = there.find(Survey(there.facts(), machine_zone()).log(options.events))
+    plain = [entry.payload() for entry in entries]
+    if options.json:
+        print(json.dumps({"events": plain}, ensure_ascii=False, separators=(",", ":")))
+    else:
+        print(*pages.events(plain), sep="\n")
 
 
 def _print_cached(target: Target, options: argparse.Namespace, busy: PortBusy) -> bool:
