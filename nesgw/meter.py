@@ -167,6 +167,7 @@ class Meter:
         self._facts: Facts | None = None
         self._doubted = False
         self._misbehaved: Counter[str] = Counter()  # times in a row, by the name of an optional part
+        self._given: set[str] = set()  # the names of optional parts that this meter has
         self._failures = 0  # polls in a row
         self._limits = 0  # index into LIMITS
         self._link = Link()  # outlives the port: what was sent last matters to the meter, not to the port
@@ -389,6 +390,9 @@ class Meter:
 
         general = decode_general_configuration(self.get(BT00))
         identity = self._identity()
+        if self._facts is not None and identity.id != self._facts.identity.id:
+            self._given.clear()  # what another meter had and lacked
+            self._misbehaved.clear()
         dimensions = self._dimensions()
         installation = self._installation(general.byteorder, identity.firmware)
         layout = Layout.build(
@@ -427,7 +431,7 @@ class Meter:
 
     def _order(self, part: Part) -> tuple[int, ...] | None:
         """BT22 or BT27, which came with firmware 3.10."""
-        data = self._optional(part)
+        data = self._optional(part, once_given=True)
         return None if data is None else decode_order(data, part)
 
     def _alarms(self, general: GeneralConfiguration, firmware: Firmware) -> AlarmTable | None:
@@ -442,12 +446,12 @@ class Meter:
         absent = AbsentPhases() if phases is None else decode_absent_phases(phases)
         tier_size = self._optional(ET42_TIER_SIZE)
         size = None if tier_size is None else decode_tier_size(tier_size, byteorder)
-        constants = self._optional(BT15)
+        constants = self._optional(BT15, once_given=True)
         if constants is None:
             return Installation(absent=absent, tier_size=size)
         maxima = decode_dimensions(self.get(BT20), BT20)
         part = energy_unit_part(firmware, maxima.tiers)
-        unit = self._optional(part) if part else None
+        unit = self._optional(part, once_given=True) if part else None
         return Installation(
             ratios=decode_ratios(constants, byteorder),
             energy_unit=1 if unit is None else decode_energy_unit(unit),
@@ -459,18 +463,24 @@ class Meter:
         """Read one part of a table in this session."""
         return self._connected().read(part.table, part.offset, part.size)
 
-    def _optional(self, part: Part) -> bytes | None:
-        """Read what a meter may lack, keep from this key (isc without a wrong key: a hardware lock) or fail to give."""
+    def _optional(self, part: Part, *, once_given: bool = False) -> bytes | None:
+        """Read what a meter may lack, keep from this key (isc without a wrong key: a hardware lock) or fail to give.
+
+        ``once_given``: what it gave before it must give again, for without it the same bytes would make other values.
+        """
         while self._misbehaved[part.name] < _DO_WITHOUT_AFTER:
             try:
                 data = self.get(part)
             except (TableNotPresent, KeyRefused):
                 return None
-            except MeterMisbehaved:
+            except (MeterBusy, MeterMisbehaved) as error:
+                if once_given and part.name in self._given:
+                    raise
                 self._misbehaved[part.name] += 1
-                if self._connected().state is not State.SESSION:
+                if isinstance(error, MeterBusy) or self._connected().state is not State.SESSION:
                     raise
             else:
                 del self._misbehaved[part.name]
+                self._given.add(part.name)
                 return data
         return None

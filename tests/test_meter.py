@@ -5,7 +5,7 @@ The expected values are the simulated household's own registers, put into Home A
 
 import pytest
 
-from nesgw.errors import KeyRefused, MeterMisbehaved
+from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved
 from nesgw.meter import Meter, MeterPort
 from nesgw.simulator import DEFAULT_KEY, PROFILES
 from nesgw.simulator.services import Outcome
@@ -273,6 +273,42 @@ class TestAWildAnswerFoolsNobody:
                 poll(meter, line)
             line.sleep(10)
         assert poll(meter, line).values["power"] is not None
+
+    def test_one_that_is_never_ready_costs_three_polls_and_no_more(self, monkeypatch):
+        line = line_to()
+        answering(monkeypatch, line, 71, lambda answer: Outcome(b"\x07"))
+        meter = meter_on(line)
+        for _ in range(3):
+            with pytest.raises(MeterBusy, match="data not ready"):
+                poll(meter, line)
+            line.sleep(10)
+        assert poll(meter, line).values["power"] is not None
+
+    @pytest.mark.parametrize("table", [15, 22, 27, 2048 + 55])
+    def test_what_a_value_depends_on_is_not_done_without_once_it_was_given(self, monkeypatch, table):
+        """A meter that counts in 10 Wh and forgets to say so would seem to have used a tenth."""
+        line = line_to("ct")
+        meter = meter_on(line)
+        poll(meter, line)
+        layout = meter.facts().layout
+        with monkeypatch.context() as for_a_while:
+            answering(for_a_while, line, table, lambda answer: Outcome(b"\x01"))
+            line.sleep(3600)
+            for _ in range(4):
+                with pytest.raises(MeterMisbehaved, match="refused without a reason"):
+                    poll(meter, line)
+                line.sleep(10)
+        poll(meter, line)
+        assert meter.facts().layout == layout
+
+    def test_what_another_meter_gave_is_not_asked_of_this_one(self, monkeypatch):
+        line = line_to()
+        meter = meter_on(line)
+        poll(meter, line)
+        answering(monkeypatch, line, 27, lambda answer: Outcome(b"\x01"))
+        line.meter.faults.swap("9999000001")
+        with meter.session(line.clock() + 60):
+            assert meter.facts(verify=True).identity.utility_serial == "9999000001"
 
 
 def answering(monkeypatch, line, table, spoil):
