@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -140,6 +140,7 @@ class Outlet:
         """From the RAM disk after a restart of the process, from the broker after one of the machine."""
         status, state = self._ram_disk.last_status(), self._ram_disk.last_reading()
         if status is None or state is None or status.get("id") != meter:
+            self._cache(self._ram_disk.forget_reading)  # nobody may take it for this meter's, neither we nor others
             status, state = (_object(kept.get(topic)) for topic in (topics.status(meter), topics.state(meter)))
         if not state and not status:
             return None
@@ -165,9 +166,22 @@ class Outlet:
 
     def report(self, status: MeterStatus) -> None:
         """Publish how reading goes, after each poll, good or bad."""
+        if self._meter is None:
+            status = self._with_what_is_known(status)
         self._cache(lambda: self._ram_disk.write_status(status))
         if self._meter:
             self._send(payloads.meter_status_message(self._topics, self._meter, status))
+
+    def _with_what_is_known(self, status: MeterStatus) -> MeterStatus:
+        """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""
+        former = self._ram_disk.last_status() or {}
+        meter, event, outage = (former.get(key) for key in ("id", "last_event", "last_outage"))
+        return replace(
+            status,
+            id=meter if isinstance(meter, str) else None,
+            last_event=event if isinstance(event, int) else None,
+            last_outage=outage if isinstance(outage, int) else None,
+        )
 
     def emit(self, entries: Iterable[Event | Outage]) -> None:
         """Publish entries of the meter's logs, each once."""

@@ -19,6 +19,7 @@ from nesgw.values import Reading
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _MOUNTS = Path("/proc/self/mountinfo")
+_TABLES = ("BT23", "BT28")
 _READING = "reading.json"
 _STATUS = "status.json"
 _TEMPORARY = ".nesgw-"  # begins the name of a file that is still being written
@@ -49,6 +50,14 @@ class RamDisk:
         for name, data in reading.tables.items():
             self._replace(name, data)
         self._replace(_READING, payloads.state(reading).encode())
+
+    def forget_reading(self) -> None:
+        """Take the last accepted reading away: it is another meter's, or nobody knows whose."""
+        try:
+            for name in (_READING, *_TABLES):
+                (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unavailable(error) from error
 
     def write_status(self, status: MeterStatus) -> None:
         """Write how reading the meter goes."""

@@ -1,0 +1,108 @@
+"""What is said of one meter when: above all what is not said of another one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from nesgw.publishers.message import Message
+from nesgw.publishers.outlet import Outlet, OutletSettings
+from nesgw.publishers.payloads import MeterStatus
+from nesgw.publishers.ram_disk import RamDisk
+from nesgw.publishers.topics import Topics
+from nesgw.values import Firmware, MeterIdentity, Reading
+
+HOUSE = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "4080123456", "0000000012345678")
+NEW = replace(HOUSE, utility_serial="9999000001")
+FIELDS = ("energy_import", "power")
+
+
+class Broker:
+    """Keeps what is wanted, like the publisher, and has been sent nothing before."""
+
+    connected = True
+    delivered = True
+
+    def __init__(self) -> None:
+        self.wanted: dict[str, Message] = {}
+
+    def set(self, *messages: Message) -> None:
+        self.wanted |= {message.topic: message for message in messages}
+
+    def emit(self, *messages: Message) -> None:
+        raise NotImplementedError
+
+    def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str]:
+        return {}
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker()
+
+
+def outlet_on(memory: Path, broker: Broker, *, per_value: bool = False) -> Outlet:
+    settings = OutletSettings("house", "House", 10.0, per_value_topics=per_value)
+    outlet = Outlet(settings, Topics("nesgw", "nesgw"), RamDisk(memory, "house"), broker)
+    outlet.prepare()
+    return outlet
+
+
+def reading() -> Reading:
+    values = {"energy_import": 344.18, "power": 2710}
+    return Reading(datetime.now(UTC) - timedelta(seconds=5), values, {"BT23": b"\x74\x40\x05\x00"})
+
+
+class TestWhatAnEarlierProcessLeft:
+    def test_is_gone_on_from_if_it_is_of_this_meter(self, memory: Path, broker: Broker) -> None:
+        before = outlet_on(memory, broker)
+        assert before.identify(HOUSE, FIELDS) is None
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id, last_event=7))
+        last = outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        assert last is not None
+        assert (last.state["energy_import"], last.status["last_event"]) == (344.18, 7)
+        assert last.age == pytest.approx(5.0, abs=2.0)
+
+    def test_outlasts_polls_in_which_the_meter_says_nothing(self, memory: Path, broker: Broker) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id, last_event=7))
+        for _ in range(2):  # the service starts twice while the probe is off
+            silent = outlet_on(memory, broker)
+            silent.report(MeterStatus(polls=1, failures={"no_answer": 1}))
+        last = silent.identify(HOUSE, FIELDS)
+        assert last is not None
+        assert (last.state["energy_import"], last.status["last_event"]) == (344.18, 7)
+
+    def test_is_another_meters_even_if_that_was_replaced_before_a_reading_of_the_new_one_was_accepted(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id))
+        before.identify(NEW, FIELDS)
+        before.report(MeterStatus(id=NEW.id))
+        last = outlet_on(memory, broker).identify(NEW, FIELDS)
+        assert last is None or not last.state
+
+    def test_of_a_meter_that_was_exchanged_meanwhile_is_swept_away(self, memory: Path, broker: Broker) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id))
+        assert outlet_on(memory, broker).identify(NEW, FIELDS) is None
+        assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
