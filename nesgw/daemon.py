@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -31,13 +32,14 @@ from nesgw.publishers.mqtt import MqttPublisher
 from nesgw.publishers.outlet import BROKER_MEMORY, Outlet, OutletSettings
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus
 from nesgw.publishers.ram_disk import RamDisk, refuse_disk
-from nesgw.publishers.topics import Topics
+from nesgw.publishers.topics import ONLINE, Topics
 from nesgw.worker import Worker
 from nesgw.zone import machine_zone
 
 TICK: Final = 1.0  # seconds between two looks at the workers
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
 WATCHDOG: Final = 60.0  # where systemd does not say after how long it restarts us
+FORMER_QUESTIONS: Final = 5  # times that a slow broker is asked what our former run read
 GOODBYE: Final = 3.0  # seconds for the meters' sessions to end
 
 Reload = Callable[[], tuple[Config, Secrets]]
@@ -159,7 +161,7 @@ class _Watch:
         self._told: dict[str, GatewayMeter] = {}
         self._told_at = float("-inf")
         self._hang = (notify.watchdog_seconds() or WATCHDOG) / 2
-        self._former_asked = publisher is None
+        self._former_questions = FORMER_QUESTIONS if publisher else 0
 
     def look(self) -> None:
         """Raise the defect that ended a worker, if one did."""
@@ -169,30 +171,44 @@ class _Watch:
         now = time.monotonic()
         if all(now - worker.pulse < self._hang for worker in self._workers):
             notify.alive()
-        if not self._former_asked and self._publisher and self._publisher.connected:
-            self._former_asked = True
-            self._withdraw_former(self._publisher)
+        if self._former_questions and self._publisher and self._publisher.connected:
+            known = self._withdraw_former(self._publisher)
+            self._former_questions = 0 if known else self._former_questions - 1
             self._told_at = float("-inf")
         meters = {worker.meter_name: _seen(worker) for worker in self._workers}
         if _trouble(meters) != _trouble(self._told) or now - self._told_at >= STATUS_INTERVAL:
             self._told, self._told_at = meters, now
             notify.status("; ".join(worker.in_words() for worker in self._workers))
-            if self._publisher and self._former_asked:
+            if self._publisher and not self._former_questions:
                 status = GatewayStatus(__version__, self._started, round(now - self._since), meters)
                 self._publisher.set(payloads.gateway_status_message(self._topics, status))
 
-    def _withdraw_former(self, publisher: MqttPublisher) -> None:
+    def _withdraw_former(self, publisher: MqttPublisher) -> bool:
         """Say that the meters of a former run, which had no time to say goodbye, are offline until they are read.
 
-        The broker still has its status; ours is not published before.
+        The broker still has its status; ours is not published before. What another gateway has taken over is left to
+        it. False if the broker did not tell.
         """
-        topic = self._topics.gateway_status
-        found = publisher.retained((topic,), BROKER_MEMORY) or {}
-        former = _meters_of(found.get(topic, ""))
+        topics = self._topics
+        found = publisher.retained(topics.of_gateways(), BROKER_MEMORY)
+        if found is None:  # perhaps we may not read what others say
+            found = publisher.retained((topics.gateway_status,), BROKER_MEMORY)
+        if found is None:
+            return False
+        former = _meters_of(found.get(topics.gateway_status, "")) - _read_by_others(topics, found)
         publisher.set(*(payloads.availability_message(self._topics, meter, online=False) for meter in sorted(former)))
         for worker in self._workers:
             if worker.online and worker.facts and worker.facts.identity.id in former:
                 publisher.set(payloads.availability_message(self._topics, worker.facts.identity.id, online=True))
+        return True
+
+
+def _read_by_others(topics: Topics, found: Mapping[str, str]) -> set[str]:
+    """The meters of all other gateways that are online."""
+    others = {name for topic in found if (name := topics.gateway_of(topic)) and name != topics.gateway}
+    theirs = [replace(topics, gateway=name) for name in others]
+    alive = [other for other in theirs if found.get(other.gateway_availability) == ONLINE]
+    return {meter for other in alive for meter in _meters_of(found.get(other.gateway_status, ""))}
 
 
 def _meters_of(status: str) -> set[str]:

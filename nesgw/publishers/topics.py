@@ -90,6 +90,10 @@ class Topics:
         """List everything retained of this gateway itself, in the order in which to remove it."""
         return (self.gateway_discovery, self.gateway_availability, self.gateway_status)
 
+    def of_gateways(self) -> tuple[str, ...]:
+        """Give filters for what all gateways of this base topic say of themselves."""
+        return (f"{self.base}/gateway/+/availability", f"{self.base}/gateway/+/status")
+
     def of_everything(self) -> tuple[str, ...]:
         """Give filters that meet every retained topic that a nesgw with this base topic and prefix can have left.
 
