@@ -53,6 +53,7 @@ from nesgw.optical.session import State, after_ok
 Result = TypeVar("Result")
 
 _SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
+_INSTANT: Final = 0.0001  # less than a sleep takes, and than a byte from here to the light
 _NAP: Final = 0.002  # a shorter wait is not worth its own system call
 _QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
 _NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
@@ -156,6 +157,7 @@ class MeterClient:
         self._largest_read = self._limits.table_bytes
         self._partial_reads = True
         self._identification: Identification | None = None
+        self._row = False
         self.too_fast = False  # a negotiated baud rate did not work: not to be asked for again
 
     def __enter__(self) -> MeterClient:
@@ -202,14 +204,15 @@ class MeterClient:
         Raises NoAnswer, EchoOnly, LineTooNoisy, MeterBusy, SessionRefused, KeyRefused and what every exchange can:
         MeterMisbehaved, PollTooLong, Stopped, PortLost.
         """
-        self.identify()
-        self.negotiate(wanted or MessageLimits(), faster)
-        if self._port.baud == self._base_baud:
-            self.logon()
-        else:
-            self._prove_baud(wanted or MessageLimits())
-        if key is not None:
-            self.authenticate(key)
+        with self._in_a_row():
+            self.identify()
+            self.negotiate(wanted or MessageLimits(), faster)
+            if self._port.baud == self._base_baud:
+                self.logon()
+            else:
+                self._prove_baud(wanted or MessageLimits())
+            if key is not None:
+                self.authenticate(key)
 
     def _prove_baud(self, wanted: MessageLimits) -> None:
         """Log on at the new rate; where that is not understood, once more at the old one."""
@@ -383,6 +386,7 @@ class MeterClient:
 
     def _change_baud(self, baud: int) -> None:
         if baud != self._port.baud:
+            self._write()
             self._port.drain()
             self._sleep(_IN_THE_CHIP * self._link.timing.byte_time)
             self._port.baud = baud
@@ -420,10 +424,11 @@ class MeterClient:
     def read_all(self, spans: Sequence[Span]) -> dict[Span, bytes]:
         """Read several spans as ``read`` does each, in as few bytes on the wire as what was negotiated allows."""
         found: dict[Span, bytes] = {}
-        for group in joined(tuple(spans), self._limits.packet_size, self._largest_read):
-            table, begin, end = group[0].table, group[0].offset, max(span.end for span in group)
-            data = self.read(table, begin, end - begin)
-            found |= {span: data[span.offset - begin : span.end - begin] for span in group}
+        with self._in_a_row():
+            for group in joined(tuple(spans), self._limits.packet_size, self._largest_read):
+                table, begin, end = group[0].table, group[0].offset, max(span.end for span in group)
+                data = self.read(table, begin, end - begin)
+                found |= {span: data[span.offset - begin : span.end - begin] for span in group}
         return found
 
     def read_full(self, table: int, length: int | None = None) -> bytes:
@@ -454,6 +459,17 @@ class MeterClient:
 
     # --- One exchange ---------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _in_a_row(self) -> Iterator[None]:
+        """While it lasts a request follows each answer at once: the acknowledgement leaves with it, in one piece."""
+        before, self._row = self._row, True
+        try:
+            yield
+        finally:
+            self._row = before
+            if not before:
+                self._write()
+
     def _ask(self, request: Request[Result]) -> Result:
         """Exchange, with patience for a meter that is busy; raises ServiceRefused for what patience does not mend."""
         for pause in (*_PATIENCE, None):
@@ -472,7 +488,8 @@ class MeterClient:
     def _exchange(self, request: Request[Result]) -> Result:
         """Send a request and wait for its answer. Whatever interrupts this leaves the channel suspect."""
         before, after = self._state, after_ok(self._state, request)
-        self._listen(0, at_most=0)  # what arrived since the last exchange belongs to that one
+        if not self._link.has_outgoing:  # else that one has ended this very moment
+            self._listen(0, at_most=0)  # what arrived since the last exchange belongs to that one
         if before is State.BASE:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT
@@ -486,10 +503,13 @@ class MeterClient:
                         try:
                             result = request.parse(answer)
                         except ServiceRefused as refusal:
+                            self._write()
                             if refusal.code is not ResponseCode.ISSS:  # isss: its state is not the one we think
                                 self._state = before
                             raise
                         self._state = after
+                        if after is State.BASE:
+                            self._write()
                         return result
                     case Stale(data=answer):
                         stale = answer
@@ -542,7 +562,8 @@ class MeterClient:
         if data:
             self._last_read = now
         events = self._link.receive(data, now) + self._link.expire(now)
-        self._write()
+        if not (self._row and any(isinstance(event, Received) for event in events)):
+            self._write()
         for event in events:
             if isinstance(event, Received | Stale):
                 self._trace(f"<- {_shown(event.data)}{' (late, dropped)' if isinstance(event, Stale) else ''}")
@@ -551,7 +572,7 @@ class MeterClient:
     def _write(self) -> None:
         if waiting := self._link.outgoing():
             silence = self._last_read + self._link.timing.turn_around - self._clock()
-            if silence > 0:
+            if silence > _INSTANT:
                 self._sleep(silence)
             self._port.write(waiting)
 

@@ -11,6 +11,7 @@ whose CRC is wrong is searched for another start as well; only when there is non
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -146,7 +147,8 @@ class Link:
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
         self._last_byte = 0.0
-        self._begun: tuple[float, int] | None = None  # when the buffer began to fill, and with how many bytes
+        self._begun = (0.0, 0)  # when the packet at the buffer's front began to arrive, and with how many bytes
+        self._complete = math.inf  # when it is complete, by the best estimate so far
         self._last_accepted: Mark | None = None
         self._last_accepted_at = 0.0
         self._pieces: list[bytes] = []  # of an answer in several packets
@@ -226,6 +228,11 @@ class Link:
     def _queue(self, raw: bytes) -> None:
         self._outgoing.append(raw)
 
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._outgoing)
+
     def outgoing(self) -> bytes:
         """Hand out what is to be written now, each byte once."""
         if self._echoing:
@@ -247,7 +254,7 @@ class Link:
         began_empty = not self._buffer
         self._buffer += self._without_echo(data)
         if began_empty:
-            self._begun = now, len(self._buffer)
+            self._begin(now)
         return self._scan(now)
 
     def expire(self, now: float) -> list[Event]:
@@ -277,14 +284,19 @@ class Link:
 
         None where no packet is arriving, or where its bytes come faster than the rate says: some lines have no pace.
         """
-        if not self._half_received() or self._begun is None:
+        if not self._half_received():
             return None
         began, length = self._begun
         since = len(self._buffer) - length
         if since <= 0 or self._last_byte - began < since * self.timing.byte_time / 2:
             return None
         missing = examine(self._buffer, self._most_in)[1] - len(self._buffer)
-        return self._last_byte + (missing - 1) * self.timing.byte_time  # the last chunk may have lain about that long
+        # Each chunk may have lain about before we got it, and more than it says may be there: the earliest is right.
+        self._complete = min(self._complete, self._last_byte + (missing - 1) * self.timing.byte_time)
+        return self._complete
+
+    def _begin(self, now: float) -> None:
+        self._begun, self._complete = (now, len(self._buffer)), math.inf
 
     def _half_received(self) -> bool:
         """Tell whether a packet is arriving, whose end the exchange's timers wait for."""
@@ -350,6 +362,7 @@ class Link:
 
     def _consume(self, length: int) -> None:
         del self._buffer[:length]
+        self._begin(self._last_byte)
         self._refused = 0  # a sound packet: the damaged one around it was a false start
 
     def _skip(self, now: float, answer: int | None = None) -> list[Event]:

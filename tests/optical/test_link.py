@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nesgw.errors import ProtocolMisuse
 from nesgw.optical.link import Delivered, GaveUp, Link, Reason, Received, Stale, Timing
+from nesgw.optical.packet import Packet
 
 ACK = b"\x06"
 NAK = b"\x15"
@@ -482,3 +483,42 @@ def test_the_timers_are_those_of_the_reference():
     timing = Timing()
     assert (timing.turn_around, timing.inter_character, timing.response) == (175e-6, 0.5, 2.0)
     assert (timing.traffic, timing.answer, timing.attempts) == (6.0, 6.0, 4)
+
+
+class TestWhenAPacketCanBeComplete:
+    """Nobody needs to look for each byte of a packet whose length and pace are known."""
+
+    RAW = Packet(bytes(100)).encode()  # 108 bytes
+
+    def link(self):
+        link = Link(Timing(byte_time=0.001))
+        link.send(b"\x20", 0.0)
+        return link
+
+    def test_bytes_at_the_pace_of_the_line_tell_when_the_last_comes(self):
+        link = self.link()
+        link.receive(self.RAW[:4], 1.004)
+        assert link.complete_at() is None  # the head is not all here
+        link.receive(self.RAW[4:8], 1.008)
+        assert link.complete_at() == pytest.approx(1.008 + 0.099)
+
+    def test_a_chunk_that_lay_about_does_not_put_it_off(self):
+        link = self.link()
+        link.receive(self.RAW[:4], 1.004)
+        link.receive(self.RAW[4:8], 1.008)
+        link.complete_at()
+        link.receive(self.RAW[8:90], 1.100)
+        assert link.complete_at() == pytest.approx(1.107)
+
+    def test_a_line_without_a_pace_is_never_waited_for(self):
+        link = self.link()
+        link.receive(self.RAW[:50], 1.0)
+        assert link.complete_at() is None
+        link.receive(self.RAW[50:80], 1.0001)
+        assert link.complete_at() is None
+
+    def test_no_packet_no_end(self):
+        link = self.link()
+        assert link.complete_at() is None
+        link.receive(self.RAW, 1.108)
+        assert link.complete_at() is None
