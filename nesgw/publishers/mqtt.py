@@ -358,6 +358,7 @@ class MqttPublisher:
         self._reported: bool | None = None  # what on_state was last told
         self._twins = TwinWatch()
         self._twin_until: float | None = None
+        self._watched: set[str] = set()  # availability of our own, to hear if somebody else denies it
         self._sent_events: set[int] = set()  # ids of the events on their way over this connection
         self._announced: dict[str, tuple[str, float]] = {}  # discovery topic -> what was sent, and when
         self._rediscover_at: float | None = None
@@ -479,6 +480,7 @@ class MqttPublisher:
     def _serve(self, connection: Connection) -> None:
         """Publish everything, then whatever changes, until the connection is lost or we stop."""
         connection.subscribe(self._standing)
+        self._watched = set(self._standing)
         with self._lock:
             # In the order in which they were first wanted; the order of the parts is made when sending.
             self._pending = dict.fromkeys(self._wanted)
@@ -518,6 +520,9 @@ class MqttPublisher:
             with self._lock:
                 if self._wanted[message.topic] is message:
                     del self._pending[message.topic]
+            if message.part is Part.AVAILABILITY and message.topic not in self._watched:
+                self._watched.add(message.topic)
+                connection.subscribe([message.topic])
             connection.publish(message)
         with self._lock:
             events = [event for event in self._events if id(event) not in self._sent_events]
@@ -594,6 +599,9 @@ class MqttPublisher:
         elif arrival.topic == self._topics.gateway_availability and not arrival.retained and arrival.payload != ONLINE:
             # The late last will of our former connection, or somebody else's mistake: we know better.
             self._want_again(lambda message: message is self._online)
+        elif arrival.topic in self._watched and not arrival.retained and arrival.payload == OFFLINE:
+            # The goodbye of a gateway that read this meter before us.
+            self._want_again(lambda message: message.topic == arrival.topic and message.payload == ONLINE)
 
     def _complain_of_twin(self, twin: str, now: float) -> None:
         name = self._topics.gateway

@@ -275,6 +275,20 @@ class TestFarewell:
         gateway.publisher.stop()
         assert time.monotonic() - began < 1.5
 
+    def test_a_meter_that_another_gateway_takes_leave_of_is_still_ours(
+        self, gateway: Gateway, listener: Listener
+    ) -> None:
+        """The probe has moved to this gateway, and the one that had it is stopped only now."""
+        gateway.started(*EVERYTHING).connected()
+        listener.wait_for(STATUS.topic)
+        listener.say(AVAILABILITY.topic, "offline", retain=True)
+        lie = listener.wait_for(AVAILABILITY.topic, "offline")
+        truth = listener.wait_for(AVAILABILITY.topic, "online", since=lie.at)
+        gateway.publisher.set(replace(AVAILABILITY, payload="offline"))
+        listener.wait_for(AVAILABILITY.topic, "offline", since=truth.at)
+        time.sleep(0.3)
+        assert listener.payloads(AVAILABILITY.topic)[-1] == "offline"
+
     def test_a_killed_process_leaves_its_last_will(self, broker: Broker, listener: Listener) -> None:
         program = (
             "import sys, time\n"
