@@ -400,6 +400,13 @@ class MqttPublisher:
                     self._twins.published(message.payload)
         self._wake()
 
+    def withdraw(self, *topics: str) -> None:
+        """Want nothing of these topics any more: what the broker has of them stays, but is not sent again."""
+        with self._lock:
+            for topic in topics:
+                self._wanted.pop(topic, None)
+                self._pending.pop(topic, None)
+
     def emit(self, *messages: Message) -> None:
         """Publish events: each once, in order, none in place of another.
 
@@ -518,8 +525,8 @@ class MqttPublisher:
                 self._announced[message.topic] = (message.payload, now)
                 self._follow_at = now + self._pace.settling
             with self._lock:
-                if self._wanted[message.topic] is message:
-                    del self._pending[message.topic]
+                if self._wanted.get(message.topic) is message:
+                    self._pending.pop(message.topic, None)
             if message.part is Part.AVAILABILITY and message.topic not in self._watched:
                 self._watched.add(message.topic)
                 connection.subscribe([message.topic])

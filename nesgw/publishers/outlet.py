@@ -37,6 +37,9 @@ class Broker(Protocol):
     def set(self, *messages: Message) -> None:
         """Want the broker to have these messages."""
 
+    def withdraw(self, *topics: str) -> None:
+        """Want nothing of these topics any more."""
+
     def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str] | None:
         """Fetch retained messages; None if the broker could not be asked in time."""
 
@@ -210,9 +213,12 @@ class Outlet:
             self._send(message)
 
     def available(self, *, online: bool) -> None:
-        """Say whether the meter's readings are fresh."""
+        """Say whether the meter's readings are fresh. One that is not must not be sent again as if it were."""
         if self._meter:
             self._send(payloads.availability_message(self._topics, self._meter, online))
+            if self._broker and not online:
+                values = (self._topics.value(self._meter, field) for field in FIELDS)
+                self._broker.withdraw(self._topics.state(self._meter), *values)
 
     def _send(self, message: Message) -> None:
         if self._broker:

@@ -42,6 +42,9 @@ class Recorder:
             elif message.topic.endswith("/status"):
                 self.statuses.append(json.loads(message.payload))
 
+    def withdraw(self, *topics):
+        """What the broker has stays."""
+
     def emit(self, *messages):
         """Events are no readings."""
 

@@ -206,6 +206,16 @@ class TestTheBrokerIsAway:
         assert [connected for connected, _ in gateway.reports[:2]] == [True, False]
         assert gateway.reports[-1] == (True, "")
 
+    def test_restarted_it_gets_nothing_that_was_withdrawn(self, broker: Broker, gateway: Gateway) -> None:
+        gateway.started(*EVERYTHING).connected()
+        eventually(lambda: STATE.topic in retained_topics(broker.port), "the state")
+        gateway.publisher.withdraw(STATE.topic)
+        assert STATE.topic in retained_topics(broker.port)
+        broker.stop()
+        broker.start()
+        eventually(lambda: STATUS.topic in retained_topics(broker.port), "all else")
+        assert STATE.topic not in retained_topics(broker.port)
+
     def test_nothing_piles_up_while_it_is_away(self, absent_broker: Broker, gateways: list[Gateway]) -> None:
         gateways.append(gateway := Gateway(settings_of(absent_broker)).started(*EVERYTHING))
         tracemalloc.start()

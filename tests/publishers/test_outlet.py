@@ -34,6 +34,10 @@ class Broker:
     def set(self, *messages: Message) -> None:
         self.wanted |= {message.topic: message for message in messages}
 
+    def withdraw(self, *topics: str) -> None:
+        for topic in topics:
+            self.wanted.pop(topic, None)
+
     def emit(self, *messages: Message) -> None:
         raise NotImplementedError
 
@@ -106,3 +110,28 @@ class TestWhatAnEarlierProcessLeft:
         before.report(MeterStatus(id=HOUSE.id))
         assert outlet_on(memory, broker).identify(NEW, FIELDS) is None
         assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
+
+
+class TestAMeterThatIsNoLongerAvailable:
+    @pytest.mark.parametrize("per_value", [False, True])
+    def test_has_no_values_that_a_broker_could_be_sent_again(
+        self, memory: Path, broker: Broker, per_value: bool
+    ) -> None:
+        outlet = outlet_on(memory, broker, per_value=per_value)
+        outlet.identify(HOUSE, FIELDS)
+        outlet.accept(reading())
+        outlet.available(online=True)
+        assert "nesgw/4080123456/state" in broker.wanted
+        assert ("nesgw/4080123456/value/power" in broker.wanted) is per_value
+        outlet.available(online=False)
+        assert not [topic for topic in broker.wanted if "/state" in topic or "/value/" in topic]
+        assert broker.wanted["nesgw/4080123456/availability"].payload == "offline"
+
+    def test_leaves_none_behind_when_another_takes_its_place(self, memory: Path, broker: Broker) -> None:
+        outlet = outlet_on(memory, broker)
+        outlet.identify(HOUSE, FIELDS)
+        outlet.accept(reading())
+        outlet.available(online=True)
+        outlet.identify(NEW, FIELDS)
+        assert "nesgw/4080123456/state" not in broker.wanted
+        assert broker.wanted["nesgw/4080123456/availability"].payload == "offline"
