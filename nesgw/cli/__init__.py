@@ -15,13 +15,14 @@ from types import ModuleType
 from typing import Final, NoReturn
 
 from nesgw import __version__
-from nesgw.cli import align, check_config, demo, doctor, forget, history, read, run, simulate
+from nesgw.cli import align, check_config, demo, doctor, dump, forget, history, read, run, simulate
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError
 
 COMMANDS: Final[dict[str, ModuleType]] = {
     "run": run,
     "read": read,
     "history": history,
+    "dump": dump,
     "align": align,
     "check-config": check_config,
     "doctor": doctor,

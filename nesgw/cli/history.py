@@ -7,16 +7,14 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from nesgw.cli.interrupt import Asked, interruptible
 from nesgw.cli.target import target, target_arguments, visit
 from nesgw.cli.terminal import writable
 from nesgw.config import DEFAULT_PATH
@@ -59,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
     since, until = _times(options)
     chosen = target(options)
-    with _interruptible() as asked, Progress() as progress:
+    with interruptible() as asked, Progress() as progress:
         sink = _Sink(options, progress)
         work = _Work(options, progress, sink, since, until)
         try:
@@ -97,33 +95,6 @@ def _times(options: argparse.Namespace) -> tuple[datetime, datetime]:
         problem = f"--from {options.since} is not before " + (f"--to {options.until}" if until <= now else "now")
         raise WrongUsage(command="history", problem=problem)
     return since, min(until, now)
-
-
-class _Asked:
-    """Whether somebody asked us to end; the second time it ends at once."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def is_set(self) -> bool:
-        return self._asked
-
-    def __call__(self, number: int, _frame: object) -> None:
-        self._asked = True
-        signal.signal(number, signal.default_int_handler)
-
-
-@contextmanager
-def _interruptible() -> Iterator[_Asked]:
-    """Take Ctrl-C as a wish; Ctrl-Z not at all, for a stopped process would keep the meter's port."""
-    asked = _Asked()
-    handlers: dict[int, Any] = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGTSTP: signal.SIG_IGN}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Work:
@@ -261,7 +232,7 @@ class _Sink:
         while self._pending and self._ready(0.0):
             self._write()
 
-    def flush(self, asked: _Asked) -> None:
+    def flush(self, asked: Asked) -> None:
         """Write the rest, unless we are asked to end."""
         while self._pending and not asked.is_set():
             if self._ready(_LOOK):

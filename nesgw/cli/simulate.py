@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
-from nesgw.errors import EX_OK, PortUnavailable
+from nesgw.errors import EX_OK, PortUnavailable, WrongUsage
 
 if TYPE_CHECKING:
     from nesgw.simulator import PtyLine
@@ -20,6 +20,7 @@ _DEFAULT: Final = "83331-3i"  # the three-phase meter of most households that ru
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     profile_argument(parser)
+    parser.add_argument("--from", dest="dump", metavar="FILE", help="play back what nesgw dump wrote, as that meter")
     parser.add_argument("--link", metavar="PATH", help="also make a symbolic link of this name to the device")
     seed_argument(parser)
     pace = parser.add_mutually_exclusive_group()
@@ -67,7 +68,12 @@ def run(options: argparse.Namespace) -> int:
             not options.no_pacing,
             ready=ready,
             stop=stop,
+            from_dump=options.dump,
         )
+    except ValueError as error:
+        raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error}") from None
     except OSError as error:
+        if options.dump and error.filename == options.dump:
+            raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error.strerror}") from None
         raise PortUnavailable(port=options.link, problem=error.strerror or str(error)) from None
     return EX_OK
