@@ -41,6 +41,7 @@ _QUIET: Final = 0.5
 _FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is stuck
 # Events of a broker's absence; the meter's own log holds about as many.
 _MOST_EVENTS: Final = 500
+_THROWN_OUT: Final = 2  # times that the broker may let us in and drop us before we say no more about it
 _TURN: Final = 1.0  # the longest sleep, in case a wake-up is lost
 
 OnState = Callable[[bool, BrokerUnavailable | None], None]
@@ -356,6 +357,8 @@ class MqttPublisher:
         self._connected = False
         self._problem: BrokerUnavailable | None = None
         self._reported: bool | None = None  # what on_state was last told
+        self._thrown_out = 0  # connections in a row that did not last
+        self._steady_at: float | None = None  # when a connection that is not told of yet will have lasted
         self._twins = TwinWatch()
         self._twin_until: float | None = None
         self._watched: set[str] = set()  # availability of our own, to hear if somebody else denies it
@@ -467,7 +470,10 @@ class MqttPublisher:
                 self._serve(connection)
             except BrokerUnavailable as error:
                 if time.monotonic() - began >= self._pace.steady:
-                    attempts = 0
+                    attempts = self._thrown_out = 0
+                elif self._connected:
+                    self._thrown_out += 1
+                self._steady_at = None
                 self._report(False, error)
                 self._stopping.wait(self._delay(attempts, error))
                 attempts += 1
@@ -495,7 +501,11 @@ class MqttPublisher:
                 inquiry.start_again()
         self._sent_events = set()  # what the former connection lost without an answer is sent again
         self._rediscover_at = None
-        self._report(True, None)
+        if self._thrown_out < _THROWN_OUT:
+            self._report(True, None)
+        else:  # told when it lasts: in and out every few seconds would fill the journal
+            self._connected = True
+            self._steady_at = time.monotonic() + self._pace.steady
         while not self._stopping.is_set():
             now = time.monotonic()
             self._advance_inquiries(connection, now)
@@ -563,13 +573,22 @@ class MqttPublisher:
         if self._twin_until is not None and now >= self._twin_until:
             self._twin_until = None
             self._report(True, None)
+        if self._steady_at is not None and now >= self._steady_at:
+            self._steady_at = None
+            self._report(True, None)
 
     def _want_again(self, which: Callable[[Message], bool]) -> None:
         with self._lock:
             self._pending |= dict.fromkeys(topic for topic, message in self._wanted.items() if which(message))
 
     def _until_next_timer(self, now: float) -> float:
-        set_timers = (self._rediscover_at, self._follow_at, self._next_discovery_at, self._twin_until)
+        set_timers = (
+            self._rediscover_at,
+            self._follow_at,
+            self._next_discovery_at,
+            self._twin_until,
+            self._steady_at,
+        )
         timers = [at for at in set_timers if at is not None]
         with self._lock:
             if self._inquiries:

@@ -10,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -191,6 +192,27 @@ class TestTheBrokerIsAway:
         gateway.complaint()
         time.sleep(0.5)
         assert len(gateway.reports) == 1
+
+    def test_one_that_lets_us_in_and_throws_us_out_again_does_not_fill_the_journal(
+        self, gateways: list[Gateway]
+    ) -> None:
+        with socket.create_server((Broker.host, 0)) as door:
+
+            def keep_throwing_out() -> None:
+                with suppress(OSError):
+                    while True:
+                        guest, _ = door.accept()
+                        guest.recv(1024)
+                        guest.sendall(b"\x20\x02\x00\x00")  # CONNACK: come in
+                        guest.close()
+
+            threading.Thread(target=keep_throwing_out, daemon=True).start()
+            gateways.append(gateway := Gateway(MqttSettings(Broker.host, door.getsockname()[1])).started(*EVERYTHING))
+            time.sleep(3)
+            door.shutdown(socket.SHUT_RDWR)
+        assert any(connected for connected, _ in gateway.reports)
+        assert "the connection was lost" in gateway.complaint()
+        assert len(gateway.reports) <= 5
 
     def test_restarted_it_gets_the_newest_state_and_all_discovery(self, broker: Broker, gateway: Gateway) -> None:
         gateway.started(*EVERYTHING).connected()
