@@ -49,6 +49,7 @@ PHASE_TOLERANCE_OF_MAX_POWER: Final = 0.0025
 # The parts of a reading may be a second apart and a load moves meanwhile. A switch in between exceeds this: then the
 # reading is torn, and the read that follows at once decides.
 PHASE_TOLERANCE_OF_LOAD: Final = 0.05
+COUNTS_PER_SECOND: Final = 100.0  # a pulse of an S0 output lasts 30 ms at least, and so does its pause (EN 62053-31)
 LEAST_VOLTAGE: Final = 20.0  # V; a meter that answers has this on one phase at least (BT28 checks of the decoder)
 LOW_MAINS: Final = 195.0  # V; 230 V less 15 %: turns max_power into a current, all of it on one phase
 UNIT_CEILING: Final = 2**31 * 100.0  # no INT32 says more, not even in steps of 100
@@ -291,6 +292,19 @@ def counter_back(sight: Sight) -> Iterator[Reason]:
             yield Reason("counter_back", (key,), float(value), float(mark.value), text, HOLD_PRESENT, key)
 
 
+def counter_growth(sight: Sight) -> Iterator[Reason]:
+    """Nothing that is counted comes faster than pulses do, and a second of outage takes a second."""
+    for key in COUNTERS:
+        value, mark = sight.values.get(key), sight.marks.get(key)
+        if value is None or mark is None:
+            continue
+        seconds = max(sight.at - mark.at, 0.0)
+        room = COUNTS_PER_SECOND * (seconds + TIME_SLACK)
+        if value - mark.value > room:
+            text = f"{key} moved by {_shown(key, value - mark.value)} in {seconds:.0f} s"
+            yield Reason("counter_growth", (key,), float(value), float(mark.value) + room, text, HOLD_PRESENT, key)
+
+
 RULES: Final = (
     Rule("zeros", zeros, Kept.WITHHELD),
     Rule("no_voltage", no_voltage, Kept.WITHHELD),
@@ -300,6 +314,7 @@ RULES: Final = (
     Rule("energy_back", energy_back, Kept.NEW_BASELINE, "it counts from there now"),
     Rule("energy_growth", energy_growth, Kept.NEW_BASELINE, "max_power may be set too low; compare with the display"),
     Rule("counter_back", counter_back, Kept.NEW_BASELINE, "it counts from there now"),
+    Rule("counter_growth", counter_growth, Kept.NEW_BASELINE, "it counts from there now"),
     # Comparisons come last: they are pointless where one of their fields is withheld.
     Rule("phases", phases, Kept.ACCEPTED, "this meter's phases do not add up to its total"),
     Rule("total", total, Kept.ACCEPTED, "this meter's energy_total is a count of its own"),

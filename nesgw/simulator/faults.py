@@ -258,9 +258,14 @@ class Faults:
         """Seconds after the start of the plan's next line."""
         return self._plan[0].at if self._plan else None
 
-    def follow_plan(self, since_start: float) -> None:
-        """Carry out what the plan says up to now."""
-        while self._plan and self._plan[0].at <= since_start:
+    def expect(self, *faults: Fault) -> None:
+        """Add lines to the plan."""
+        with self._lock:
+            self._plan = sorted((*self._plan, *faults), key=lambda fault: fault.at)
+
+    def follow_plan(self, start: float, now: float) -> None:
+        """Carry out what the plan says up to now. ``due`` is waited for by the same sum, to the last bit."""
+        while self._plan and start + self._plan[0].at <= now:
             fault = self._plan.pop(0)
             getattr(self, fault.name)(**fault.arguments)
 

@@ -145,7 +145,7 @@ class SimulatedMeter:
     def advance(self, now: float) -> None:
         """Let time pass: timers, the plan of faults, chatter."""
         with self.lock:
-            self.faults.follow_plan(now - self.started)
+            self.faults.follow_plan(self.started, now)
             if now < self._deaf_until or now < self.faults.active.deaf_until:
                 self.link.hush()
             if self._mep_switching and self.link.cut_short(now):

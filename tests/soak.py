@@ -1,0 +1,169 @@
+"""A soak in accelerated time: a hundred thousand polls of the real worker, outlet and RAM disk, with random faults.
+
+    scripts/soak [--polls N] [--seed N] [--profile NAME] [--session MODE]
+
+What must come out: no wrong value published, no poll lost that no fault excused, memory and threads flat. Each reading
+is compared with the simulated meter's registers. Ends with 1 if anything of it does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, deque
+from pathlib import Path
+
+import structlog
+
+from nesgw.simulator.faults import Fault
+from nesgw.simulator.household import VARIANTS, build
+from tests.faults.figures import memory
+from tests.faults.rig import Recorder, Rig
+from tests.faults.truth import wrong_values
+
+INTERVAL = 10.0
+CHANCE = 0.04  # that a fault is planned with a poll
+# A fault may spoil what begins within one interval of its end, and no more: that is the promise.
+EXCUSED = INTERVAL + 1.0
+
+
+def random_fault(chance: random.Random) -> tuple[str, dict[str, object], float]:
+    """A fault, its arguments, and for how long."""
+    brief, long = chance.uniform(0.05, 12.0), chance.uniform(5.0, 90.0)
+    rate = chance.choice((0.002, 0.01, 0.05, 0.2))
+    return chance.choice(
+        (
+            ("noise", {"drop": rate}, long),
+            ("noise", {"corrupt": rate}, long),
+            ("noise", {"insert": rate}, long),
+            ("noise", {"duplicate": rate}, long),
+            ("noise", {"drop": rate, "corrupt": rate, "insert": rate, "duplicate": rate}, long),
+            ("lose", {"requests": chance.randint(1, 6)}, brief),
+            ("lose", {"answers": chance.randint(1, 6)}, brief),
+            ("lose", {"marks": chance.randint(1, 6)}, brief),
+            ("repeat", {"answers": chance.randint(1, 20)}, long),
+            ("late", {"seconds": chance.uniform(0.5, 9.0), "count": chance.randint(1, 9)}, long),
+            ("silence", {}, chance.choice((brief, long))),
+            ("deaf", {}, chance.choice((brief, long, 300.0))),
+            ("echo", {}, long),
+            ("flood", {"seconds": brief, "rate": chance.choice((20.0, 200.0, 960.0))}, brief),
+            ("refuse", {"code": chance.choice((1, 6, 7, 8, 9)), "count": chance.choice((1, 3, 10**6))}, long),
+            ("restart", {"seconds": chance.uniform(0.5, 20.0)}, 20.0),
+            # In one of the two high bytes: 65 kWh and more. What a low byte does may be true as well.
+            ("flip", {"table": 23, "offset": 4 * chance.randrange(11) + chance.choice((2, 3)), "mask": 0x80}, brief),
+            ("flip", {"table": 28, "offset": 4 * chance.randrange(20) + chance.choice((2, 3)), "mask": 0x80}, brief),
+            ("flip", {"table": 2051, "offset": chance.randrange(10), "mask": 0x01, "count": 1}, brief),
+        )
+    )
+
+
+class Counting(Recorder):
+    """Keeps figures instead of what it heard, so that its own memory is flat."""
+
+    published = 0
+    wrong_count = 0
+    last = -1.0
+
+    def set(self, *messages):
+        for message in messages:
+            self.topics[message.topic] = message.payload
+            if message.topic.endswith("/state"):
+                now = self.rig.line.clock()
+                self.published += 1
+                self.last = now
+                wrong = wrong_values(json.loads(message.payload), self.rig.line.meter, now, self.rig.longest)
+                if wrong:
+                    self.wrong_count += 1
+                    print(f"WRONG at {now - self.rig.start:.1f} s: {wrong}", flush=True)
+
+
+class Soak(Rig):
+    """A rig that plans its own faults and keeps account of the polls."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        super().__init__(folder, options.profile, interval=INTERVAL, paced=False, mode=options.session)
+        self.broker = Counting(self)
+        self.worker._outlet._broker = self.broker
+        self.options = options
+        self.chance = random.Random(options.seed)
+        self.windows: deque[tuple[float, float]] = deque(maxlen=50)
+        self.done = Counter()
+        self.polls = self.owed = 0
+        self.lost: list[float] = []
+        self.free_at = 60.0  # the first minute is undisturbed
+        self.began = time.monotonic()
+        for hour in range(24):  # the household's patterns, which are kept: or they would look like a leak
+            for variant in range(VARIANTS):
+                build(self.line.meter.household._kind, hour, variant)
+        self.settled = 0.0  # MB, once everything has been used
+        poll = self.worker._poll
+        self.worker._poll = lambda **slack: self._account(lambda: poll(**slack))
+
+    def _pause(self, seconds):
+        self.line.sleep(seconds)
+        if self.polls >= self.options.polls:
+            self.stop.set()
+
+    def _account(self, poll):
+        begin = self.now
+        if begin >= self.free_at and self.chance.random() < CHANCE:
+            self._plan(begin + self.chance.uniform(0.0, INTERVAL))
+        poll()
+        self.polls += 1
+        excused = any(start <= self.now and begin <= end + EXCUSED for start, end in self.windows)
+        if not excused:
+            self.owed += 1
+            if self.broker.last - self.start < begin:
+                self.lost.append(begin)
+                print(f"LOST a poll at {begin:.1f} s: {self.worker.status.last_error}", flush=True)
+        if self.polls % (self.options.polls // 10 or 1) == 0:
+            self._say()
+
+    def _plan(self, at):
+        name, arguments, seconds = random_fault(self.chance)
+        self.line.meter.faults.expect(Fault(at, name, arguments), Fault(at + seconds, "clear"))
+        self.windows.append((at, at + seconds))
+        self.free_at = at + seconds
+        self.done[name] += 1
+
+    def _say(self):
+        self.settled = self.settled or memory()
+        spent = time.monotonic() - self.began
+        print(
+            f"{self.polls:7d} polls  {self.now / 86400:5.1f} days  {spent:5.0f} s  "
+            f"{self.broker.published} published  {self.broker.wrong_count} wrong  "
+            f"{len(self.lost)} of {self.owed} owed lost  {sum(self.done.values())} faults  "
+            f"RSS {memory():.1f} MB  {threading.active_count()} threads",
+            flush=True,
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--polls", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", default="83331-3i")
+    parser.add_argument("--session", default="per-poll", choices=("auto", "per-poll", "keep-open"))
+    options = parser.parse_args()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    threads = threading.active_count()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        soak = Soak(Path(folder), options)
+        soak.worker.run()
+        if soak.worker.defect:
+            raise soak.worker.defect
+    grown = memory() - soak.settled
+    failures = dict(sorted(soak.worker.status.failures.items()))
+    print(f"faults: {dict(soak.done)}\nfailed polls by kind: {failures}, rejected: {soak.worker.status.rejected}")
+    sound = not soak.broker.wrong_count and not soak.lost and threading.active_count() == threads and grown < 5
+    print("sound" if sound else "NOT SOUND")
+    return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
