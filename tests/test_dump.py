@@ -26,6 +26,7 @@ def reading(line):
 def dumped(line, load_profile=False):
     """What the command does, in virtual time and at no pace."""
     tables = dump.Tables()
+    line.meter.set_pace(None)  # what takes no time on the wire takes less to simulate
     place = MeterPort("virtual", DEFAULT_KEY)
     with Visit(meter_on(line), place, None, clock=line.clock, sleep=line.sleep) as visit:
         for name in dump.CATALOGUE:
@@ -38,12 +39,6 @@ def dumped(line, load_profile=False):
                     tables.refused[name] = dump.refusal(problem)
                     break
     return tables
-
-
-def unpaced(meter):
-    line = VirtualPort(meter)
-    line.meter.set_pace(None)
-    return line
 
 
 def secrets_of(line):
@@ -70,7 +65,7 @@ def test_a_dump_played_back_reads_as_the_same_meter_and_tells_no_serial_number(p
 
     path = tmp_path / "dump.json"
     path.write_text(text)
-    copy = unpaced(from_dump(path))
+    copy = VirtualPort(from_dump(path))
     facts, after = reading(copy)
     assert list(after.values) == list(before.values)
     assert after.values == content["decoded"]["values"]
@@ -103,7 +98,7 @@ class TestWhatIsRefused:
         path = tmp_path / "dump.json"
         path.write_text(dump.text(dump.document(tables, DEFAULT_KEY, reading(line)[1].time)))
         assert json.loads(path.read_text())["tables"]["BT21"] == {"refused": "iar"}
-        facts, _ = reading(unpaced(from_dump(path)))
+        facts, _ = reading(VirtualPort(from_dump(path)))
         assert not facts.dimensions.actual
 
     @pytest.mark.parametrize(
@@ -215,7 +210,7 @@ class TestTheCommand:
 
 
 def test_the_load_profile_is_there_when_it_is_asked_for():
-    line = unpaced(SimulatedMeter("gen4-4.30", clock=lambda: 1_000_000.0, key_opens_all=True))
+    line = VirtualPort(SimulatedMeter("gen4-4.30", clock=lambda: 1_000_000.0, key_opens_all=True))
     tables = dumped(line, load_profile=True)
     assert len(tables["BT67"]) == 4 * (5 + 12 + 96 * 10)
     assert isinstance(line, VirtualLine)
