@@ -122,7 +122,7 @@ class GuestRefused(PortBusy):
     """The daemon holds the device and would lend it, but this user cannot ask: the folder is the daemon's."""
 
     exit_code = EX_NOPERM
-    what = "{port}: in use by the nesgw service, and this user may not leave a request in {folder}"
+    what = "{port}: in use by {holder}; if that is the nesgw service, this user may not ask it for a turn"
     do = "run the command with sudo"
 
 

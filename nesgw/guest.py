@@ -40,17 +40,19 @@ class Host:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is a guest, and its process lives."""
+        """Whether there is a guest, and its process lives. What a dead one left is removed."""
+        path = self._folder / REQUEST
         try:
-            request = os.open(self._folder / REQUEST, os.O_RDONLY | os.O_CLOEXEC)
+            request = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
             fcntl.flock(request, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            path.unlink()
         except BlockingIOError:
             return True
         except OSError:
-            return False
+            pass
         finally:
             os.close(request)
         return False
@@ -83,7 +85,7 @@ class Guest:
             try:
                 lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except OSError as problem:
-                raise GuestRefused(port=port, folder=self._folder) from problem
+                raise GuestRefused(port=port, holder="another program") from problem
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(lock).st_ino == path.stat().st_ino:

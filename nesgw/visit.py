@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from nesgw.errors import KeyRefused, MeterMisbehaved, PortBusy, Retryable, Stopped, TableNotPresent
+from nesgw.errors import GuestRefused, KeyRefused, MeterMisbehaved, PortBusy, Retryable, Stopped, TableNotPresent
 from nesgw.guest import LEAST, Guest
 from nesgw.meter import Facts, Meter, MeterPort
 from nesgw.tables.inquiry import Inquiry, Steps, T
@@ -26,8 +26,9 @@ PAUSE: Final = 1.0  # between such bursts
 GOODBYE: Final = 1.1  # for ending a session in time, however it stands
 
 _LOOK: Final = 0.05  # seconds between two looks for a grant
+_LEFT: Final = 10.0  # seconds of a grant that are worth a second burst
 _NO_GRANT: Final = 5.0  # after which the port may be free: the daemon may have ended
-_PATIENCE: Final = 60.0  # a daemon has a poll of thirty seconds at the most, and then a pause
+_PATIENCE: Final = 45.0  # a daemon has a poll of thirty seconds at the most, and then a pause
 _ATTEMPTS: Final = 3
 
 # A read takes its bytes' time, the overhead of packets and answers, and a few turn-arounds.
@@ -184,10 +185,13 @@ class Visit:
             session = ExitStack()
             try:
                 session.enter_context(self._meter.session(self._limit))
-            except PortBusy:
+            except PortBusy as busy:
                 if self._folder is None or self._clock() > patience:
                     raise
-                self._become_guest()
+                try:
+                    self._become_guest()
+                except GuestRefused:
+                    raise GuestRefused(**busy.facts) from None
                 self._hosted = True
             else:
                 self._session = session
@@ -205,15 +209,19 @@ class Visit:
         return self._clock() + BURST
 
     def _granted(self) -> float:
-        """With a daemon: wait for its grant. Without one for long, the port may be free."""
+        """With a daemon: wait for its grant. Without one for long, the port may be free.
+
+        What is left of a grant, after a burst of the greatest length, is good for another one.
+        """
         assert self._guest is not None  # noqa: S101 (made when the daemon was found)
         self._say("waiting for the daemon to lend the port")
         give_up = self._clock() + _NO_GRANT
         while self._clock() < give_up:
-            until = self._guest.granted()
-            if until is not None and until != self._used and until - self._clock() >= min(LEAST, 2 * GOODBYE):
+            until = self._guest.granted() or 0.0
+            least, begin = (_LEFT, self._ended + PAUSE) if until == self._used else (2 * GOODBYE, 0.0)
+            if until - self._clock() >= least and self._clock() >= begin:
                 self._used = until
-                return until
+                return min(until, self._clock() + BURST)
             self._wait(_LOOK)
         return self._clock() + LEAST + GOODBYE
 

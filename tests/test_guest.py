@@ -54,6 +54,7 @@ class TestTheRequest:
             process.kill()
         assert (tmp_path / "guest").exists()
         assert not Host(tmp_path).waiting
+        assert not (tmp_path / "guest").exists()
         guest = Guest(tmp_path)
         guest.ask("/dev/probe")
         assert Host(tmp_path).waiting
@@ -177,8 +178,22 @@ class TestWithoutADaemon:
 
             visit._sleep = lend
             visit.get(BT26)
+            assert visit.bursting
             assert waits == ["waiting for the daemon to lend the port", ""]
             assert line.meter.counters.sessions == before + 1
+
+
+def test_of_a_grant_of_an_hour_no_more_than_a_minute_is_taken_at_a_time(tmp_path):
+    line = line_to("83331-3i-mep")
+    with Visit(meter_on(line), PLACE, tmp_path, clock=line.clock, sleep=line.sleep) as visit:
+        visit._become_guest()
+        visit._hosted = True
+        Host(tmp_path).grant(line.clock() + 3600)
+        begin = line.clock()
+        while line.clock() < begin + 150:
+            visit.get(BT26)
+    assert line.meter.counters.sessions == 3
+    assert not line.meter.deaf
 
 
 class TestWithTheRealDaemon:
