@@ -20,11 +20,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from nesgw import units
+from nesgw import CONFIG_FILE, units
 from nesgw.errors import ConfigError
 from nesgw.key import Key, parse_key
 
-DEFAULT_PATH: Final = Path("/etc/nesgw/config.toml")
+DEFAULT_PATH: Final = Path(CONFIG_FILE)
 _NAME: Final = r"^[a-z0-9_-]+$"
 
 

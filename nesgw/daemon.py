@@ -17,12 +17,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from nesgw import __version__, logs, notify
-from nesgw.config import Config, MeterSection, Secrets
 from nesgw.errors import BrokerUnavailable, ConfigError
 from nesgw.guest import Host
 from nesgw.meter import Meter, MeterPort
@@ -36,13 +35,16 @@ from nesgw.publishers.topics import ONLINE, Topics
 from nesgw.worker import Worker
 from nesgw.zone import machine_zone
 
+if TYPE_CHECKING:
+    from nesgw.config import Config, MeterSection, Secrets
+
 TICK: Final = 1.0  # seconds between two looks at the workers
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
 WATCHDOG: Final = 60.0  # where systemd does not say after how long it restarts us
 FORMER_QUESTIONS: Final = 5  # times that a slow broker is asked what our former run read
 GOODBYE: Final = 3.0  # seconds for the meters' sessions to end
 
-Reload = Callable[[], tuple[Config, Secrets]]
+Reload = Callable[[], "tuple[Config, Secrets]"]
 
 
 def run(config: Config, secrets: Secrets, reload: Reload) -> None:

@@ -9,11 +9,12 @@ import textwrap
 import time
 from collections.abc import Generator
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nesgw import CONFIG_FILE
 from nesgw.cli.check_config import config_argument
 from nesgw.cli.terminal import Block, Paint
-from nesgw.config import DEFAULT_PATH
 from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _place(options: argparse.Namespace) -> MeterPort:
 
     if options.port:
         return MeterPort(options.port, None, dtr=options.dtr)
-    if options.config == DEFAULT_PATH and not DEFAULT_PATH.exists():
+    if options.config == Path(CONFIG_FILE) and not Path(CONFIG_FILE).exists():
         return MeterPort("auto", None, dtr=options.dtr)
     meter = choose(config.read(options.config), options.meter)
     return MeterPort(meter.port, None, meter.first_baud, meter.rts, meter.dtr or options.dtr)

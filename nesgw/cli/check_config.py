@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nesgw.config import DEFAULT_PATH
+from nesgw import CONFIG_FILE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def config_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Add --config, the same in every command."""
     parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"configuration (default: {DEFAULT_PATH})"
+        "--config", type=Path, default=Path(CONFIG_FILE), metavar="FILE", help=f"configuration (default: {CONFIG_FILE})"
     )
 
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nesgw import CONFIG_FILE
 from nesgw.cli.interrupt import Asked, interruptible
 from nesgw.cli.target import target, target_arguments, visit
 from nesgw.cli.terminal import writable
-from nesgw.config import DEFAULT_PATH
 from nesgw.errors import EX_OK, NesgwError, Stopped, WrongUsage
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class _Work:
         for name in ("set", "port", "key_file", "meter"):
             value = getattr(options, name)
             words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
-        words += [] if options.config == DEFAULT_PATH else ["--config", str(options.config)]
+        words += [] if options.config == Path(CONFIG_FILE) else ["--config", str(options.config)]
         print(f"nesgw: to go on: {shlex.join(words)}", file=sys.stderr)
 
     def sum_up(self) -> None:

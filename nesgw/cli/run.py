@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from nesgw.cli.check_config import config_argument
+
+if TYPE_CHECKING:
+    from nesgw.apart import Loaded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +18,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; exit 78 at once on a wrong configuration."""
-    from nesgw import config, daemon
+    from nesgw import apart
 
-    loaded, secrets = config.load(options.config)
-    daemon.run(loaded, secrets, reload=lambda: config.load(options.config))
+    loading = apart.loading(options.config)
+    from nesgw import daemon  # meanwhile
+
+    def reload() -> Loaded:
+        from nesgw import config  # no process can be split off while there are threads
+
+        return config.load(options.config)
+
+    daemon.run(*loading(), reload=reload)
     return 0

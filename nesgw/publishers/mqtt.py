@@ -38,6 +38,10 @@ _ANSWER: Final = 10.0  # for the broker's answer to CONNECT
 _IN_FLIGHT: Final = 20
 # Retained messages follow a subscription at once, but nothing says which is the last.
 _QUIET: Final = 0.5
+# Of plain topics there is one each: silence for some of the broker's own answering times is enough, and the first
+# reading waits for it.
+_QUIET_TOPICS: Final = 0.03
+_ANSWERING_TIMES: Final = 4
 _FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is stuck
 # Events of a broker's absence; the meter's own log holds about as many.
 _MOST_EVENTS: Final = 500
@@ -245,16 +249,22 @@ class _Inquiry:
         self.readable = True
         self.over = threading.Event()
         self._mid: int | None = None
+        self._asked_at = 0.0
         self._quiet_since = 0.0
+        self._quiet: float | None = None  # until the broker has answered
 
     def advance(self, connection: Connection, now: float) -> None:
         """Ask, or see whether the answer is complete."""
         if self._mid is None:
             self._mid = connection.subscribe(self.filters)
-            self._quiet_since = now
+            self._asked_at = self._quiet_since = now
         elif not connection.subscribed(self._mid):
             self._quiet_since = now
-        elif now - self._quiet_since >= _QUIET or self.found.keys() >= set(self.filters):
+        elif self._quiet is None:
+            plain = not any(sign in each for each in self.filters for sign in "+#")
+            brief = max(_QUIET_TOPICS, _ANSWERING_TIMES * (now - self._asked_at))
+            self._quiet = min(_QUIET, brief) if plain else _QUIET
+        elif now - self._quiet_since >= self._quiet or self.found.keys() >= set(self.filters):
             self.over.set()
 
     def start_again(self) -> None:
@@ -592,7 +602,7 @@ class MqttPublisher:
         timers = [at for at in set_timers if at is not None]
         with self._lock:
             if self._inquiries:
-                timers.append(now + _QUIET / 5)
+                timers.append(now + _QUIET_TOPICS / 3)
         return max(0.0, min([now + _TURN, *timers]) - now)
 
     def _drain_wake_ups(self) -> None:

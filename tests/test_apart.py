@@ -1,0 +1,60 @@
+"""The configuration read in a process of its own is the same configuration, and says the same of mistakes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from nesgw import apart, config
+from nesgw.errors import ConfigError
+
+TEXT = """
+[[meter]]
+name = "house"
+port = "/dev/ttyUSB0"
+key = "a7941d85bce8a8fa2ab7"
+poll_interval = "2s"
+baud = "negotiate"
+[mqtt]
+host = "broker"
+username = "me"
+password = "very secret"
+[mqtt.tls]
+enabled = true
+"""
+
+
+def written(folder, text):
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_value_arrives(tmp_path):
+    path = written(tmp_path, TEXT)
+    loaded, secrets = apart.loading(path)()
+    expected, expected_secrets = config.load(path)
+    for section in ("gateway", "cache", "mqtt", "homeassistant"):
+        for name in type(getattr(expected, section)).model_fields:
+            if name not in ("password", "tls"):
+                assert getattr(getattr(loaded, section), name) == getattr(getattr(expected, section), name)
+    assert loaded.mqtt.tls.enabled is True
+    assert (loaded.meter[0].poll_interval, loaded.meter[0].baud, loaded.meter[0].first_baud) == (2.0, "negotiate", 9600)
+    assert secrets.keys == expected_secrets.keys
+    assert secrets.mqtt_password == "very secret"
+    assert not hasattr(loaded.mqtt, "password")
+
+
+def test_every_mistake_arrives(tmp_path):
+    path = written(tmp_path, TEXT.replace("poll_interval", "pole_interval"))
+    with pytest.raises(ConfigError) as mistake:
+        apart.loading(path)()
+    with pytest.raises(ConfigError) as expected:
+        config.load(path)
+    assert mistake.value.problems == expected.value.problems
+
+
+def test_the_daemon_itself_knows_no_validator():
+    code = "import nesgw.cli.run, nesgw.apart, nesgw.daemon, sys; print('pydantic' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
