@@ -1,0 +1,63 @@
+"""Writes the inputs that fuzzing begins with: what simulated meters of every kind answer, and what their links say."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from fuzz.tables import DOCUMENTED, TARGETS
+from nesgw.simulator import PROFILES, SimulatedMeter
+
+FOLDER = Path(sys.argv[1])
+
+
+def tables() -> None:
+    """One file for each decoder and profile."""
+    folder = FOLDER / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PROFILES:
+        meter = SimulatedMeter(name, clock=lambda: 1_000_000.0)
+        for number, target in enumerate(TARGETS):
+            said = bytearray((number << 1,))
+
+            def answer(part, meter=meter, said=said) -> bytes:
+                image = meter.image(part.table) or b""
+                piece = image[part.offset : part.offset + part.size].ljust(part.size, b"\0")
+                said.extend(piece)
+                return piece
+
+            with suppress(*DOCUMENTED):
+                target(answer, "little")
+            (folder / f"{target.__name__}-{name}").write_bytes(said)
+
+
+def link() -> None:
+    """A session: each request sent, each answer received."""
+    folder = FOLDER / "link"
+    folder.mkdir(parents=True, exist_ok=True)
+    answers = ("00 00 01 00 00", "00 00 40 02 06", "00", "00", "00 00 04 01 02 03 04 f6", "05", "00", "00")
+    for toggle in (0x00, 0x20):
+        course = bytearray()
+        for number, text in enumerate(answers):
+            body = bytes.fromhex(text)
+            packet = bytes((0xEE, 0, toggle, 0, 0, len(body))) + body
+            packet += crc(packet)
+            course += bytes((number, 0x20 | 1, 0x06, 0x20 | len(packet))) + packet + bytes((0xA0 | number,))
+            toggle ^= 0x20
+        (folder / f"session-{toggle}").write_bytes(course)
+
+
+def crc(data: bytes) -> bytes:
+    """CRC-16/X-25, low byte first."""
+    register = 0xFFFF
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0x8408 if register & 1 else 0)
+    return (register ^ 0xFFFF).to_bytes(2, "little")
+
+
+if __name__ == "__main__":
+    tables()
+    link()
