@@ -45,6 +45,7 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _TIME_WIDTH: Final = 16
 _REGISTER_WIDTH: Final = 12
 _COUNTED_WIDTH: Final = 10
+_STATUS_WIDTH: Final = 15  # two blanks, and mostly not more than "power failure"
 _JSON_BEGINS: Final = b'{"time":'
 _LAST_LINES: Final = 8192  # bytes at a file's end that hold its last row
 
@@ -185,11 +186,16 @@ class Sheet:
         channels = list(enumerate(self._kept.channels))
         everything: list[_Column] = []
         for index, channel in channels:
-            everything.append(_Column(index, channel, counted=False))
-            everything += [_Column(index, channel, counted=True)] if channel.counts else []
-        width = _TIME_WIDTH + sum(2 + column.width for column in everything)
-        fits = self._width is None or width <= self._width
-        return [column for column in everything if fits or column.counted or not column.channel.counts]
+            everything.append(_Column(index, channel))
+            everything += [_Column(index, channel, ("counted",))] if channel.counts else []
+        if self._width is None or _table_width(everything) <= self._width:
+            return everything
+        return [
+            _Column(index, channel, (*textwrap.wrap(channel.name, _COUNTED_WIDTH), "counted"))
+            if channel.counts
+            else _Column(index, channel)
+            for index, channel in channels
+        ]
 
     def _table_header(self) -> str:
         columns = self._columns()
@@ -216,17 +222,17 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the table: a register, or what it counted in each interval."""
+    """A column of the table: a register or, with the title of its own, what it counted in each interval."""
 
     index: int
     channel: Channel
-    counted: bool
+    counted: tuple[str, ...] = ()
 
     @property
     def title(self) -> list[str]:
         """A few short lines, the last of them the unit."""
         unit = (self.channel.kind.unit if self.channel.kind else None) or ""
-        return [*textwrap.wrap(self.channel.name, self.width), *(["counted"] if self.counted else []), unit]
+        return [*(self.counted or textwrap.wrap(self.channel.name, self.width)), unit]
 
     @property
     def width(self) -> int:
@@ -239,6 +245,10 @@ class _Column:
         if self.channel.kind is None:
             return "–" if value is None else str(value)
         return number(value, self.channel.kind)
+
+
+def _table_width(columns: Sequence[_Column]) -> int:
+    return _TIME_WIDTH + sum(2 + column.width for column in columns) + _STATUS_WIDTH
 
 
 def _time(row: Row) -> str:

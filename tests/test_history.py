@@ -107,6 +107,7 @@ class TestRows:
         assert wide.row(row) == ("2026-11-19 13:15   115 921.083       0.083         0.201       0.000       231.000\n")
         assert narrow.row(row) == "2026-11-19 13:15       0.083       0.000       231.000\n"
         assert len(set(map(len, wide.header.splitlines()))) == 1
+        assert wide.header.splitlines()[-2].split()[2:] == ["import", "counted", "export", "counted", "Voltage", "L1"]
         assert wide.header.splitlines()[-1].split() == ["local", "time", "kWh", "kWh", "kWh", "kWh", "V"]
 
     def test_nothing_is_counted_over_a_gap(self):

@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to a file; go on after the last row it has")
     target_arguments(parser)
     parser.epilog = (
-        "30 days of 15 minutes take about a minute. While the nesgw service holds the port it lends it between its "
+        "30 days of 15 minutes take one to two minutes. While the nesgw service holds the port it lends it between its "
         "polls. Ctrl-C ends it properly and says how to go on."
     )
     # "-7d" after --from is a value, and argparse asks this whether something that begins with a dash is one.
@@ -69,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
             progress.clear()
             work.say_how_to_go_on()
             if isinstance(problem, Stopped):
+                if sink.last is None:
+                    print("nesgw: interrupted before the first row", file=sys.stderr)
                 return _INTERRUPTED
             raise
         finally:
@@ -198,7 +200,8 @@ class _Sink:
         self._path: Path | None = options.output
         self._progress = progress
         self._descriptor: int | None = None
-        self._pending: deque[tuple[bytes, datetime | None]] = deque()
+        self._pending: deque[tuple[bytes, datetime | None]] = deque()  # lines, and which intervals they tell of
+        self._in_a_line = False
         self.last: datetime | None = None  # the end of the last interval that was written
         self.count = 0
 
@@ -244,20 +247,21 @@ class _Sink:
             os.close(self._descriptor)
 
     def _put(self, text: str, end: datetime | None) -> None:
-        if text:
-            self._pending.append((text.encode(), end))
+        self._pending += ((line.encode(), end) for line in text.splitlines(keepends=True))
 
     def _ready(self, timeout: float) -> bool:
         return self._descriptor is None or writable(self._descriptor, timeout)
 
     def _write(self) -> None:
         data, end = self._pending.popleft()
-        self._progress.clear()
+        if not self._in_a_line:
+            self._progress.clear()
         if self._descriptor is None:
             sys.stdout.write(data.decode())
         else:
             piece = data[:_AT_ONCE]
             data = data[os.write(self._descriptor, piece) :]
+            self._in_a_line = bool(data)
             if data:
                 self._pending.appendleft((data, end))
                 return
