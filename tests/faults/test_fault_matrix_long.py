@@ -202,6 +202,33 @@ class TestThePort:
         rig.run(3 * HOUR)
         noting("no answer for 100 s, a poll each hour", rig, 3700.0, 22.0)
 
+    def test_a_name_that_points_to_another_device_is_followed_although_the_old_one_lives(self, tmp_path, noting):
+        """A link that was re-pointed, an adapter or a network port that got stuck: it looks like silence."""
+        rig = Rig(tmp_path)
+        line, opened = rig.line, []
+
+        class Stuck:
+            baud = 9600
+            name = "stuck"
+
+            def read(self, timeout):
+                line.sleep(timeout)
+                return b""
+
+            def write(self, data):
+                """Into nothing."""
+
+            drain = flush_input = close = lambda self: None
+
+        def opener(*_arguments, **_options):
+            opened.append(rig.now)
+            return line if len(opened) > 1 else Stuck()
+
+        rig.worker._meter._opener = opener
+        rig.run(100)
+        assert len(opened) == 2
+        noting("a port stuck in silence", rig, 0.0, 40.0)
+
 
 def unplugged(rig, trouble, read, timeout):
     if trouble["from"] <= rig.now < trouble["until"]:

@@ -11,11 +11,16 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from nesgw.simulator import PtyLine
+from nesgw.errors import PortUnavailable
+from nesgw.meter import Meter, MeterPort
+from nesgw.optical.port import find_port, open_port
+from nesgw.simulator import DEFAULT_KEY, PtyLine
 from tests.broker_fixtures import Listener, eventually, retained_topics
+from tests.faults.figures import Figures, memory
 from tests.faults.process import KEY, ServiceManager, Stage, block
 from tests.faults.rows import LINE, MEETINGS
 
@@ -80,6 +85,16 @@ def faults_of_the_line_side_by_side(stage):
 # --- The port --------------------------------------------------------------------------------------------------------
 
 
+def take_terminal(path):
+    """Hold new terminals until this name is taken, so that the next one has another."""
+    held = []
+    for _ in range(50):
+        held += os.openpty()
+        if os.ttyname(held[-1]) == path:
+            break
+    return held
+
+
 @row
 def unplugged_and_back_under_another_name(stage):
     """As udev does it: the name under by-id is a link, and the terminal behind it is another one each time."""
@@ -91,14 +106,14 @@ def unplugged_and_back_under_another_name(stage):
         before = daemon.memory
         was = first.path
     daemon.wait_for("unplugged")
-    blocker = os.openpty()  # so that the number is not given to the next terminal
+    taken = take_terminal(was)
     with PtyLine(meter, baud=None, link=link) as second:
         since = time.monotonic()
         assert second.path != was
         recovery = stage.recovered(since)
         assert daemon.said.count("unplugged") == 1
         daemon.end()
-    for descriptor in blocker:
+    for descriptor in taken:
         os.close(descriptor)
     return stage.figures(1, recovery, 7.0, before)
 
@@ -134,7 +149,7 @@ def permission_lost(stage):
         daemon = stage.start(config, obedient=True)
         stage.recovered(0.0)
         before = daemon.memory
-    blocker = os.openpty()
+    taken = take_terminal(first.path)
     with PtyLine(meter, baud=None) as second:
         Path(second.path).chmod(0o000)
         link.unlink()
@@ -146,9 +161,61 @@ def permission_lost(stage):
         recovery = stage.recovered(since)
         assert daemon.said.count("permission denied for user") == 1
         daemon.end()
-    for descriptor in blocker:
+    for descriptor in taken:
         os.close(descriptor)
     return stage.figures(1, recovery, 7.0, before)
+
+
+class Probe(NamedTuple):
+    """What pyserial's list of ports says of a USB adapter."""
+
+    device: str
+    vid: int = 0x0403
+
+
+@row
+def auto_follows_the_only_probe_to_its_new_name(stage):
+    """In this process, because no pseudo terminal is a USB device: what is plugged in is told to find_port."""
+    by_id, plugged = stage.folder / "by-id", []
+    by_id.mkdir()
+    meter = Meter(
+        MeterPort("auto", DEFAULT_KEY),
+        opener=lambda _port, **options: open_port(find_port(lambda: plugged, by_id), **options),
+    )
+    simulated = stage.meter()
+    before = memory()
+
+    def read():
+        try:
+            with meter.session(time.monotonic() + 8.5):
+                meter.facts()
+                stage.states[ID].append(time.monotonic())
+                return meter.read()
+        except PortUnavailable as error:
+            said.append(type(error).__name__)
+            return None
+
+    said = []
+    with PtyLine(simulated, baud=None) as first:
+        plugged.append(Probe(first.path))
+        (by_id / "usb-probe").symlink_to(first.path)
+        assert read() is not None
+    plugged.clear()
+    assert read() is None
+    assert read() is None
+    taken = take_terminal(first.path)
+    with PtyLine(simulated, baud=None) as second:
+        plugged.append(Probe(second.path))
+        (by_id / "usb-probe").unlink()
+        since = time.monotonic()
+        assert read() is not None
+        meter.close()
+    for descriptor in taken:
+        os.close(descriptor)
+    assert said == ["PortLost", "PortMissing"]
+    return Figures(
+        "auto follows the probe to its new name", "process", 1, 2, 0, time.monotonic() - since, 7.0, (before, memory())
+    )
 
 
 # --- The broker ------------------------------------------------------------------------------------------------------
