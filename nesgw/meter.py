@@ -239,14 +239,15 @@ class Meter:
                 self._drop_port()
             raise
 
+    @property
+    def to_be_learnt(self) -> bool:
+        """Whether ``facts`` will ask for everything, which takes longer than a poll."""
+        return self._facts is None or self._clock() - self._facts.learnt > _FACTS_LAST
+
     def facts(self, *, verify: bool = False) -> Facts:
         """Return who the meter is and its layout; asks the meter the first time, in doubt, and every hour."""
         facts = self._facts
-        if (
-            facts is None
-            or self._clock() - facts.learnt > _FACTS_LAST
-            or ((verify or self._doubted) and self._changed(facts))
-        ):
+        if facts is None or self.to_be_learnt or ((verify or self._doubted) and self._changed(facts)):
             samples: dict[Part, bytes] = {}
             facts = self._learn(samples)
             # What is news is believed when it was told twice: sound packets may carry a wild byte, and one in a

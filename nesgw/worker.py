@@ -67,6 +67,9 @@ LEAST_REST: Final = 0.15  # seconds
 # One poll that fails is nothing to wake anybody for; two in a row are.
 FAILURES_TO_REPORT: Final = 2
 
+# Seconds for which a trouble that was told is not told again: one that comes and goes would fill the journal.
+TOLD_FOR: Final = 600.0
+
 
 class Worker(threading.Thread):
     """Reads one meter until ``stop`` is set."""
@@ -116,6 +119,7 @@ class Worker(threading.Thread):
         self._accepted_at: float | None = None
         self._failing_since: float | None = None
         self._reported: set[str] = set()  # what was told of the present trouble
+        self._told_at: dict[str, float] = {}  # and when each kind of trouble was told last
 
     def run(self) -> None:
         """Poll on the beat until told to stop; then end the meter's session."""
@@ -139,6 +143,7 @@ class Worker(threading.Thread):
         if self.online and self._accepted_at is not None and self.pulse - self._accepted_at > limit:
             self.online = False
             self._outlet.available(online=False)
+            self._reported.add("unavailable")
             self._log.error(
                 f"no reading for {limit:.0f} s: the meter is unavailable", last_error=self.status.last_error
             )
@@ -181,7 +186,7 @@ class Worker(threading.Thread):
         self.status = replace(self.status, polls=self.status.polls + 1)
         done = False
         try:
-            with self._meter.session(started + self._limit + (LEARNING if self.facts is None else 0.0)):
+            with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_learnt else 0.0)):
                 self._meet(self._meter.facts())
                 self._meter.look_for_traces()
                 self._settle(*self._read())
@@ -368,8 +373,12 @@ class Worker(threading.Thread):
         """Say a trouble once, until it has gone; another one that takes turns with it once as well."""
         if self._failing_since is None:
             self._failing_since = self._clock()
+        now = self._clock()
+        if now - self._told_at.get(kind, float("-inf")) < TOLD_FOR:
+            return
         if kind not in self._reported and (at_once or self.status.consecutive_failures >= FAILURES_TO_REPORT):
             self._reported.add(kind)
+            self._told_at[kind] = now
             self._log.warning(sentence)
 
     def in_words(self) -> str:

@@ -77,6 +77,26 @@ def test_one_failed_poll_is_counted_but_not_told(logged):
     assert [line["log_level"] for line in logged if line["log_level"] != "info"] == []
 
 
+def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(logged):
+    happens = {
+        n: (lambda meter: meter.faults.zeros()) if n % 3 == 0 else (lambda meter: meter.faults.clear())
+        for n in range(3, 120)
+    }
+    _, outlet = work(line_to(), polls=120, before_poll=happens)
+    assert 70 < len(outlet.readings) < 90
+    rejected = [line for line in logged if line["event"].startswith("reading rejected")]
+    again = [line for line in logged if line["event"].startswith("reading again")]
+    assert len(rejected) == len(again) == 2  # in twenty minutes
+
+
+def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monkeypatch):
+    """As at 2400 baud, where all tables of a large meter take longer than the limit of a poll."""
+    monkeypatch.setattr("nesgw.meter._FACTS_LAST", 100.0)
+    monkeypatch.setattr("nesgw.worker.SHORTEST_LIMIT", 1.8)
+    _, outlet = work(line_to("gen4-4.30"), polls=45, interval=3.0)
+    assert len(outlet.readings) == 45
+
+
 class TestTheKey:
     """Trap 10: a refused key must not be tried again at the poll's pace."""
 
