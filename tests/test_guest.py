@@ -20,9 +20,11 @@ from nesgw.optical.port import open_port
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 from nesgw.tables.register import Part
 from nesgw.visit import BURST, Visit
+from nesgw.worker import Worker
 from tests.broker_fixtures import eventually
 from tests.optical.test_port import is_exclusive
-from tests.virtual import line_to, meter_on
+from tests.test_worker import Outlet
+from tests.virtual import VirtualPort, line_to, meter_on
 
 PLACE = MeterPort("virtual", DEFAULT_KEY)
 BT26 = Part("BT26", 26, 0, 512)
@@ -181,6 +183,84 @@ class TestWithoutADaemon:
             assert visit.bursting
             assert waits == ["waiting for the daemon to lend the port", ""]
             assert line.meter.counters.sessions == before + 1
+
+
+class TestTheWorker:
+    """In virtual time, with a host that only writes down what it is asked to grant."""
+
+    class FakeHost:
+        def __init__(self, line):
+            self.line = line
+            self.waiting = False
+            self.grants = []
+
+        def grant(self, until):
+            self.grants.append((self.line.clock(), until))
+
+        def withdraw(self):
+            pass
+
+    class LendablePort(VirtualPort):
+        busy = False
+
+        def lend(self):
+            return True
+
+        def reclaim(self):
+            if self.busy:
+                raise PortBusy(port="virtual", holder="a guest")
+
+    def work(self, polls, interval, happenings):
+        line = self.LendablePort(SimulatedMeter("83331-3i", clock=lambda: 1_000_000.0))
+        outlet, host = Outlet(line, polls), self.FakeHost(line)
+
+        def pause(seconds):
+            if len(outlet.statuses) in happenings:
+                happenings.pop(len(outlet.statuses))(line, host)
+            line.sleep(seconds)
+
+        worker = Worker(
+            "house",
+            lambda turn: meter_on(line, stop=turn),
+            outlet,
+            poll_interval=interval,
+            max_power=44_000.0,
+            guests=host,
+            stop=outlet.stop,
+            clock=line.clock,
+            pause=pause,
+        )
+        start = line.clock()
+        worker.run()
+        assert worker.defect is None
+        return start, outlet, host
+
+    def test_a_grant_ends_before_the_next_beat_and_polls_stay_on_it(self):
+        come = {3: lambda _line, host: setattr(host, "waiting", True)}
+        start, outlet, host = self.work(10, 10.0, come)
+        assert len(host.grants) >= 5
+        assert all((until - start) % 10 == pytest.approx(9.7, abs=0.01) for _, until in host.grants)
+        assert all((time - start) % 10 < 3 for time in outlet.times)
+        assert outlet.statuses[-1].failures == {}
+
+    def test_where_beats_are_close_every_other_turn_is_the_guests(self):
+        come = {3: lambda _line, host: setattr(host, "waiting", True)}
+        _, outlet, host = self.work(10, 1.0, come)
+        assert [round(until - at, 1) for at, until in host.grants] == [4.0] * len(host.grants)
+        assert len(host.grants) >= 5
+        assert max(later - earlier for earlier, later in pairwise(outlet.times[4:])) < 6
+
+    def test_a_guest_that_overstays_costs_a_poll_is_called_away_and_the_polls_go_on(self):
+        def overstay(line, host):
+            host.waiting = line.busy = True
+
+        def go(line, host):
+            host.waiting = line.busy = False
+
+        _, outlet, host = self.work(8, 10.0, {3: overstay, 5: go})
+        assert outlet.statuses[-1].failures["port"] >= 1
+        assert any(until <= at for at, until in host.grants), "called away"
+        assert outlet.statuses[-1].consecutive_failures == 0
 
 
 def test_of_a_grant_of_an_hour_no_more_than_a_minute_is_taken_at_a_time(tmp_path):

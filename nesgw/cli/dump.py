@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nesgw.cli.interrupt import interruptible
+from nesgw.cli.interrupt import INTERRUPTED, interruptible
 from nesgw.cli.target import target, target_arguments, visit
 from nesgw.errors import EX_OK, NesgwError, Retryable, Stopped, WrongUsage
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nesgw.dump import Tables
     from nesgw.visit import Visit
 
-_INTERRUPTED: Final = 130
 _GIVE_UP_AT: Final = 3  # tables that could not be read for trouble on the line
 _UNREAD: Final = "unread"
 
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         except Stopped:
             progress.clear()
             print("nesgw: interrupted; nothing was written", file=sys.stderr)
-            return _INTERRUPTED
+            return INTERRUPTED
     content = dump.document(tables, chosen.place.key, made)
     path: Path = options.file or Path(dump.file_name(tables, made))
     _write(path, dump.text(content))

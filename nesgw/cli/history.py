@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nesgw import CONFIG_FILE
-from nesgw.cli.interrupt import Asked, interruptible
+from nesgw.cli.interrupt import INTERRUPTED, Asked, interruptible
 from nesgw.cli.target import target, target_arguments, visit
 from nesgw.cli.terminal import writable
 from nesgw.errors import EX_OK, NesgwError, Stopped, WrongUsage
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from nesgw.history import Form, Row, Sheet
     from nesgw.visit import Visit
 
-_INTERRUPTED: Final = 130
 _AT_ONCE: Final = 256  # bytes that a terminal or a pipe that can be written to takes for sure
 _LOOK: Final = 0.25
 _SURE: Final = 0.1  # the share of the work after which its own pace is known
@@ -71,13 +70,13 @@ def run(options: argparse.Namespace) -> int:
             if isinstance(problem, Stopped):
                 if sink.last is None:
                     print("nesgw: interrupted before the first row", file=sys.stderr)
-                return _INTERRUPTED
+                return INTERRUPTED
             raise
         finally:
             sink.close()
         if asked.is_set():
             work.say_how_to_go_on()
-            return _INTERRUPTED
+            return INTERRUPTED
     work.sum_up()
     return EX_OK
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
+
+INTERRUPTED: Final = 130  # what a shell gives for a program that Ctrl-C ended
 
 
 class Asked:

@@ -6,12 +6,17 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from nesgw.cli.interrupt import INTERRUPTED, interruptible
 from nesgw.cli.target import Target, target, target_arguments, visit
-from nesgw.errors import EX_OK, PortBusy, WrongUsage
+from nesgw.errors import EX_OK, PortBusy, Stopped, WrongUsage
+
+if TYPE_CHECKING:
+    from nesgw.visit import Visit
 
 # Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
 _LIMIT: Final = 45.0
@@ -57,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
             _print_everything(chosen, options)
         else:
             _print_reading(chosen, options)
+    except Stopped:
+        return INTERRUPTED
     except PortBusy as busy:
         if chosen.folder is None or options.events is not None or not _print_cached(chosen, options, busy):
             raise
@@ -98,13 +105,11 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
 
 def _print_everything(target: Target, options: argparse.Namespace) -> None:
     from nesgw.cli import pages
-    from nesgw.cli.progress import Progress
     from nesgw.publishers import console, payloads
     from nesgw.survey import Survey
     from nesgw.zone import machine_zone
 
-    with Progress() as progress, visit(target, lambda text: progress.step(text or _READING)) as there:
-        progress.step(_READING)
+    with _visiting(target) as there:
         facts = there.facts()
         reading = there.reading(facts)
         survey = Survey(facts, machine_zone())
@@ -120,18 +125,30 @@ def _print_everything(target: Target, options: argparse.Namespace) -> None:
 
 def _print_events(target: Target, options: argparse.Namespace) -> None:
     from nesgw.cli import pages
-    from nesgw.cli.progress import Progress
     from nesgw.survey import Survey
     from nesgw.zone import machine_zone
 
-    with Progress() as progress, visit(target, lambda text: progress.step(text or _READING)) as there:
-        progress.step(_READING)
+    with _visiting(target) as there:
         entries = there.find(Survey(there.facts(), machine_zone()).log(options.events))
     plain = [entry.payload() for entry in entries]
     if options.json:
         print(json.dumps({"events": plain}, ensure_ascii=False, separators=(",", ":")))
     else:
         print(*pages.events(plain), sep="\n")
+
+
+@contextmanager
+def _visiting(target: Target) -> Iterator[Visit]:
+    """Read beside the daemon, with a line that shows what goes on."""
+    from nesgw.cli.progress import Progress
+
+    with (
+        interruptible() as asked,
+        Progress() as progress,
+        visit(target, lambda text: progress.step(text or _READING), asked.is_set) as there,
+    ):
+        progress.step(_READING)
+        yield there
 
 
 def _print_cached(target: Target, options: argparse.Namespace, busy: PortBusy) -> bool:
