@@ -36,7 +36,7 @@ def survey(found: Mapping[str, Any], alarms: AlarmTable | None) -> Iterator[str]
         yield from _sub_meter(meter)
     entries = [*(found["outages"] or ()), *(found["events"] or ())]
     yield from ("", "Last outages and events")
-    yield from (f"  {line}" for line in events(sorted(entries, key=lambda entry: entry["time"] or "")))
+    yield from (f"  {line}" for line in events(sorted(entries, key=lambda entry: _moment(entry["time"]))))
 
 
 def events(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
