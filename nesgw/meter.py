@@ -22,6 +22,7 @@ from nesgw.errors import (
     PortBusy,
     PortUnavailable,
     TableNotPresent,
+    UnsupportedMeter,
 )
 from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, Port
 from nesgw.optical.joining import Span
@@ -46,6 +47,7 @@ from nesgw.tables.identity import (
     ET29,
     ByteOrder,
     GeneralConfiguration,
+    behind_transformers,
     decode_general_configuration,
     decode_identity,
 )
@@ -168,6 +170,7 @@ class Meter:
         self._doubted = False
         self._misbehaved: Counter[str] = Counter()  # times in a row, by the name of an optional part
         self._given: set[str] = set()  # the names of optional parts that this meter has
+        self._asked: str | None = None  # whose those two are
         self._failures = 0  # polls in a row
         self._limits = 0  # index into LIMITS
         self._link = Link()  # outlives the port: what was sent last matters to the meter, not to the port
@@ -391,7 +394,8 @@ class Meter:
 
         general = decode_general_configuration(self.get(BT00))
         identity = self._identity()
-        if self._facts is not None and identity.id != self._facts.identity.id:
+        if identity.id != self._asked:
+            self._asked = identity.id
             self._given.clear()  # what another meter had and lacked
             self._misbehaved.clear()
         dimensions = self._dimensions()
@@ -448,6 +452,11 @@ class Meter:
         tier_size = self._optional(ET42_TIER_SIZE)
         size = None if tier_size is None else decode_tier_size(tier_size, byteorder)
         constants = self._optional(BT15, once_given=True)
+        if constants is None and behind_transformers(self._optional(ET29)):
+            raise UnsupportedMeter(
+                problem="it is behind current transformers and keeps their ratios (BT15) from this key, so that "
+                "nobody knows the unit of its energy"
+            )
         if constants is None:
             return Installation(absent=absent, tier_size=size)
         maxima = decode_dimensions(self.get(BT20), BT20)
@@ -469,19 +478,17 @@ class Meter:
 
         ``once_given``: what it gave before it must give again, for without it the same bytes would make other values.
         """
-        while self._misbehaved[part.name] < _DO_WITHOUT_AFTER:
-            try:
-                data = self.get(part)
-            except (TableNotPresent, KeyRefused):
-                return None
-            except (MeterBusy, MeterMisbehaved) as error:
-                if once_given and part.name in self._given:
-                    raise
+        if self._misbehaved[part.name] >= _DO_WITHOUT_AFTER:
+            return None
+        try:
+            data = self.get(part)
+        except (TableNotPresent, KeyRefused):
+            return None
+        except (MeterBusy, MeterMisbehaved):
+            # The poll fails with it: three times in one breath are one trouble, in three polls they are a habit.
+            if not (once_given and part.name in self._given):
                 self._misbehaved[part.name] += 1
-                if isinstance(error, MeterBusy) or self._connected().state is not State.SESSION:
-                    raise
-            else:
-                del self._misbehaved[part.name]
-                self._given.add(part.name)
-                return data
-        return None
+            raise
+        del self._misbehaved[part.name]
+        self._given.add(part.name)
+        return data

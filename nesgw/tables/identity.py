@@ -31,6 +31,7 @@ OPTIONS: Final = {
     16: "no display",
     17: "external current transformers",
 }
+TRANSFORMERS: Final = 17
 
 INT32: Final = 8  # the code of NI_FMAT for four bytes, signed
 
@@ -87,6 +88,11 @@ def decode_hardware(data: bytes) -> str | None:
     phases = {1: ["single-phase"], 2: ["three-phase"]}.get(data[5] & 3, [])
     words = phases + [word for bit, word in OPTIONS.items() if options >> bit & 1]
     return ", ".join(words) or None
+
+
+def behind_transformers(data: bytes | None) -> bool:
+    """ET29: whether the meter is made for external current transformers; False where it does not tell."""
+    return data is not None and bool(int.from_bytes(ET29.whole(data)[:3], "little") >> TRANSFORMERS & 1)
 
 
 def decode_firmware(high: int, low: int) -> Firmware:
