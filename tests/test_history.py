@@ -14,15 +14,17 @@ from itertools import pairwise
 import pytest
 
 from nesgw.cli import main
-from nesgw.errors import NoLoadProfile, WrongUsage
+from nesgw.errors import NoLoadProfile, PortBusy, WrongUsage
 from nesgw.history import Kept, Row, Sheet, go_on, kept_set, moment, rows
 from nesgw.meter import MeterPort
+from nesgw.optical.port import open_port
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 from nesgw.tables.installation import Installation
 from nesgw.tables.load_profile import Interval, ProfileSet, decode_channels
 from nesgw.tables.register import Part
 from nesgw.values import Firmware
 from nesgw.visit import Visit
+from tests.broker_fixtures import eventually
 from tests.virtual import line_to, meter_on
 
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
@@ -269,3 +271,31 @@ class TestInterrupted:
         assert "Traceback" not in text
         (again,) = re.findall(r"to go on: nesgw history --from (\S+) --to \S+ --csv --port", text)
         assert seen[-1].startswith(again)
+
+    def test_rows_that_nobody_takes_do_not_keep_the_port(self, tmp_path):
+        """As behind a pager: the pipe is full long before the last row."""
+        with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
+            key = tmp_path / "key"
+            key.write_text(DEFAULT_KEY.decode())
+            key.chmod(0o600)
+            command = [sys.executable, "-m", "nesgw", "history", "--from", "-12d", "--port", line.path]
+            with subprocess.Popen(
+                [*command, "--key-file", str(key)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            ) as process:
+
+                def free():
+                    if not line.meter.counters.sessions:
+                        return False
+                    try:
+                        open_port(line.path).close()
+                    except PortBusy:
+                        return False
+                    return True
+
+                eventually(free, "the port", 30)
+                assert process.poll() is None, "it waits for its reader"
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=10)
+        assert process.returncode == 130
+        last = out[: out.rfind(b"\n")].splitlines()[-1].split(b",")[0]
+        assert b"to go on: nesgw history --from " + last in err
