@@ -240,7 +240,7 @@ class TestTheWorker:
         start, outlet, host = self.work(10, 10.0, come)
         assert len(host.grants) >= 5
         assert all((until - start) % 10 == pytest.approx(9.7, abs=0.01) for _, until in host.grants)
-        assert all((time - start) % 10 < 3 for time in outlet.times)
+        assert all((time - start) % 10 < 3 for time in outlet.times[1:]), "the first has to learn the meter"
         assert outlet.statuses[-1].failures == {}
 
     def test_where_beats_are_close_every_other_turn_is_the_guests(self):
