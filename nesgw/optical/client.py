@@ -494,7 +494,7 @@ class MeterClient:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT
         self._trace(f"-> {request}")
-        self._link.send(request.encode(), self._clock(), request.fits)
+        self._link.send(request.encode(), self._clock(), request.fits, request.expects)
         stale: bytes | None = None
         while True:
             for event in self._turn(str(request)):

@@ -26,6 +26,9 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 # size at any time: the largest that nesgw asks for.
 _ALWAYS_TAKEN = 512
 
+_EARLY = 3  # byte times before the expected end: better to wake once more than too late
+_TELLING = 4  # bytes of a packet that came after its first ones tell whether the line has a pace
+
 Mark = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
 
@@ -111,6 +114,8 @@ class _Exchange:
 
     fits: Callable[[bytes], bool]
     packets: deque[Packet]  # not yet acknowledged; the first is on its way
+    expects: int = 1  # bytes of the answer if it is no refusal
+    sent: float = 0.0  # when the last byte of the first packet on its way has left
     raw: bytes = b""  # as which bytes: to recognise its echo
     before: frozenset[Mark] = frozenset()  # what the meter may have accepted last before this packet
     awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
@@ -138,6 +143,8 @@ class Link:
         self._echoing = False  # this probe hears itself
         self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
         self._echo_heard = 0  # of the first of them
+        self._paced = False  # the line gives bytes as they come over the wire: true of all but network ports
+        self._thinking: float | None = None  # the shortest time from a request to its answer
         self._clear()
 
     def _clear(self) -> None:
@@ -177,9 +184,12 @@ class Link:
 
     # --- Sending --------------------------------------------------------------------------------------------------
 
-    def send(self, message: bytes, now: float, fits: Callable[[bytes], bool] = lambda _: True) -> None:
+    def send(
+        self, message: bytes, now: float, fits: Callable[[bytes], bool] = lambda _: True, expects: int = 1
+    ) -> None:
         """Begin an exchange. ``fits`` says whether a message can be its answer: answers do not name their request.
 
+        ``expects`` is how many bytes a good answer has, as far as that is known; it only decides when to look for it.
         Raises ProtocolMisuse while an exchange is going on.
         """
         if self._exchange:
@@ -193,7 +203,7 @@ class Link:
             Packet(part, multiple=several, first=several and not index, sequence=len(parts) - 1 - index)
             for index, part in enumerate(parts)
         )
-        self._exchange = _Exchange(fits, packets)
+        self._exchange = _Exchange(fits, packets, expects)
         self._send_next(self._exchange, now)
 
     def _send_next(self, exchange: _Exchange, now: float) -> None:
@@ -222,6 +232,7 @@ class Link:
         self.statistics.packets_out += 1
         self._queue(exchange.raw)
         sent = now + sum(map(len, self._outgoing)) * self.timing.byte_time
+        exchange.sent = sent
         exchange.deadline = sent + self.timing.response
         self._last_activity = max(self._last_activity, sent)
 
@@ -252,9 +263,10 @@ class Link:
         self._last_byte = now
         self._last_activity = max(self._last_activity, now)
         began_empty = not self._buffer
+        expected = self.complete_at() if began_empty else None
         self._buffer += self._without_echo(data)
         if began_empty:
-            self._begin(now)
+            self._begin(now, expected)
         return self._scan(now)
 
     def expire(self, now: float) -> list[Event]:
@@ -280,23 +292,48 @@ class Link:
         return min(due, default=None)
 
     def complete_at(self) -> float | None:
-        """Tell until when looking for more bytes is of no use: the arriving packet cannot be complete before.
+        """Tell until when looking for more bytes is of no use: the packet that is due cannot be complete before.
 
-        None where no packet is arriving, or where its bytes come faster than the rate says: some lines have no pace.
+        None where none is due, or where bytes come faster than the rate says: some lines have no pace.
         """
+        if not self._buffer:
+            return self._expected_at() if self._paced else None
         if not self._half_received():
             return None
         began, length = self._begun
         since = len(self._buffer) - length
-        if since <= 0 or self._last_byte - began < since * self.timing.byte_time / 2:
+        if not self._paced and (since <= 0 or self._last_byte - began < since * self.timing.byte_time / 2):
             return None
         missing = examine(self._buffer, self._most_in)[1] - len(self._buffer)
         # Each chunk may have lain about before we got it, and more than it says may be there: the earliest is right.
         self._complete = min(self._complete, self._last_byte + (missing - 1) * self.timing.byte_time)
         return self._complete
 
-    def _begin(self, now: float) -> None:
-        self._begun, self._complete = (now, len(self._buffer)), math.inf
+    def _expected_at(self) -> float | None:
+        """When the next packet of the answer is complete, if the meter is as quick as ever and does not refuse."""
+        exchange = self._exchange
+        if exchange is None or exchange.attempts > 1 or exchange.heard or len(exchange.packets) > 1:
+            return None
+        if self._thinking is None:
+            return None
+        left = exchange.expects - sum(map(len, self._pieces))
+        length = min(max(left, 1), self._size_out - OVERHEAD) + OVERHEAD
+        starts = self._last_byte + self.timing.byte_time if self._pieces else exchange.sent + self._thinking
+        return starts + (length - _EARLY) * self.timing.byte_time
+
+    def _learn_pace(self, exchange: _Exchange, length: int, now: float) -> None:
+        """Note how the first packet of an answer came."""
+        began, at_first = self._begun
+        later = length - at_first
+        if later >= _TELLING:
+            self._paced = now - began > later * self.timing.byte_time / 2
+        if self._paced and exchange.attempts == 1 and not self._pieces:
+            # One that was waiting when we looked makes it shorter by some bytes' time, until it is right.
+            took = now - length * self.timing.byte_time - exchange.sent
+            self._thinking = max(0.0, took if self._thinking is None else min(took, self._thinking))
+
+    def _begin(self, now: float, expected: float | None = None) -> None:
+        self._begun, self._complete = (now, len(self._buffer)), math.inf if expected is None else expected
 
     def _half_received(self) -> bool:
         """Tell whether a packet is arriving, whose end the exchange's timers wait for."""
@@ -343,6 +380,8 @@ class Link:
             match verdict:
                 case Verdict.SOUND:
                     raw = bytes(self._buffer[:length])
+                    if self._exchange:
+                        self._learn_pace(self._exchange, length, now)
                     self._consume(length)
                     events += self._accept(raw, now)
                 case Verdict.FOREIGN:

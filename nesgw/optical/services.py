@@ -86,6 +86,11 @@ class Request(Generic[Result]):
             raise WrongShape(f"it begins with no response code: {answer[:1].hex()}" if answer else "it is empty")
         return self._result(answer[1:])
 
+    @property
+    def expects(self) -> int:
+        """How many bytes an answer has that is no refusal, at least."""
+        return 1
+
     def fits(self, answer: bytes) -> bool:
         """Tell whether these bytes can be the answer to this request."""
         try:
@@ -245,6 +250,10 @@ class PartialRead(Request[bytes]):
 
     def encode(self) -> bytes:  # noqa: D102
         return b"\x3f" + self.table.to_bytes(2, "big") + self.offset.to_bytes(3, "big") + self.count.to_bytes(2, "big")
+
+    @property
+    def expects(self) -> int:  # noqa: D102
+        return self.count + 4  # code, count, checksum
 
     def _result(self, content: bytes) -> bytes:
         data = _table_data(content)

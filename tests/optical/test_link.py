@@ -522,3 +522,14 @@ class TestWhenAPacketCanBeComplete:
         assert link.complete_at() is None
         link.receive(self.RAW, 1.108)
         assert link.complete_at() is None
+
+    def test_once_the_pace_is_known_an_answer_is_waited_for_as_long_as_the_quickest_took(self):
+        link = self.link()  # 9 bytes: sent at 0.009
+        link.receive(bytes((0x06,)) + self.RAW[:4], 0.030)
+        link.receive(self.RAW[4:], 0.134)  # 108 bytes: begun at 0.026, 17 ms after the request
+        link.outgoing()
+        assert link.complete_at() is None  # nothing is due
+        link.send(b"\x3f", 1.0, expects=12)  # sent at 1.009; 20 bytes of answer from 1.026 on
+        assert link.complete_at() == pytest.approx(1.026 + 0.017)
+        link.expire(link.deadline())
+        assert link.complete_at() is None  # after a repetition it is watched closely
