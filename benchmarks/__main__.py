@@ -1,0 +1,59 @@
+"""Measures and prints the table. See ``scripts/benchmark --help`` and docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+
+from benchmarks import figures, processes
+from benchmarks.figures import Row
+from nesgw.simulator.profiles import PROFILES
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="scripts/benchmark", description="Measure nesgw against its bars.")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", help=f"one of: {', '.join(_FIGURES)}; may be repeated"
+    )
+    parser.add_argument("--profiles", default=",".join(PROFILES), help="for reading and faster (default: all)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often two readers take turns (default: 2)")
+    parser.add_argument("--polls", type=int, default=8, help="polls of each turn (default: 8)")
+    parser.add_argument("--long", action="store_true", help="the counts and minutes of the bars: about an hour")
+    options = parser.parse_args()
+    if not processes.termineter_is_there():
+        print("termineter is not there: .venv/bin/pytest tests/simulator/test_termineter.py makes its environment")
+    names = options.only or list(_FIGURES)
+    print(f"{'figure':<36} {'case':<44} {'measured':>10} {'bar':>7}         note", flush=True)
+    for name in names:
+        for row in _FIGURES[name](options):
+            bar = "" if row.bar is None else f"{row.bar:g}"
+            measured = f"{row.measured:.3f}" if row.measured < 100 else f"{row.measured:.0f}"
+            print(
+                f"{row.figure:<36} {row.case:<44} {measured:>10} {bar:>7} {row.verdict:<6}  {row.unit} {row.note}",
+                flush=True,
+            )
+
+
+def _reading(options: argparse.Namespace) -> Iterator[Row]:
+    return figures.reading(options.profiles.split(","), options.rounds, options.polls)
+
+
+def _faster(options: argparse.Namespace) -> Iterator[Row]:
+    return figures.faster(options.profiles.split(","), options.rounds, options.polls)
+
+
+_FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+    "reading": _reading,
+    "faster": _faster,
+    "cpu": lambda options: figures.cpu(120 if options.long else 30),
+    "start": lambda options: figures.start(11 if options.long else 5),
+    "beat": lambda options: figures.fastest(10 if options.long else 0.5),
+    "jitter": lambda options: figures.jitter(100) if options.long else figures.jitter(30, 1.0),
+    "memory": lambda options: figures.memory(10_000, 1_000) if options.long else figures.memory(1_000, 200),
+    "several": lambda options: figures.several(64, 120) if options.long else figures.several(8, 30),
+    "traffic": lambda options: figures.traffic(120 if options.long else 30),
+}
+
+if __name__ == "__main__":
+    main()
