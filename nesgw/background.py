@@ -256,7 +256,8 @@ class Background:
         found: list[Finding] = []
         for device in devices:
             part = self._mbus.latest(device) if device.mbus else None
-            latest = decode_latest(device, (yield from ask(part)), self._zone) if part else None
+            data = (yield from _twice(part)) if part else None
+            latest = decode_latest(device, data, self._zone) if data else None
             told = [reading for reading in (latest, self._queued.get(device.handle)) if reading is not None]
             newest = max(told, key=_moment, default=None)
             if newest is not None:
@@ -267,3 +268,9 @@ class Background:
 def _moment(reading: MbusReading) -> float:
     """When it was read; for the order only, so a time without a zone may count as UTC (no machine's limits apply)."""
     return reading.time.replace(tzinfo=UTC).timestamp() if reading.time else 0.0
+
+
+def _twice(part: Part) -> Steps[bytes | None]:
+    """Ask twice, for no rule knows what a sub-meter may say, and a wild byte would make another device of it."""
+    first = yield from ask(part)
+    return first if first == (yield from ask(part)) else None

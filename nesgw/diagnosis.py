@@ -166,12 +166,12 @@ def load_report(folder: Path) -> Report | None:
         status = json.loads((folder / "status.json").read_bytes())
         last_read = status["last_read"] and datetime.fromisoformat(status["last_read"])
         error = status["last_error"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     try:
         values = json.loads((folder / "reading.json").read_bytes())
         values.pop("time")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         values = {}
     return Report(max(0.0, time.time() - written), error and str(error), last_read, values)
 

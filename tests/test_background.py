@@ -173,3 +173,10 @@ def answering(monkeypatch, table, spoil, after=0):
         return spoil(outcome.answer) if count[0] > after else outcome
 
     monkeypatch.setattr(Session, "answer", answer)
+
+
+def test_a_wild_byte_makes_no_other_sub_meter():
+    line = line_to("83331-3i-solar")
+    wild = {1: lambda meter: meter.faults.flip(2048 + 16, 8, 0x01, count=1)}
+    _, outlet = work(line, polls=40, before_poll=wild)
+    assert {reading.serial for reading in outlet.sub_meters} == {"12345678", "55667788", "87654321"}

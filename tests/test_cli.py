@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nesgw.cli import COMMANDS, main
+from nesgw.cli.demo import fitted
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 
 KEY = DEFAULT_KEY.decode()
@@ -40,10 +41,9 @@ def configured(tmp_path):
         yield write
 
 
-def nesgw(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "nesgw", *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+def nesgw(*arguments, folder=None):
+    command = [sys.executable, "-P", "-m", "nesgw", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
 
 
 class TestUsage:
@@ -103,7 +103,11 @@ class TestRead:
 
     def test_port_without_key_file_is_wrong_usage(self, capsys):
         assert main(["read", "--port", "/dev/null"]) == 64
-        assert "go together" in capsys.readouterr().err
+        assert capsys.readouterr().err == "nesgw: --port and --key-file go together; see: nesgw read --help\n"
+
+    def test_a_port_and_a_meter_of_the_configuration_contradict_each_other(self, capsys):
+        assert main(["read", "--port", "/dev/null", "--key-file", "key", "--meter", "house"]) == 64
+        assert "--meter is for the configuration, which --port does without" in capsys.readouterr().err
 
     def test_a_wrong_key_is_77_and_one_line_without_the_key(self, line, configured, capsys):
         assert main(["read", "--config", configured(line.path, key=WRONG)]) == 77
@@ -157,6 +161,18 @@ class TestRead:
         finally:
             daemon.terminate()
             daemon.wait(10)
+
+    def test_what_stays_suspect_is_not_shown_and_it_is_said_why(self, line, configured, capsys):
+        config = configured(line.path)
+        line.meter.faults.flip(28, 11 * 4 + 2, 0x40, count=100)
+        assert main(["read", "--config", config, "--json"]) == 69
+        line.meter.faults.clear()
+        line.meter.faults.flip(28, 3, 0x7F, count=100)  # the power imported: two million kilowatts
+        assert main(["read", "--config", config, "--json"]) == 0
+        shown = capsys.readouterr()
+        assert json.loads(shown.out)["power_import"] is None
+        assert json.loads(shown.out)["energy_export"] == 0.201
+        assert "not shown, for it cannot be: power" in shown.err
 
     def test_several_meters_need_a_name(self, configured, capsys):
         more = f'[[meter]]\nname = "barn"\nport = "/dev/b"\nkey = "{KEY}"\n'
@@ -228,6 +244,23 @@ class TestDemo:
         assert done.stderr == ""
         assert done.stdout.count("energy import 115 921.") == 2
         assert {path for path in Path("/dev/shm").iterdir() if path.name.startswith("nesgw-demo")} <= before
+
+    def test_beside_a_clone_of_nesgw_it_runs_all_the_same(self, tmp_path):
+        (tmp_path / "nesgw").mkdir()
+        done = nesgw("demo", "--readings", "1", folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    @pytest.mark.parametrize("mistake", [["demo", "--readings", "0"], ["simulate", "--baud", "0"]])
+    def test_a_number_that_makes_no_sense_is_wrong_usage(self, mistake, capsys):
+        with pytest.raises(SystemExit) as ended:
+            main(mistake)
+        assert ended.value.code == 64
+        assert "'0' is not a whole number from 1 on" in capsys.readouterr().err
+
+    def test_in_a_low_window_the_end_of_the_page_is_left_out(self):
+        page = ["House", "", "Energy", "  1 kWh", "Power"]
+        assert fitted(page, 5) == page
+        assert fitted(page, 4) == ["House", "", "Energy", "… and 2 lines more in a higher window"]
 
     def test_without_mosquitto_it_says_what_to_install(self, monkeypatch, capsys):
         monkeypatch.setattr("shutil.which", lambda *_, **__: None)

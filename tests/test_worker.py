@@ -21,7 +21,8 @@ def test_polls_keep_to_the_beat_however_long_they_take():
     start = line.clock()
     _, outlet = work(line, polls=30)
     lateness = [time - start - 10.0 * n for n, time in enumerate(outlet.times)]
-    assert all(0 < late < 3 for late in lateness)
+    assert 0 < lateness[0] < 5, "the first one learns what the meter has"
+    assert all(0 < late < 2 for late in lateness[1:])
     assert lateness[-1] == pytest.approx(lateness[5], abs=0.3)
 
 
@@ -31,7 +32,7 @@ def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none():
     _, outlet = work(line, polls=8, before_poll={3: lambda meter: meter.faults.silence(12.0)})
     beats = [(time - start) // 10 for time in outlet.times]
     assert beats == sorted(set(beats)), "no beat is made up for"
-    overran = [time for time in outlet.times if (time - start) % 10 > 3]
+    overran = [time for time in outlet.times[1:] if (time - start) % 10 > 3]
     assert len(overran) == 1
     assert all((time - start) % 10 < 3 for time in outlet.times if time > overran[0])
 

@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ from nesgw.cli.target import Target, target, target_arguments, visit
 from nesgw.errors import EX_OK, PortBusy, Stopped, WrongUsage
 
 if TYPE_CHECKING:
+    from nesgw.plausibility import Reason
+    from nesgw.values import Reading
     from nesgw.visit import Visit
 
 # Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
@@ -73,11 +76,9 @@ def run(options: argparse.Namespace) -> int:
 def _print_reading(target: Target, options: argparse.Namespace) -> None:
     from nesgw.cli.progress import Progress
     from nesgw.meter import Meter
-    from nesgw.plausibility import Plausibility
     from nesgw.publishers import console, payloads
 
     meter = Meter(target.place)
-    judge = Plausibility(target.max_power)
     with Progress() as progress:
         try:
             progress.step(f"opening a session with the meter at {target.place.port}")
@@ -85,16 +86,10 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
                 progress.step("asking the meter who it is and what it measures")
                 facts = meter.facts()
                 progress.step(f"reading {len(facts.layout.fields)} values")
-                reading = meter.read()
-                verdict = judge.judge(reading.values, time.monotonic())
-                if not verdict.accepted:
-                    progress.step("the reading is suspect; reading again")
-                    reading = meter.read()
-                    verdict = judge.judge(reading.values, time.monotonic())
+                reading, doubts = _judged(meter.read, target.max_power)
         finally:
             meter.close()
-    for reason in verdict.reasons:
-        print(f"nesgw: suspect, also when read again: {reason.text}", file=sys.stderr)
+    _say(doubts)
     if options.json:
         print(payloads.state(reading))
     elif options.raw:
@@ -111,9 +106,10 @@ def _print_everything(target: Target, options: argparse.Namespace) -> None:
 
     with _visiting(target) as there:
         facts = there.facts()
-        reading = there.reading(facts)
+        reading, doubts = _judged(lambda: there.reading(facts), target.max_power)
         survey = Survey(facts, machine_zone())
         found = there.find(survey.everything())
+    _say(doubts)
     for remark in survey.remarks:
         print(f"nesgw: {remark}", file=sys.stderr)
     if options.json:
@@ -135,6 +131,24 @@ def _print_events(target: Target, options: argparse.Namespace) -> None:
         print(json.dumps({"events": plain}, ensure_ascii=False, separators=(",", ":")))
     else:
         print(*pages.events(plain), sep="\n")
+
+
+def _judged(read: Callable[[], Reading], max_power: float) -> tuple[Reading, tuple[Reason, ...]]:
+    """Read once, and again if that is suspect; what is doubted then as well is unknown, not shown."""
+    from nesgw.plausibility import Plausibility
+
+    judge = Plausibility(max_power)
+    reading = read()
+    verdict = judge.judge(reading.values, time.monotonic())
+    if not verdict.accepted:
+        reading = read()
+        verdict = judge.judge(reading.values, time.monotonic())
+    return replace(reading, values=verdict.undoubted(reading.values)), verdict.reasons
+
+
+def _say(doubts: tuple[Reason, ...]) -> None:
+    for doubt in doubts:
+        print(f"nesgw: not shown, for it cannot be: {doubt.text}", file=sys.stderr)
 
 
 @contextmanager

@@ -67,6 +67,11 @@ class Verdict:
         """Whether the reading may be published."""
         return self.outcome is Outcome.ACCEPTED
 
+    def undoubted(self, values: Mapping[str, Number | None]) -> dict[str, Number | None]:
+        """Return a reading with None for all that is doubted, for those who cannot wait what the meter keeps to."""
+        doubted = {key for reason in self.reasons for key in reason.fields}
+        return {key: None if key in doubted else value for key, value in values.items()}
+
 
 @dataclass(slots=True)
 class Statistics:

@@ -24,6 +24,7 @@ from nesgw.tables.alarms import Alarm
 from nesgw.tables.catalogue import FIELDS
 from nesgw.tables.event_log import Event
 from nesgw.tables.mbus import MbusReading
+from nesgw.tables.mbus_records import MbusValue
 from nesgw.tables.outages import Outage
 from nesgw.values import MeterIdentity, Reading, plain_id
 
@@ -97,6 +98,7 @@ class Outlet:
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
         self._announced: str | None = None
+        self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
         self._cache_problem: str | None = None
 
     def prepare(self) -> None:
@@ -112,6 +114,7 @@ class Outlet:
         """
         if self._meter not in (None, identity.id):
             self.available(online=False)
+            self._forget(self._meter)
         known = self._meter == identity.id
         self._meter = identity.id
         kept = {} if known or self._broker is None else self._ask_broker(identity.id)
@@ -134,6 +137,15 @@ class Outlet:
         self._send(payloads.info_message(topics, identity, fields))
         self._identity = identity
         return None if known else self._last_accepted(topics, identity.id, kept)
+
+    def _forget(self, meter: str | None) -> None:
+        """Say nothing more of a meter but that it is gone: what the broker keeps of it is its owner's to forget."""
+        if self._broker and meter:
+            topics = self._topics
+            self._broker.withdraw(
+                topics.discovery(meter), topics.info(meter), topics.status(meter), topics.state(meter)
+            )
+            self._sub_meters.clear()
 
     def _ask_broker(self, meter: str) -> Mapping[str, str]:
         wanted = [self._topics.state(meter), self._topics.status(meter), self._topics.discovery(meter)]
@@ -203,13 +215,18 @@ class Outlet:
         sub_meter = plain_id(f"{reading.manufacturer or ''}{reading.serial}")
         if self._identity is None or not reading.serial:
             return
+        # What it has told once it has: a telegram that cannot be decrypted takes no entity away.
+        known = self._sub_meters.setdefault(sub_meter, {})
+        known |= {value.key: value for value in reading.values}
+        state = {**dict.fromkeys(known), **reading.payload()}
+        reading = replace(reading, values=tuple(known.values()))
         if self._settings.home_assistant:
             self._send(
                 home_assistant.sub_meter_discovery(
                     self._topics, sub_meter, reading, behind=self._identity, expiry=every
                 )
             )
-        for message in payloads.sub_meter_messages(self._topics, sub_meter, reading.payload()):
+        for message in payloads.sub_meter_messages(self._topics, sub_meter, state):
             self._send(message)
 
     def available(self, *, online: bool) -> None:

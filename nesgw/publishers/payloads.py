@@ -137,13 +137,15 @@ def state_messages(
 ) -> Iterator[Message]:
     """Publish an accepted reading; with ``per_value`` also one plain number a topic.
 
-    A value that this reading lacks gets no message of its own: an empty one would remove the topic, a zero would lie.
+    For a value that this reading lacks, the number that the broker keeps is taken away: it would pass for this one's.
     """
     yield Message(topics.state(meter_id), state(reading), Part.STATE, retain, qos)
     if per_value:
         for key, value in reading.values.items():
             if value is not None:
                 yield Message(topics.value(meter_id, key), _json(value), Part.STATE, retain, qos)
+            elif retain:
+                yield Message(topics.value(meter_id, key), "", Part.STATE, retain, qos)
 
 
 def event_message(topics: Topics, meter_id: str, payload: Mapping[str, object]) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ from nesgw.publishers.outlet import Outlet, OutletSettings
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
+from nesgw.tables.mbus import MbusReading
+from nesgw.tables.mbus_records import MbusValue
 from nesgw.values import Firmware, MeterIdentity, Reading
 
 HOUSE = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "4080123456", "0000000012345678")
@@ -135,3 +138,47 @@ class TestAMeterThatIsNoLongerAvailable:
         outlet.identify(NEW, FIELDS)
         assert "nesgw/4080123456/state" not in broker.wanted
         assert broker.wanted["nesgw/4080123456/availability"].payload == "offline"
+
+
+class TestSubMeters:
+    TOLD = MbusReading(
+        time=datetime(2026, 11, 20, 8, 30),
+        handle=1,
+        serial="12345678",
+        manufacturer="KAM",
+        version=1,
+        medium="heat",
+        access=42,
+        conditions=(),
+        encrypted=False,
+        complete=True,
+        values=(MbusValue("energy", "Energy", 12345, "kWh", "energy", "total_increasing"),),
+    )
+
+    def test_one_is_a_device_behind_the_meter(self, memory: Path, broker: Broker) -> None:
+        outlet = outlet_on(memory, broker)
+        outlet.identify(HOUSE, FIELDS)
+        outlet.accept_sub_meter(self.TOLD, 300.0)
+        announced = json.loads(broker.wanted["homeassistant/device/nesgw_kam12345678/config"].payload)
+        assert announced["device"]["via_device"] == "nesgw_4080123456"
+        assert announced["components"]["energy"]["unit_of_measurement"] == "kWh"
+        assert json.loads(broker.wanted["nesgw/kam12345678/state"].payload)["energy"] == 12345
+
+    def test_a_telegram_that_cannot_be_decrypted_takes_no_entity_away(self, memory: Path, broker: Broker) -> None:
+        outlet = outlet_on(memory, broker)
+        outlet.identify(HOUSE, FIELDS)
+        outlet.accept_sub_meter(self.TOLD, 300.0)
+        before = broker.wanted["homeassistant/device/nesgw_kam12345678/config"]
+        outlet.accept_sub_meter(replace(self.TOLD, encrypted=True, values=()), 300.0)
+        assert broker.wanted["homeassistant/device/nesgw_kam12345678/config"] == before
+        assert json.loads(broker.wanted["nesgw/kam12345678/state"].payload)["energy"] is None
+
+
+def test_of_a_meter_that_is_gone_nothing_is_said_again_but_that_it_is(memory: Path, broker: Broker) -> None:
+    """So that what its owner has forgotten on the broker does not come back with the next connection."""
+    outlet = outlet_on(memory, broker)
+    outlet.identify(HOUSE, FIELDS)
+    outlet.report(MeterStatus(id=HOUSE.id))
+    outlet.identify(NEW, FIELDS)
+    of_the_old = {topic: message.payload for topic, message in broker.wanted.items() if HOUSE.id in topic}
+    assert of_the_old == {f"nesgw/{HOUSE.id}/availability": "offline"}

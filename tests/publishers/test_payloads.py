@@ -48,6 +48,15 @@ class TestState:
             ("nesgw/4711/value/energy_import", "115921.469"),
             ("nesgw/4711/value/power_import", "701"),
             ("nesgw/4711/value/voltage_l1", "232.591"),
+            ("nesgw/4711/value/frequency", ""),
+        ], "what the broker keeps of a value that was not read is taken away"
+
+    def test_without_retain_a_value_that_was_not_read_is_simply_not_sent(self) -> None:
+        _, *values = payloads.state_messages(TOPICS, "4711", READING, per_value=True, retain=False)
+        assert [message.topic.rpartition("/")[2] for message in values] == [
+            "energy_import",
+            "power_import",
+            "voltage_l1",
         ]
 
 
