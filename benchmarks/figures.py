@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -237,14 +238,15 @@ def _usage_of(count: int, seconds: float) -> tuple[Usage, float]:
 
 
 def _worst_delay_beside_a_dead_one(count: int, seconds: float) -> float:
-    with broker() as port, Meters("83331-3i", count=count) as meters, Meters("83331-3i", response=0.001) as dead:
-        dead_path = dead.paths[0]
-        dead.__exit__()
-        with Gateway([*meters.paths, dead_path], port, interval=10.0):
+    held, dead = os.openpty()  # takes every byte and answers none
+    with broker() as port, Meters("83331-3i", count=count) as meters:
+        with Gateway([*meters.paths, os.ttyname(dead)], port, interval=10.0):
             time.sleep(15)
             meters.seen()
             time.sleep(seconds)
             seen = meters.seen()
+    os.close(held)
+    os.close(dead)
     worst = 0.0
     for meter in seen:
         begins = [at for at, request in meter["requests"] if request == "20"]

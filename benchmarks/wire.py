@@ -120,12 +120,13 @@ def total(costs: Iterable[Cost]) -> Cost:
 def session(line: Line, limits: Limits | None, fast: Line | None = None, bauds: int = 1) -> Cost:
     """The lean session around a per-poll reading: identify, negotiate, log on, show the key, terminate.
 
-    ``limits`` None: a meter that knows no Negotiate refuses it with a code alone. ``fast`` is the line from the
+    ``limits`` None: a meter that knows no Negotiate need not be asked in each session. ``fast`` is the line from the
     Negotiate on, if it grants another rate. ``bauds`` are the rates asked for.
     """
     size = limits.packet_size if limits else DEFAULTS.packet_size
     opening = exchange(*IDENTIFY, DEFAULTS.packet_size, line)
-    opening += exchange(4 + bauds, 5 if limits else 1, DEFAULTS.packet_size, line)
+    if limits:
+        opening += exchange(4 + bauds, 5, DEFAULTS.packet_size, line)
     rest = [exchange(*service, size, fast or line) for service in (LOGON, SECURITY, TERMINATE)]
     return opening + total(rest)
 

@@ -5,7 +5,7 @@ The expected values are the simulated household's own registers, put into Home A
 
 import pytest
 
-from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, UnsupportedMeter
+from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, UnsupportedMeter
 from nesgw.meter import Meter, MeterPort
 from nesgw.simulator import DEFAULT_KEY, PROFILES
 from nesgw.simulator.services import Outcome
@@ -340,3 +340,18 @@ def answering(monkeypatch, line, table, spoil):
         return spoil(outcome.answer) if reads else outcome
 
     monkeypatch.setattr(type(session), "answer", answer)
+
+
+def test_a_meter_that_cannot_negotiate_is_asked_once_and_again_after_trouble():
+    line = line_to("gen2-2.01")
+    meter = meter_on(line)
+    for _ in range(3):
+        poll(meter, line)
+        line.sleep(5)
+    assert line.meter.counters.requests["negotiate"] == 1
+    line.meter.faults.silence(30.0)
+    with pytest.raises(NesgwError):
+        poll(meter, line, limit=20.0)
+    line.sleep(40)
+    poll(meter, line)
+    assert line.meter.counters.requests["negotiate"] == 2

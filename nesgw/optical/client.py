@@ -158,6 +158,7 @@ class MeterClient:
         self._partial_reads = True
         self._identification: Identification | None = None
         self._row = False
+        self._cannot_negotiate = False  # this meter does not know the service: not asked in each session
         self.too_fast = False  # a negotiated baud rate did not work: not to be asked for again
 
     def __enter__(self) -> MeterClient:
@@ -255,6 +256,8 @@ class MeterClient:
 
     def negotiate(self, wanted: MessageLimits, faster: tuple[int, ...] = ()) -> MessageLimits:
         """Ask for larger messages, for less where that is refused, and go on with the defaults if need be."""
+        if self._cannot_negotiate:
+            return self._limits
         smaller = [rung for rung in (SMALL_LIMITS,) if rung.table_bytes < wanted.table_bytes]
         usual = wanted.baud or self._port.baud
         usually = [(rung, (usual,)) for rung in (wanted, *smaller)]
@@ -270,6 +273,7 @@ class MeterClient:
                 if refusal.code is ResponseCode.ISSS:
                     raise SessionRefused(service="Negotiate", code=str(refusal.code)) from None
                 if refusal.code is ResponseCode.SNS:
+                    self._cannot_negotiate = True
                     break
                 self.too_fast = self.too_fast or rates != (usual,)  # perhaps it cannot choose among rates
                 continue
@@ -328,6 +332,7 @@ class MeterClient:
 
         Listen until the line is quiet, terminate; a channel that does not hear of it ends by silence.
         """
+        self._cannot_negotiate = False  # what happened may be another meter
         if not self._channel_timed_out():
             self._state = State.SUSPECT
             until = self._clock() + _TERMINATE_BUDGET

@@ -41,8 +41,8 @@ def test_a_session_is_opened_and_ended_in_144_bytes():
     assert session(INSTANT, Limits(64, 2)).bytes == 24 + 28 + 32 + 40 + 20
 
 
-def test_a_meter_without_negotiate_refuses_it_with_one_byte():
-    assert session(INSTANT, None).bytes == 144 - 4
+def test_a_meter_without_negotiate_is_not_asked_each_time():
+    assert session(INSTANT, None).bytes == 144 - 28
 
 
 def test_the_answer_delay_hides_the_meters_acknowledgement():
