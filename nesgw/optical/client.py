@@ -332,7 +332,6 @@ class MeterClient:
 
         Listen until the line is quiet, terminate; a channel that does not hear of it ends by silence.
         """
-        self._cannot_negotiate = False  # what happened may be another meter
         if not self._channel_timed_out():
             self._state = State.SUSPECT
             until = self._clock() + _TERMINATE_BUDGET
@@ -522,6 +521,7 @@ class MeterClient:
                         raise self._gave_up(request, event, stale)
 
     def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes | None) -> Retryable:
+        self._cannot_negotiate = False  # what comes after the silence may be another meter
         self._trace(f"-- gave up on {request}: {event.reason.value} in {event.attempts} attempts")
         if stale is not None:
             try:
