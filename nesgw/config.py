@@ -258,8 +258,10 @@ def _read(path: Path) -> str:
         raise ConfigError([f"{path}: {problem}"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 text: {error.reason} at byte {error.start}"]) from None
-    except OSError as error:
+    except PermissionError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}; try with sudo"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
 
 
 def _secret(direct: str, path: str, credential: str) -> str:
@@ -278,6 +280,8 @@ def _secret(direct: str, path: str, credential: str) -> str:
 def _private_text(path: Path) -> str:
     try:
         mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ValueError(f"{path} is a folder; name the file in it")
         if mode & (stat.S_IROTH | stat.S_IWOTH):
             raise ValueError(f"{path} can be read by everyone on this machine; run: chmod o-rwx {path}")
         return path.read_text(encoding="utf-8").strip()

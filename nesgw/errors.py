@@ -83,6 +83,9 @@ class WrongUsage(NesgwError):
     exit_code = EX_USAGE
     do = "see: nesgw {command} --help"
 
+    def __str__(self) -> str:
+        return f"{self.happened}; {self.remedy}"  # as argparse's own complaints end
+
 
 class Retryable(NesgwError):
     """Passing trouble: the session is closed and the next poll tries again."""
@@ -102,6 +105,20 @@ class PortMissing(PortUnavailable):
 
     what = "{port}: no such device"
     do = "plug the probe in, or look with 'ls -l /dev/serial/by-id/' which name it has and set that as port"
+
+
+class NoProbe(PortMissing):
+    """``port = "auto"`` and there is nothing to choose from."""
+
+    what = 'port = "auto" finds no USB serial device'
+    do = "plug the probe in; one that is not on USB has to be named as port"
+
+
+class NotSerial(PortUnavailable):
+    """Something is there, but no serial device."""
+
+    what = "{port}: not a serial port"
+    do = "set port to the name of the probe; 'ls -l /dev/serial/by-id/' shows it"
 
 
 class PortAmbiguous(PortUnavailable):

@@ -38,7 +38,7 @@ def parse_key(text: str) -> Key:
         return Key(bytes.fromhex(digits), "40 hex digits")
     if not text:
         raise ValueError(f"the key is empty; expected {FORMS}")
-    raise ValueError(f"not a key: {len(text)} characters in {len(groups)} groups; expected {FORMS}")
+    raise ValueError(f"not a key: {_count(len(text), 'character')} in {_count(len(groups), 'group')}; expected {FORMS}")
 
 
 def _from_groups(groups: list[str]) -> Key:
@@ -52,6 +52,10 @@ def _from_groups(groups: list[str]) -> Key:
     if is_hex:
         return Key(bytes.fromhex("".join(pairs)), "40 hex digits")
     raise ValueError(f"not a key: 20 groups that are neither decimal codes below 256 nor hex pairs; expected {FORMS}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _plain(value: bytes) -> bool:

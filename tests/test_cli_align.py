@@ -85,6 +85,14 @@ def test_the_port_comes_from_a_configuration_that_still_lacks_the_key(line, tmp_
     assert "good: answered 4 of 4" in capsys.readouterr().out
 
 
+def test_beats_that_are_too_few_to_judge_by_are_said_to_be(line, capsys):
+    assert main(["align", "--port", line.path, "--count", "3"]) == 69
+    said = capsys.readouterr().out.splitlines()
+    assert said[3:] == [
+        "too few beats to judge by, 4 are needed: answered 3 of 3, NAK 0, CRC errors 0, echo 0, noise 0 bytes"
+    ]
+
+
 @pytest.mark.parametrize("count", ["0", "-1", "many"])
 def test_a_count_that_is_none_is_wrong_usage(count, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -160,12 +160,17 @@ class TestSecretFiles:
             f"c.toml: meter.house.key_file: {path} can be read by everyone on this machine; run: chmod o-rwx {path}"
         ]
 
+    def test_a_folder_is_no_key_file(self, tmp_path):
+        assert problems(f'[[meter]]\nname = "house"\nkey_file = "{tmp_path}"\n') == [
+            f"c.toml: meter.house.key_file: {tmp_path} is a folder; name the file in it"
+        ]
+
     def test_a_file_that_is_no_key_says_what_a_key_is_but_not_what_it_found(self, tmp_path):
         path = tmp_path / "house.key"
         path.write_text("hunter22")
         path.chmod(0o600)
         (line,) = problems(f'[[meter]]\nname = "house"\nkey_file = "{path}"\n')
-        assert "expected 20 characters" in line
+        assert "not a key: 8 characters in 1 group; expected 20 characters" in line
         assert "hunter22" not in line
 
     def test_systemd_credentials_stand_in_for_files(self, tmp_path, monkeypatch):

@@ -187,7 +187,7 @@ class TestTheCommand:
         before = path.read_bytes()
         assert main(command) == 64
         assert capsys.readouterr().err == (
-            f"nesgw: {path.name} is there already: name another file: see: nesgw dump --help\n"
+            f"nesgw: {path.name} is there already: name another file; see: nesgw dump --help\n"
         )
         assert path.read_bytes() == before
 
@@ -200,12 +200,14 @@ class TestTheCommand:
         path = tmp_path / "dump.json"
         path.write_text(content)
         assert main(["simulate", "--from", str(path)]) == 64
-        assert len(capsys.readouterr().err.splitlines()) == 1
+        err = capsys.readouterr().err
+        assert len(err.splitlines()) == 1
+        assert "not a nesgw-dump" in err
 
     def test_a_dump_that_is_not_there_is_told(self, capsys):
         assert main(["simulate", "--from", "/none.json"]) == 64
         assert capsys.readouterr().err == (
-            "nesgw: --from /none.json: No such file or directory: see: nesgw simulate --help\n"
+            "nesgw: --from /none.json: No such file or directory; see: nesgw simulate --help\n"
         )
 
 

@@ -218,6 +218,8 @@ class TestTheCommand:
         assert path.read_text().startswith(first)
         assert len(path.read_text().splitlines()) == len(set(path.read_text().splitlines())) > len(first.splitlines())
         assert capsys.readouterr() == ("", "")
+        assert main([*whole, "--to", part]) == 0
+        assert capsys.readouterr() == ("", f"nesgw: the meter has no more intervals than {path} has of that time\n")
 
     @pytest.mark.parametrize(
         ("times", "says"),

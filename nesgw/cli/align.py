@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from nesgw import CONFIG_FILE
 from nesgw.cli.check_config import config_argument
+from nesgw.cli.numbers import at_least_one
 from nesgw.cli.terminal import Block, Paint
 from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable
 
@@ -34,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="DEV", help="use this port, without a configuration")
     parser.add_argument("--dtr", action="store_true", help="raise DTR, which some probes draw their power from")
     parser.add_argument("--meter", metavar="NAME", help="which meter of the configuration")
-    parser.add_argument("--count", type=_beat_count, metavar="N", help="end after N beats (default: at Ctrl-C)")
+    parser.add_argument("--count", type=at_least_one, metavar="N", help="end after N beats (default: at Ctrl-C)")
     parser.epilog = "Exits 0 if the probe sits well at the end, and 69 if it does not."
 
 
@@ -57,13 +58,6 @@ def run(options: argparse.Namespace) -> int:
     finally:
         show.end()
     return EX_OK if window.seat is Seat.GOOD else EX_UNAVAILABLE
-
-
-def _beat_count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return count
 
 
 def _place(options: argparse.Namespace) -> MeterPort:
@@ -126,8 +120,7 @@ class _Lines:
     def end(self) -> None:
         """Sum up."""
         if self._window.total:
-            print(f"{self._window.seat.value}: {self._window}")
-            print(*self._window.advice, sep="\n", flush=True)
+            print(*_verdict(self._window), sep="\n", flush=True)
 
 
 class _Live:
@@ -151,7 +144,15 @@ class _Live:
         """Leave the last picture where it is."""
         self._block.end()
         if self._window.total:
-            print(f"{self._window.seat.value}: {self._window}", flush=True)
+            print(_verdict(self._window)[0], flush=True)
+
+
+def _verdict(window: Window) -> tuple[str, ...]:
+    from nesgw.alignment import ENOUGH, Seat
+
+    if window.seat is Seat.UNKNOWN:
+        return (f"too few beats to judge by, {ENOUGH} are needed: {window}",)
+    return (f"{window.seat.value}: {window}", *window.advice)
 
 
 def picture(window: Window, width: int, paint: Paint, problem: str | None = None) -> list[str]:

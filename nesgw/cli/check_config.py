@@ -1,4 +1,4 @@
-"""nesgw check-config: validate the configuration and print what is in force, every secret masked."""
+"""nesgw check-config: validates the configuration and prints what is in force, every secret masked."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nesgw.cli.numbers import at_least_one
 from nesgw.cli.simulate import profile_argument, seed_argument
 from nesgw.errors import EX_OK, BrokerUnavailable, NesgwError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 (a tmpfs on every Linux; the folder in it is ours alone)
 _CLEAR: Final = "\x1b[H\x1b[2J"
+_FOOTER: Final = 3  # lines below the page, the cursor's own included
 _START: Final = 10.0  # seconds that broker and daemon may take to start
 
 
@@ -33,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     profile_argument(parser)
     seed_argument(parser)
-    parser.add_argument("--readings", type=int, metavar="N", help="end after N readings (default: at Ctrl-C)")
+    parser.add_argument("--readings", type=at_least_one, metavar="N", help="end after N readings (default: at Ctrl-C)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,8 +48,10 @@ def run(options: argparse.Namespace) -> int:
         line = life.enter_context(PtyLine(meter))
         port = life.enter_context(_broker(folder))
         daemon = life.enter_context(_daemon(folder, line.path, port))
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             _show(port, daemon, folder / "log", options)
+        except KeyboardInterrupt:
+            print()  # for the shell's prompt not to stand beside the terminal's ^C
     return EX_OK
 
 
@@ -95,7 +99,8 @@ def _daemon(folder: Path, device: str, port: int) -> Iterator[subprocess.Popen[b
     )
     config = folder / "config.toml"
     config.write_text("\n".join(blocks))
-    with _child([sys.executable, "-m", "nesgw", "run", "--config", str(config)], folder / "log") as child:
+    # -P: a folder named nesgw where we were started, such as a clone, is not the program.
+    with _child([sys.executable, "-P", "-m", "nesgw", "run", "--config", str(config)], folder / "log") as child:
         yield child
 
 
@@ -140,11 +145,20 @@ def _show(port: int, daemon: subprocess.Popen[bytes], log: Path, options: argpar
             readings += 1
             at = datetime.fromisoformat(content.pop("time"))
             if sys.stdout.isatty():
-                footer = f"\nlive from mqtt://127.0.0.1:{port}/{arrival.topic}; Ctrl-C ends the demo\n"
-                print(_CLEAR + console.page(label, None, at, content) + footer, end="", flush=True)
+                page = console.page(label, None, at, content).splitlines()
+                print(_CLEAR + "\n".join(fitted(page, shutil.get_terminal_size().lines - _FOOTER)))
+                print(f"\nlive from mqtt://127.0.0.1:{port}/{arrival.topic}; Ctrl-C ends the demo", flush=True)
             else:
                 print(f"{at:%H:%M:%S} {arrival.topic} {console.summary(content)}", flush=True)
     connection.leave()
+
+
+def fitted(lines: list[str], room: int) -> list[str]:
+    """Cut a page that is higher than the window at its end: energy and power stand first."""
+    if len(lines) <= room:
+        return lines
+    kept = lines[: max(room - 1, 1)]
+    return [*kept, f"… and {len(lines) - len(kept)} lines more in a higher window"]
 
 
 def _connected(settings: MqttSettings) -> Connection:

@@ -45,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
     if not wrong:
         print("\nall is well")
         return EX_OK
-    print(f"\n{len(wrong)} of {len(seen)} steps need attention: begin with '{wrong[0][0]}'")
+    need = "needs" if len(wrong) == 1 else "need"
+    print(f"\n{len(wrong)} of {len(seen)} steps {need} attention: begin with '{wrong[0][0]}'")
     return wrong[0][1].exit_code
 
 

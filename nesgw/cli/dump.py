@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--load-profile",
         action="store_true",
-        help="with weeks of what was used when: only if it matters; takes minutes",
+        help="also what was used when, for weeks back: only if the report is about it; takes minutes",
     )
     target_arguments(parser)
     parser.epilog = "Serial numbers, customer ids and the key are never in the file; it says what was masked."

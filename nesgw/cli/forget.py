@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
             chosen = [each for each in found if each.id == wanted]
     where = f"the broker {settings.host}:{settings.port}"
     if wanted and not chosen:
-        print(f"nesgw: nothing of {wanted} is on {where}; it has:", file=sys.stderr)
+        print(f"nesgw: nothing of {wanted} is on {where}{'; it has:' if found else ''}", file=sys.stderr)
     if not options.all and not chosen:
         _list(found, where)
         return EX_OK

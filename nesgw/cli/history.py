@@ -183,7 +183,8 @@ class _Work:
         if self._lost:
             print(f"nesgw: {self._lost} blocks were replaced by newer ones meanwhile: read again", file=sys.stderr)
         if not self._sink.count:
-            print("nesgw: the meter has no intervals of that time", file=sys.stderr)
+            more = f"more intervals than {self._options.output} has" if self._sink.went_on else "intervals"
+            print(f"nesgw: the meter has no {more} of that time", file=sys.stderr)
 
 
 def _form(options: argparse.Namespace) -> Form:
@@ -203,6 +204,7 @@ class _Sink:
         self._in_a_line = False
         self.last: datetime | None = None  # the end of the last interval that was written
         self.count = 0
+        self.went_on = False  # after rows that the file had
 
     def open(self, sheet: Sheet, form: Form, since: datetime) -> datetime:
         """Begin with the header; return after which moment to read."""
@@ -219,6 +221,7 @@ class _Sink:
                 self._put(sheet.header, None)
         except OSError as error:
             raise WrongUsage(command="history", problem=f"{self._path}: {error.strerror}") from None
+        self.went_on = last is not None
         return since if last is None else max(since, last)
 
     @property

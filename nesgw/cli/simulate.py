@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
+from nesgw.cli.numbers import at_least_one
 from nesgw.errors import EX_OK, PortUnavailable, WrongUsage
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--link", metavar="PATH", help="also make a symbolic link of this name to the device")
     seed_argument(parser)
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--baud", type=int, default=9600, metavar="N", help="pace of the line (default: 9600)")
+    pace.add_argument("--baud", type=at_least_one, default=9600, metavar="N", help="pace of the line (default: 9600)")
     pace.add_argument("--no-pacing", action="store_true", help="pass the bytes on as fast as the machine can")
 
 

@@ -39,6 +39,8 @@ def target(options: argparse.Namespace) -> Target:
     """Find out which meter is meant. Raises WrongUsage or ConfigError."""
     if bool(options.port) != bool(options.key_file):
         raise WrongUsage(command=options.command, problem="--port and --key-file go together")
+    if options.port and options.meter:
+        raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
     return _from_options(options) if options.port else _from_config(options)
 
 

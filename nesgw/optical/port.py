@@ -21,7 +21,16 @@ from typing import Any, Final
 import serial
 from serial.tools import list_ports
 
-from nesgw.errors import PortAmbiguous, PortBusy, PortDenied, PortLost, PortMissing, PortUnavailable
+from nesgw.errors import (
+    NoProbe,
+    NotSerial,
+    PortAmbiguous,
+    PortBusy,
+    PortDenied,
+    PortLost,
+    PortMissing,
+    PortUnavailable,
+)
 
 _WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
 _POLL: Final = 0.02  # for ports without a file descriptor to wait on
@@ -167,7 +176,7 @@ def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: P
     except (OSError, TypeError, ValueError):  # unplugged in this very moment: pyserial stumbles over what has gone
         found = []
     if not found:
-        raise PortMissing(port="auto")
+        raise NoProbe()
     if len(found) > 1:
         raise PortAmbiguous(count=len(found), names=", ".join(sorted(found)))
     return str(found[0])
@@ -212,24 +221,37 @@ def _avoid_latency(device: Any, name: str) -> None:
 
 
 def _why_not(name: str, problem: Exception) -> PortUnavailable:
-    match getattr(problem, "errno", None):
+    match _number(problem):
         case errno.ENOENT | errno.ENXIO | errno.ENODEV:
             return PortMissing(port=name)
         case errno.EACCES | errno.EPERM:
             return PortDenied(port=name, user=_user(), group=_group(name))
         case errno.EBUSY | errno.EAGAIN:
             return PortBusy(port=name, holder=find_holder(name) or "another program")
+        case errno.ENOTTY | errno.EISDIR:
+            return NotSerial(port=name)
         case _:
             return PortUnavailable(port=name, problem=_sentence(problem))
 
 
+def _number(problem: Exception) -> int | None:
+    """The system's error number. What pyserial says of a device that takes no settings has lost it."""
+    number = getattr(problem, "errno", None)
+    if number is None and isinstance(problem.__context__, termios.error):
+        number = problem.__context__.args[0]
+    return number if isinstance(number, int) else None
+
+
 def _sentence(problem: Exception) -> str:
     """Say it in the system's words, without pyserial's repetition of the port's name."""
-    number = getattr(problem, "errno", None)
-    if isinstance(number, int) and number:
+    if number := _number(problem):
         return os.strerror(number)
     if "returned no data" in str(problem):
         return "it was unplugged, or another program reads from it"
+    if isinstance(problem.__context__, OSError) and problem.__context__.strerror:
+        return problem.__context__.strerror  # of a URL: the network's
+    if isinstance(problem.__context__, TypeError):
+        return "a URL needs a host and a port number, such as socket://HOST:PORT"
     return str(problem)
 
 

@@ -40,7 +40,10 @@ def from_dump(path: Path | str, profile: str | Profile = "83331-3i", **settings:
 
 def read_dump(text: str) -> dict[int, bytes | Code]:
     """The tables of a dump by their numbers on the wire, each with its bytes or with the code that refuses it."""
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        raise ValueError(f"not a {FORMAT}, nor any JSON") from None
     if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
         raise ValueError(f"not a {FORMAT} of version {VERSION}")
     tables = content.get("tables")

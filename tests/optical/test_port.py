@@ -19,7 +19,7 @@ import pytest
 import serial
 
 import nesgw.optical
-from nesgw.errors import PortAmbiguous, PortBusy, PortDenied, PortLost, PortMissing, PortUnavailable
+from nesgw.errors import NoProbe, NotSerial, PortAmbiguous, PortBusy, PortDenied, PortLost, PortMissing, PortUnavailable
 from nesgw.optical.port import SerialPort, find_holder, find_port, open_port
 
 
@@ -128,8 +128,9 @@ class TestASocket:
     def test_nobody_listening(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
             number = server.getsockname()[1]
-        with pytest.raises(PortUnavailable, match="refused"):
+        with pytest.raises(PortUnavailable) as failure:
             open_port(f"socket://127.0.0.1:{number}")
+        assert str(failure.value) == f"socket://127.0.0.1:{number}: Connection refused"
 
 
 class _Device:
@@ -173,8 +174,16 @@ class TestOpeningWhatCannotBeOpened:
             open_port("/dev/nesgw-none")
 
     def test_no_terminal(self):
-        with pytest.raises(PortUnavailable, match="/dev/null"):
+        with pytest.raises(NotSerial, match="/dev/null: not a serial port: set port to the name of the probe"):
             open_port("/dev/null")
+
+    def test_a_folder(self, tmp_path):
+        with pytest.raises(NotSerial):
+            open_port(str(tmp_path))
+
+    def test_a_url_without_a_port_number(self):
+        with pytest.raises(PortUnavailable, match="socket://here: a URL needs a host and a port number"):
+            open_port("socket://here")
 
     def test_no_such_kind_of_url(self):
         with pytest.raises(PortUnavailable, match="nonsense"):
@@ -216,7 +225,7 @@ class TestTheOnlyProbe:
         return SimpleNamespace(device=device, vid=vid)
 
     def test_none(self, tmp_path):
-        with pytest.raises(PortMissing):
+        with pytest.raises(NoProbe, match='port = "auto" finds no USB serial device: plug the probe in'):
             find_port(lambda: [self.port("/dev/ttyS0", vid=None)], tmp_path)
 
     def test_one_is_known_by_the_name_that_survives_replugging(self, tmp_path):
