@@ -32,8 +32,12 @@ CHANCE = 0.04  # that a fault is planned with a poll
 EXCUSED = INTERVAL + 1.0
 
 
-def random_fault(chance: random.Random) -> tuple[str, dict[str, object], float]:
-    """A fault, its arguments, and for how long."""
+def random_fault(chance: random.Random, registers: int, values: int) -> tuple[str, dict[str, object], float]:
+    """A fault, its arguments, and for how long; told where the first register of BT23 and of BT28 stands."""
+
+    def high(count: int) -> int:
+        return 4 * chance.randrange(count) + chance.choice((2, 3))
+
     brief, long = chance.uniform(0.05, 12.0), chance.uniform(5.0, 90.0)
     rate = chance.choice((0.002, 0.01, 0.05, 0.2))
     return chance.choice(
@@ -55,8 +59,8 @@ def random_fault(chance: random.Random) -> tuple[str, dict[str, object], float]:
             ("refuse", {"code": chance.choice((1, 6, 7, 8, 9)), "count": chance.choice((1, 3, 10**6))}, long),
             ("restart", {"seconds": chance.uniform(0.5, 20.0)}, 20.0),
             # In one of the two high bytes: 65 kWh and more. What a low byte does may be true as well.
-            ("flip", {"table": 23, "offset": 4 * chance.randrange(11) + chance.choice((2, 3)), "mask": 0x80}, brief),
-            ("flip", {"table": 28, "offset": 4 * chance.randrange(20) + chance.choice((2, 3)), "mask": 0x80}, brief),
+            ("flip", {"table": 23, "offset": registers + high(11), "mask": 0x80}, brief),
+            ("flip", {"table": 28, "offset": values + high(20), "mask": 0x80}, brief),
             ("flip", {"table": 2051, "offset": chance.randrange(10), "mask": 0x01, "count": 1}, brief),
         )
     )
@@ -72,7 +76,7 @@ class Counting(Recorder):
     def set(self, *messages):
         for message in messages:
             self.topics[message.topic] = message.payload
-            if message.topic.endswith("/state"):
+            if message.topic == f"nesgw/{self.rig.line.meter.serial}/state":
                 now = self.rig.line.clock()
                 self.published += 1
                 self.last = now
@@ -91,6 +95,8 @@ class Soak(Rig):
         self.worker._outlet._broker = self.broker
         self.options = options
         self.chance = random.Random(options.seed)
+        actual = self.line.meter.profile.actual
+        self.bases = actual.flags0 >> 2 & 1, actual.present_demands * (7 if actual.flags0 & 0x40 else 4)
         self.windows: deque[tuple[float, float]] = deque(maxlen=50)
         self.done = Counter()
         self.polls = self.owed = 0
@@ -125,7 +131,7 @@ class Soak(Rig):
             self._say()
 
     def _plan(self, at):
-        name, arguments, seconds = random_fault(self.chance)
+        name, arguments, seconds = random_fault(self.chance, *self.bases)
         self.line.meter.faults.expect(Fault(at, name, arguments), Fault(at + seconds, "clear"))
         self.windows.append((at, at + seconds))
         self.free_at = at + seconds

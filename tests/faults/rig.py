@@ -32,7 +32,7 @@ class Recorder:
         now = self.rig.line.clock()
         for message in messages:
             self.topics[message.topic] = message.payload
-            if message.topic.endswith("/state"):
+            if message.topic == f"nesgw/{self.rig.line.meter.serial}/state":
                 state = json.loads(message.payload)
                 self.states.append((now, state))
                 if wrong := wrong_values(state, self.rig.line.meter, now, self.rig.longest):

@@ -43,6 +43,13 @@ PRESENT = {
     "power_export_average": (48, 1),
     **{f"power_import_average_l{n}": (48 + n, 1) for n in (1, 2, 3)},
     **{f"power_export_average_l{n}": (51 + n, 1) for n in (1, 2, 3)},
+    **{f"apparent_power_q{q}": (54 + q, 1) for q in (1, 2, 3, 4)},
+    **{f"apparent_power_q{q}_l{n}": (54 + 4 * n + q, 1) for n in (1, 2, 3) for q in (1, 2, 3, 4)},
+    "current_neutral": (71, 1000),
+    **{f"current_average_l{n}": (71 + n, 1000) for n in (1, 2, 3)},
+    **{f"voltage_angle_{pair}": (75 + n, 100) for n, pair in enumerate(("l1_l2", "l2_l3", "l3_l1"))},
+    **{f"reactive_power_import_l{n}": (77 + n, 1) for n in (1, 2, 3)},
+    **{f"reactive_power_export_l{n}": (80 + n, 1) for n in (1, 2, 3)},
 }
 
 
@@ -56,7 +63,7 @@ def wrong_values(state, meter, at, longest):
     while wrong and back <= longest:
         truth = meter.truth(at - back)
         wrong = {key: value for key, value in wrong.items() if _held(key, truth) != value}
-        back += 1.0
+        back += meter.profile.refresh
     return wrong if power is None else {**wrong, "power": power}
 
 
