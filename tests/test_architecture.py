@@ -105,10 +105,3 @@ def test_the_meter_is_only_ever_read():
     ]
     assert {type(request) for request in requests} == {kind for legal in AFTER_OK.values() for kind in legal}
     assert not [request for request in requests if 0x40 <= request.encode()[0] <= 0x4F]
-
-
-def test_the_sources_name_no_machine_and_no_person():
-    for path in FILES:
-        text = path.read_text(encoding="utf-8")
-        assert "/work/" not in text, path
-        assert "/root/" not in text, path
