@@ -27,7 +27,9 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 _ALWAYS_TAKEN = 512
 
 _EARLY = 3  # byte times before the expected end: better to wake once more than too late
-_TELLING = 4  # bytes of a packet that came after its first ones tell whether the line has a pace
+# So many bytes of a packet, behind those that came first, hint at the line's pace, or tell it for good.
+_HINTING = 4
+_TELLING = 16
 
 Mark = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
@@ -302,7 +304,7 @@ class Link:
             return None
         began, length = self._begun
         since = len(self._buffer) - length
-        if not self._paced and (since <= 0 or self._last_byte - began < since * self.timing.byte_time / 2):
+        if not self._paced and (since < _HINTING or not self._at_pace(since, self._last_byte - began)):
             return None
         missing = examine(self._buffer, self._most_in)[1] - len(self._buffer)
         # Each chunk may have lain about before we got it, and more than it says may be there: the earliest is right.
@@ -326,11 +328,15 @@ class Link:
         began, at_first = self._begun
         later = length - at_first
         if later >= _TELLING:
-            self._paced = now - began > later * self.timing.byte_time / 2
+            self._paced = self._at_pace(later, now - began)
         if self._paced and exchange.attempts == 1 and not self._pieces:
             # One that was waiting when we looked makes it shorter by some bytes' time, until it is right.
             took = now - length * self.timing.byte_time - exchange.sent
             self._thinking = max(0.0, took if self._thinking is None else min(took, self._thinking))
+
+    def _at_pace(self, count: int, seconds: float) -> bool:
+        """Tell whether so many bytes took about as long as the wire needs; a moment's delay is no pace."""
+        return seconds >= 0.75 * count * self.timing.byte_time
 
     def _begin(self, now: float, expected: float | None = None) -> None:
         self._begun, self._complete = (now, len(self._buffer)), math.inf if expected is None else expected
