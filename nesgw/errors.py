@@ -19,6 +19,7 @@ The branches are chosen by what the daemon does about them:
         KeyRefused
         UnsupportedMeter
       TableNotPresent          do without that table
+      OutputFailed             of a command
       Stopped                  told to stop: no failure
       ProtocolMisuse           a defect in nesgw; never caught
 
@@ -35,6 +36,7 @@ EX_OK: Final = 0
 EX_USAGE: Final = 64
 EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
+EX_IOERR: Final = 74
 EX_NOPERM: Final = 77
 EX_CONFIG: Final = 78
 
@@ -274,6 +276,15 @@ class NoLoadProfile(TableNotPresent):
 
     what = "the meter keeps no load profile"
     do = "the utility decides that; ask there"
+
+
+class OutputFailed(NesgwError):
+    """What a command prints or writes finds no room."""
+
+    kind = "output"
+    exit_code = EX_IOERR
+    what = "{place}: {problem}"
+    do = "make room there, or write to another place"
 
 
 class Stopped(NesgwError):

@@ -429,6 +429,7 @@ def _exit_codes() -> str:
         "EX_USAGE": "wrong usage of the command",
         "EX_UNAVAILABLE": "the port, the meter or the broker cannot be reached",
         "EX_SOFTWARE": "a defect in nesgw: please report it",
+        "EX_IOERR": "there is no room for what the command writes",
         "EX_NOPERM": "the meter refused the key, or the port may not be opened",
         "EX_CONFIG": "the configuration is wrong",
     }

@@ -1,5 +1,6 @@
 """The commands as a user types them: what they print, and how they exit."""
 
+import codecs
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ import pytest
 
 from nesgw.cli import COMMANDS, main
 from nesgw.cli.demo import fitted
+from nesgw.cli.terminal import plain
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 
 KEY = DEFAULT_KEY.decode()
@@ -266,6 +268,29 @@ class TestDemo:
         monkeypatch.setattr("shutil.which", lambda *_, **__: None)
         assert main(["demo"]) == 69
         assert capsys.readouterr().err.strip().endswith("mosquitto is not installed: sudo apt install mosquitto")
+
+
+class TestWhereTheOutputGoes:
+    def test_a_full_disk_is_74_and_one_line(self, configured):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "nesgw", "check-config", "--config", configured("/dev/null")]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (
+            74,
+            "nesgw: the output: No space left on device: make room there, or write to another place\n",
+        )
+
+    def test_a_terminal_without_our_signs_gets_others_for_them(self):
+        codecs.register_error("plain", plain)
+        assert "[██░░] ● × e · → 3 – 4 …".encode("ascii", "plain") == b"[##..] o x e . -> 3 - 4 ..."
+        assert "ß×".encode("ascii", "plain") == b"?x"
+
+    def test_a_closed_output_is_no_failure(self, configured):
+        command = [sys.executable, "-m", "nesgw", "check-config", "--config", configured("/dev/null")]
+        done = subprocess.run(
+            ["sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_defect_is_70_and_says_so(monkeypatch, capsys):

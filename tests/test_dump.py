@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 
 import pytest
 
@@ -190,6 +191,21 @@ class TestTheCommand:
             f"nesgw: {path.name} is there already: name another file; see: nesgw dump --help\n"
         )
         assert path.read_bytes() == before
+
+    def test_a_file_that_finds_no_room_is_74_and_is_not_left_half(self, line, tmp_path, capsys):
+        key, path = tmp_path / "key", tmp_path / "dump.json"
+        key.write_text(KEY)
+        key.chmod(0o600)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        try:
+            assert main(["dump", "--port", line.path, "--key-file", str(key), str(path)]) == 74
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert capsys.readouterr().err == (
+            f"nesgw: {path}: File too large: make room there, or write to another place\n"
+        )
+        assert not path.exists()
 
     def test_a_folder_that_is_not_there_is_told_before_anything_is_read(self, tmp_path, capsys):
         assert main(["dump", str(tmp_path / "none/x.json"), "--config", "/none"]) == 64

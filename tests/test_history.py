@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -237,6 +238,22 @@ class TestTheCommand:
         out, err = capsys.readouterr()
         assert (out, len(err.splitlines())) == ("", 1)
         assert says in err
+
+    def test_a_file_that_finds_no_room_is_74_and_goes_on_later(self, command, tmp_path, capsys):
+        path = tmp_path / "rows.csv"
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        try:
+            assert main([*command, "--from", "-1d", "--output", str(path)]) == 74
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert capsys.readouterr().err.splitlines() == [
+            f"nesgw: {path} is good so far; the same command goes on from there",
+            f"nesgw: {path}: File too large: make room there, or write to another place",
+        ]
+        assert path.stat().st_size == 2000
+        assert main([*command, "--from", "-1d", "--output", str(path)]) == 0
+        assert len(path.read_text().splitlines()) in (96, 97)
 
     def test_times_of_which_the_meter_knows_nothing(self, command, capsys):
         assert main([*command, "--from", "2001-01-01", "--to", "2001-01-02"]) == 0

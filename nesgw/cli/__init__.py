@@ -7,7 +7,10 @@ are inside ``run``, so that no command waits for what it does not need.
 from __future__ import annotations
 
 import argparse
+import codecs
+import errno
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,7 +19,8 @@ from typing import Final, NoReturn
 
 from nesgw import __version__
 from nesgw.cli import align, check_config, demo, doctor, dump, forget, history, read, run, simulate
-from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError
+from nesgw.cli.terminal import plain
+from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
 
 COMMANDS: Final[dict[str, ModuleType]] = {
     "run": run,
@@ -30,6 +34,9 @@ COMMANDS: Final[dict[str, ModuleType]] = {
     "simulate": simulate,
     "demo": demo,
 }
+
+# Everything else of this kind is told where it is met: what is left is what we print.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,9 +61,13 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Every error of ours ends as its sentence on stderr and its exit code."""
     options = parser().parse_args(argv)
+    codecs.register_error("plain", plain)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller, who wants to see nothing
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our signs is no reason to fail
+            stream.reconfigure(errors="plain")  # a terminal without our signs is no reason to fail
     try:
         code: int = COMMANDS[options.command].run(options)
         sys.stdout.flush()
@@ -69,7 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (nesgw read | head): not an error of ours.
         sys.stderr.close()
         return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            failed = OutputFailed(place=error.filename or "the output", problem=error.strerror)
+            print(f"nesgw: {failed}", file=sys.stderr)
+            return failed.exit_code
         traceback.print_exc()
         print("nesgw: this is a defect in nesgw: please report it with the lines above", file=sys.stderr)
         return EX_SOFTWARE

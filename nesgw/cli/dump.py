@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nesgw.cli.interrupt import INTERRUPTED, interruptible
 from nesgw.cli.target import target, target_arguments, visit
-from nesgw.errors import EX_OK, NesgwError, Retryable, Stopped, WrongUsage
+from nesgw.errors import EX_OK, NesgwError, OutputFailed, Retryable, Stopped, WrongUsage
 
 if TYPE_CHECKING:
     from nesgw.cli.progress import Progress
@@ -99,17 +99,22 @@ def _refuse(path: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        file = path.open("x", encoding="utf-8")
     except OSError as error:
         raise WrongUsage(command="dump", problem=f"{path}: {error.strerror}") from None
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        path.unlink()  # half a dump is none, and would stand in the way of the next
+        raise OutputFailed(place=path, problem=error.strerror) from None
 
 
 def _summary(path: Path, tables: Tables, content: dict[str, object]) -> str:
     """One sentence: what is in the file, and what is not."""
     decoded = content["decoded"]
     who = decoded.get("identity") if isinstance(decoded, dict) else None
-    of = f" of a {who['manufacturer']} {who['model']}, firmware {who['firmware']}" if who else ""
+    of = f" of the meter ({who['manufacturer']} {who['model']}, firmware {who['firmware']})" if who else ""
     values = "" if any(name in tables.data for name in ("BT64", "BT65", "BT66", "BT67")) else ", the load profile"
     return (
         f"{path}: {len(tables.data)} tables{of}, raw and decoded, and how {len(tables.refused)} others were refused; "

@@ -18,7 +18,7 @@ from nesgw import CONFIG_FILE
 from nesgw.cli.interrupt import INTERRUPTED, Asked, interruptible
 from nesgw.cli.target import target, target_arguments, visit
 from nesgw.cli.terminal import writable
-from nesgw.errors import EX_OK, NesgwError, Stopped, WrongUsage
+from nesgw.errors import EX_OK, NesgwError, OutputFailed, Stopped, WrongUsage
 
 if TYPE_CHECKING:
     from nesgw.cli.progress import Progress
@@ -261,8 +261,13 @@ class _Sink:
         if self._descriptor is None:
             sys.stdout.write(data.decode())
         else:
-            piece = data[:_AT_ONCE]
-            data = data[os.write(self._descriptor, piece) :]
+            try:
+                data = data[os.write(self._descriptor, data[:_AT_ONCE]) :]
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                self._pending.clear()  # nor would the rest find room
+                raise OutputFailed(place=self._path or "the output", problem=error.strerror) from error
             self._in_a_line = bool(data)
             if data:
                 self._pending.appendleft((data, end))

@@ -6,8 +6,9 @@ import os
 import select
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Final, TextIO
 
+_PLAIN: Final = {"█": "#", "░": ".", "●": "o", "×": "x", "·": ".", "→": "->", "…": "...", "–": "-"}
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"  # the cursor
 _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
 
@@ -15,6 +16,12 @@ _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
 def writable(descriptor: int, timeout: float = 0.0) -> bool:
     """Whether a few bytes can be written without waiting: nobody has stopped the terminal or left the pipe full."""
     return bool(select.select([], [descriptor], [], timeout)[1])
+
+
+def plain(error: UnicodeError) -> tuple[str, int]:
+    """Replace what an encoding lacks by what looks most like it: a handler of such errors."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 (we only print)
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 class Paint:
