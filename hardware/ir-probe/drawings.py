@@ -123,7 +123,7 @@ def mounting() -> str:
             _head_from_behind(s, x + 140, 300, 3.2)
         else:
             s.text(x + 140, 458, "terminals, sealed: leave closed", 12, "middle", GREY)
-            _port(s, x + 140, 300, 3.2, "#5b2a1a", "#20493f")
+            _port(s, x + 140, 300, 3.2, "#20493f", "#5b2a1a")
     s.text(180, 40, "1  Find the optical port", 17, "middle", weight="bold")
     s.text(540, 40, "2  Set the probe on it, cable down", 17, "middle", weight="bold")
     s.label(180, 222, (180, 262), "round seat: the magnet holds here", "middle", 12)
