@@ -50,10 +50,16 @@ class TestRuleCheck:
     @pytest.mark.parametrize(
         ("old", "new", "rule"),
         [
-            ('A = ["LED_A", "anode"], K = ["LED_K", "cathode"]', 'A = ["LED_K", "anode"], K = ["LED_A", "cathode"]',
-             "light_flows_the_right_way: D1"),
-            ('C = ["PT_C", "collector"], E = ["PT_E", "emitter"]', 'C = ["PT_E", "collector"], E = ["PT_C", "emitter"]',
-             "light_flows_the_right_way: Q2"),
+            (
+                'A = ["LED_A", "anode"], K = ["LED_K", "cathode"]',
+                'A = ["LED_K", "anode"], K = ["LED_A", "cathode"]',
+                "light_flows_the_right_way: D1",
+            ),
+            (
+                'C = ["PT_C", "collector"], E = ["PT_E", "emitter"]',
+                'C = ["PT_E", "collector"], E = ["PT_C", "emitter"]',
+                "light_flows_the_right_way: Q2",
+            ),
             ('E = ["VCC", "emitter"]', 'E = ["GND", "emitter"]', "light_flows_the_right_way: Q1"),
             ('"1" = ["TXD", "passive"]', '"1" = ["TXT", "passive"]', "no_net_is_lonely: net TXD"),
             ('"1" = ["TXD", "passive"]', '"1" = ["RXD", "passive"]', "idle_is_dark_and_light_is_low: Q1"),
@@ -135,8 +141,9 @@ class TestPictures:
         for name, draw in probe.drawings.DRAWINGS.items():
             assert (PROBE / "drawings" / f"{name}.svg").read_text(encoding="utf-8") == draw(), name
 
-    @pytest.mark.parametrize("name", ["schematic.svg", "drawings/mounting.svg", "drawings/section.svg",
-                                      "drawings/orientation.svg"])
+    @pytest.mark.parametrize(
+        "name", ["schematic.svg", "drawings/mounting.svg", "drawings/section.svg", "drawings/orientation.svg"]
+    )
     def test_a_picture_is_well_formed(self, name):
         assert ElementTree.parse(PROBE / name).getroot().tag.endswith("svg")
 
@@ -164,7 +171,7 @@ def triangles(path):
     assert len(data) == 84 + 50 * count
     for i in range(count):
         numbers = struct.unpack_from("<12f", data, 84 + 50 * i)
-        yield tuple(numbers[3 * k: 3 * k + 3] for k in (1, 2, 3))
+        yield tuple(numbers[3 * k : 3 * k + 3] for k in (1, 2, 3))
 
 
 class TestPrints:
@@ -187,7 +194,7 @@ class TestPrints:
     def test_the_holder_has_the_heads_size(self):
         points = [p for triangle in triangles(PROBE / "holder.stl") for p in triangle]
         widths = [max(p[axis] for p in points) - min(p[axis] for p in points) for axis in range(3)]
-        assert widths[0] == pytest.approx(32.0, abs=0.1)      # round, but for the ridge at the top (y)
+        assert widths[0] == pytest.approx(32.0, abs=0.1)  # round, but for the ridge at the top (y)
         assert widths[1] == pytest.approx(33.2, abs=0.1)
         assert widths[2] == pytest.approx(24.0, abs=0.01)
 

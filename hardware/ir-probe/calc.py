@@ -22,7 +22,7 @@ REFERENCE_AREA_CM2 = 0.5
 LIGHT_ON_MIN, LIGHT_ON_MAX = 500.0, 5000.0
 RECEIVER_ON, RECEIVER_OFF = 200.0, 20.0
 
-AXES_CM = 0.65              # distance of the two optical axes
+AXES_CM = 0.65  # distance of the two optical axes
 
 # D1, TSAL4400; its sources stand in circuit.toml
 LED_MW_SR_100MA = {"min": 16.0, "typ": 36.0, "max": 80.0}
@@ -30,24 +30,24 @@ LED_VF_100MA = {"min": 1.25, "typ": 1.35, "max": 1.60}
 LED_VF_1A = 2.2
 LED_HALF_ANGLE = 25.0
 THERMAL_V = 0.02585
-LED_IDEALITY = 1.5          # assumed; enters through a logarithm
+LED_IDEALITY = 1.5  # assumed; enters through a logarithm
 
 # Q2, SFH 309 FA-4: collector current in mA for each mW/cm², and its edges in the data sheet's own circuit
 PT_MA_PER_MW = {"min": 1.0 / 0.5, "max": 2.0 / 0.5}
 PT_HALF_ANGLE = 12.0
-PT_EDGE_US = 7.0            # 10 to 90 % at 1 mA into 1 kΩ
+PT_EDGE_US = 7.0  # 10 to 90 % at 1 mA into 1 kΩ
 PT_CE_SAT = 0.2
 
 VCE_SAT = {"min": 0.05, "typ": 0.1, "max": 0.25}
-VBE = {"cold": 0.74, "typ": 0.65, "hot": 0.60}      # Q3 at -20, 25 and 50 °C, 2 mV a kelvin
+VBE = {"cold": 0.74, "typ": 0.65, "hot": 0.60}  # Q3 at -20, 25 and 50 °C, 2 mV a kelvin
 HFE_MIN = {"Q1": 60.0, "Q3": 70.0}
-Q3_STORAGE_TAU_US = 0.2 / log(2.0 / 1.05)           # from 200 ns at IB = ±1 mA, IC = 10 mA
+Q3_STORAGE_TAU_US = 0.2 / log(2.0 / 1.05)  # from 200 ns at IB = ±1 mA, IC = 10 mA
 UART_LOW_OUT = 0.4
-UART_HIGH_DROP = 0.4        # how far below its supply the module's "high" may lie
-UART_LOW_IN = 0.6           # the strictest of the three chips
+UART_HIGH_DROP = 0.4  # how far below its supply the module's "high" may lie
+UART_LOW_IN = 0.6  # the strictest of the three chips
 CABLE_F = 200e-12 + 10e-12  # 2 m at 100 pF/m and an input
 RESISTOR_TOLERANCE = 0.01
-CLOCK_ERROR = 0.02          # both ends together
+CLOCK_ERROR = 0.02  # both ends together
 
 
 def lobe_exponent(half_angle: float) -> float:
@@ -73,7 +73,7 @@ def led_current(vcc: float, ohm: float, sample: str, vce_sat: float) -> float:
 def mean_over_reference_area(half_angle: float) -> float:
     """Mean irradiance over the reference area, as a share of the value on the axis."""
     n = lobe_exponent(half_angle)
-    edge = (REFERENCE_AREA_CM2 / pi) ** 0.5 / REFERENCE_DISTANCE_CM     # tangent of the angle at the rim
+    edge = (REFERENCE_AREA_CM2 / pi) ** 0.5 / REFERENCE_DISTANCE_CM  # tangent of the angle at the rim
     return float(2.0 / edge**2 * (1.0 - (1.0 + edge**2) ** (-(n + 1.0) / 2.0)) / (n + 1.0))
 
 
@@ -147,7 +147,7 @@ def compute(circuit: Circuit) -> Numbers:
     turn_on = {name: tau * log(ma / (ma - ith)) if ma > ith else inf for name, ma in lit.items()}
     turn_off = {name: tau * log(ma / ith) for name, ma in lit.items()}
     pt_max = 1000.0 * (high - PT_CE_SAT - VBE["hot"]) / (r["R4"] * (1 - RESISTOR_TOLERANCE))
-    sweep = 1000.0 * VBE["hot"] / r["R5"]       # what R5 draws out of Q3's base once the light is off
+    sweep = 1000.0 * VBE["hot"] / r["R5"]  # what R5 draws out of Q3's base once the light is off
     storage = Q3_STORAGE_TAU_US * log((pt_max + sweep) / (q3_collector / HFE_MIN["Q3"] + sweep))
     rxd_rise = 1e6 * 2.2 * r["R6"] * CABLE_F
     shift = max(turn_off["5000"] + storage + rxd_rise - turn_on["5000"], turn_on["200"]) / BIT_US
@@ -164,7 +164,7 @@ def compute(circuit: Circuit) -> Numbers:
         "R6": 1000.0 * high**2 / r["R6"],
         "D1": led_ma["max"] * LED_VF_100MA["max"],
         "Q1": led_ma["max"] * VCE_SAT["max"],
-        "Q2": 1000.0 * (high / 2.0) ** 2 / r["R4"],     # the most that R4 can pass on
+        "Q2": 1000.0 * (high / 2.0) ** 2 / r["R4"],  # the most that R4 can pass on
         "Q3": q3_collector * VCE_SAT["max"] + pt_max * 0.8,
     }
     return Numbers(
@@ -209,8 +209,10 @@ def check(circuit: Circuit, n: Numbers) -> list[str]:
         ("D1 within its current", n.led_ma["max"] <= circuit["D1"].ratings["current_max_ma"]),
         ("Q2 within its current", n.pt_max_ma <= circuit["Q2"].ratings["current_max_ma"]),
     ]
-    limits += [(f"{ref} at most half its power", mw <= 0.5 * circuit[ref].ratings["power_max_mw"])
-               for ref, mw in n.power_mw.items()]
+    limits += [
+        (f"{ref} at most half its power", mw <= 0.5 * circuit[ref].ratings["power_max_mw"])
+        for ref, mw in n.power_mw.items()
+    ]
     return [text for text, holds in limits if not holds]
 
 

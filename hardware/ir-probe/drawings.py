@@ -36,28 +36,58 @@ class Svg:
         parts = (f'{name.replace("_", "-")}="{value}"' for name, value in attributes.items())
         self.items.append(f"<{tag} {' '.join(parts)}/>")
 
-    def rect(self, x: float, y: float, w: float, h: float, fill: str = "none", stroke: str = INK, rx: float = 0,
-             **style: object) -> None:
+    def rect(
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        fill: str = "none",
+        stroke: str = INK,
+        rx: float = 0,
+        **style: object,
+    ) -> None:
         """Draw a rectangle."""
-        self._add("rect", {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style},
-                  x=f"{x:.1f}", y=f"{y:.1f}", width=f"{w:.1f}", height=f"{h:.1f}", rx=rx)
+        self._add(
+            "rect",
+            {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style},
+            x=f"{x:.1f}",
+            y=f"{y:.1f}",
+            width=f"{w:.1f}",
+            height=f"{h:.1f}",
+            rx=rx,
+        )
 
     def circle(self, x: float, y: float, r: float, fill: str = "none", stroke: str = INK, **style: object) -> None:
         """Draw a circle."""
-        self._add("circle", {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style},
-                  cx=f"{x:.1f}", cy=f"{y:.1f}", r=f"{r:.1f}")
+        self._add(
+            "circle",
+            {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style},
+            cx=f"{x:.1f}",
+            cy=f"{y:.1f}",
+            r=f"{r:.1f}",
+        )
 
     def path(self, d: str, stroke: str = INK, fill: str = "none", **style: object) -> None:
         """Draw a path."""
         self._add("path", {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style}, d=d)
 
-    def text(self, x: float, y: float, text: str, size: float = 14, anchor: str = "start", fill: str = INK,
-             weight: str = "normal") -> None:
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float = 14,
+        anchor: str = "start",
+        fill: str = INK,
+        weight: str = "normal",
+    ) -> None:
         """Write lines of text, the first on the given baseline."""
         for row, line in enumerate(text.split("\n")):
             self.items.append(
                 f'<text x="{x:.1f}" y="{y + row * size * 1.35:.1f}" font-size="{size:g}" text-anchor="{anchor}" '
-                f'fill="{fill}" font-weight="{weight}">{escape(line)}</text>')
+                f'fill="{fill}" font-weight="{weight}">{escape(line)}</text>'
+            )
 
     def arrow(self, x1: float, y1: float, x2: float, y2: float, stroke: str = INK, both: bool = False) -> None:
         """Draw an arrow from the first point to the second."""
@@ -66,11 +96,15 @@ class Svg:
         ux, uy = (x2 - x1) / length, (y2 - y1) / length
         for (x, y), sign in (((x2, y2), 1), ((x1, y1), -1))[: 2 if both else 1]:
             bx, by = x - sign * 9 * ux, y - sign * 9 * uy
-            self.path(f"M{x:.1f} {y:.1f} L{bx - 3.5 * uy:.1f} {by + 3.5 * ux:.1f} "
-                      f"L{bx + 3.5 * uy:.1f} {by - 3.5 * ux:.1f} Z", stroke=stroke, fill=stroke)
+            self.path(
+                f"M{x:.1f} {y:.1f} L{bx - 3.5 * uy:.1f} {by + 3.5 * ux:.1f} L{bx + 3.5 * uy:.1f} {by - 3.5 * ux:.1f} Z",
+                stroke=stroke,
+                fill=stroke,
+            )
 
-    def label(self, x: float, y: float, to: tuple[float, float], text: str, anchor: str = "start",
-              size: float = 14) -> None:
+    def label(
+        self, x: float, y: float, to: tuple[float, float], text: str, anchor: str = "start", size: float = 14
+    ) -> None:
         """Write a text with a thin line to what it names: from its side, or from its middle up or down."""
         sideways = {"start": -6, "end": 6, "middle": 0}[anchor]
         height = -0.35 * size
@@ -148,7 +182,7 @@ def mounting() -> str:
 def section() -> str:
     """Draw the cut through both optical axes, to scale, with dimensions."""
     p = parameters()
-    k, x0, y0 = 15.0, 480.0, 560.0                  # scale, axis, the face's line
+    k, x0, y0 = 15.0, 480.0, 560.0  # scale, axis, the face's line
 
     def x(mm: float) -> float:
         return x0 + k * mm
@@ -188,15 +222,22 @@ def section() -> str:
         ):
             box(s, cx - width / 2, cx + width / 2, low, high, "white", stroke="none")
         w = p["optic_diameter"] / 2
-        s.path(f"M{x(cx - w)} {y(p['rim_seat'])} L{x(cx - w)} {y(tip + w)} "
-               f"A{k * w} {k * w} 0 0 0 {x(cx + w)} {y(tip + w)} L{x(cx + w)} {y(p['rim_seat'])} Z", fill=colour)
+        s.path(
+            f"M{x(cx - w)} {y(p['rim_seat'])} L{x(cx - w)} {y(tip + w)} "
+            f"A{k * w} {k * w} 0 0 0 {x(cx + w)} {y(tip + w)} L{x(cx + w)} {y(p['rim_seat'])} Z",
+            fill=colour,
+        )
         rim = p["rim_diameter"] / 2
         box(s, cx - rim, cx + rim, p["rim_seat"], p["rim_seat"] + 1.0, colour)
         for leg in (-1.27, 1.27):
             leg_low, leg_high = p["rim_seat"] + 1.0, top + 1.6
             box(s, cx + leg - 0.25, cx + leg + 0.25, leg_low, leg_high, MAGNET, stroke="none")
-        s.path(f"M{x(cx)} {y(-3.6)} L{x(cx)} {y(p['body_height'] + 3.4)}", stroke=GREY, stroke_dasharray="10 4 2 4",
-               stroke_width=1)
+        s.path(
+            f"M{x(cx)} {y(-3.6)} L{x(cx)} {y(p['body_height'] + 3.4)}",
+            stroke=GREY,
+            stroke_dasharray="10 4 2 4",
+            stroke_width=1,
+        )
     # Board, small parts, lid
     box(s, -9.5, 9.5, top, top + 1.6, COPPER)
     for bx in (-6.2, -0.6, 5.0):
@@ -279,8 +320,13 @@ def orientation() -> str:
                 s.path(f"M{cx - 8} 457 l16 16 m0 -16 l-16 16", stroke=colour, stroke_width=3)
         s.text(x - 110, 431, "probe", 13, "end", GREY)
         s.text(x - 110, 511, "meter", 13, "end", GREY)
-    s.text(40, 440, "All views: you face the meter.\nWhich arrangement your meter\n"
-           "has was not verified: try both,\nnesgw align tells.", 14)
+    s.text(
+        40,
+        440,
+        "All views: you face the meter.\nWhich arrangement your meter\n"
+        "has was not verified: try both,\nnesgw align tells.",
+        14,
+    )
     s.path("M682 170 C700 110 785 110 802 158", stroke_width=2)
     s.arrow(799, 148, 806, 172)
     s.text(745, 150, "180°", 15, "middle", weight="bold")

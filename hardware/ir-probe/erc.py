@@ -113,7 +113,7 @@ def idle_is_dark_and_light_is_low(c: Circuit) -> Iterator[str]:
     for pin in receivers:
         stage = c[pin.ref]
         if stage.kind == "phototransistor":
-            continue                                    # light pulls RXD low by itself
+            continue  # light pulls RXD low by itself
         base = next((p.net for p in stage.pins if p.kind == "base"), "")
         if stage.kind != "npn" or not any(
             p.kind == "emitter" and c[p.ref].kind == "phototransistor" for p in c.nets.get(base, ())
@@ -139,10 +139,16 @@ def values_can_be_bought(c: Circuit) -> Iterator[str]:
             ohms /= 10
         if round(ohms) not in E24 or abs(ohms - round(ohms)) > 1e-6:
             yield f"{r.ref}: {r.value} is no E24 value"
-    yield from (f"{p.ref}: package, part and alternatives are needed" for p in c.parts
-                if not (p.package and p.part and p.alternatives))
-    yield from (f"{p.ref}: no source for its ratings" for p in c.of_kind("ir_led", "phototransistor", "npn", "pnp")
-                if not p.source)
+    yield from (
+        f"{p.ref}: package, part and alternatives are needed"
+        for p in c.parts
+        if not (p.package and p.part and p.alternatives)
+    )
+    yield from (
+        f"{p.ref}: no source for its ratings"
+        for p in c.of_kind("ir_led", "phototransistor", "npn", "pnp")
+        if not p.source
+    )
 
 
 def ratings_hold(c: Circuit) -> Iterator[str]:
@@ -193,7 +199,7 @@ def _reaches(c: Circuit, start: str, goal: str, without: Part) -> bool:
         if here == goal:
             return True
         if here in (c.supply_net, c.ground_net):
-            continue                                    # a rail is an end, not a way through
+            continue  # a rail is an end, not a way through
         for pin in c.nets.get(here, ()):
             part = c[pin.ref]
             if part is without or part.kind not in {"resistor", "pnp", "npn", "phototransistor", "ir_led"}:

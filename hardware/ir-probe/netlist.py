@@ -86,7 +86,7 @@ class Circuit:
 def parse_value(text: str) -> float:
     """Turn "4.7k" into 4700.0."""
     digits = text.rstrip("".join(p for p in PREFIXES if p))
-    return float(digits) * PREFIXES[text[len(digits):]]
+    return float(digits) * PREFIXES[text[len(digits) :]]
 
 
 def _part(row: Mapping[str, Any]) -> Part:

@@ -35,7 +35,7 @@ class Sheet:
         if unit is None:
             return f"{ref}\n{part.part}"
         digits = part.value.rstrip("pnumkM")
-        prefix = part.value[len(digits):].replace("u", "µ")
+        prefix = part.value[len(digits) :].replace("u", "µ")
         return f"{ref}\n{digits} {prefix}{unit}"
 
     def put(self, ref: str, pins: dict[str, str], element: Any) -> Any:
@@ -80,7 +80,11 @@ def draw(circuit: Circuit) -> bytes:
                 elm.IcPin(name="RXD", side="right", slot="2/4", anchorname="rxd"),
                 elm.IcPin(name="GND", side="right", slot="1/4", anchorname="gnd"),
             ],
-            edgepadW=2.0, edgepadH=0.6, pinspacing=1.4, leadlen=0.6, lsize=11,
+            edgepadW=2.0,
+            edgepadH=0.6,
+            pinspacing=1.4,
+            leadlen=0.6,
+            lsize=11,
         )
         u1 = s.put("U1", nets["U1"], u1)
         s.note(0.1, 2.8, s.text("U1").replace(" ", "\n"))
@@ -95,8 +99,11 @@ def draw(circuit: Circuit) -> bytes:
         base = (13.0, 3.6)
         q1 = s.put("Q1", nets["Q1"], elm.BjtPnp(circle=True).at(base).anchor("base").right())
         s.note(14.2, 3.6, s.text("Q1"))
-        r1 = s.put("R1", {"2": nets["R1"]["2"], "1": nets["R1"]["1"]},
-                   elm.Resistor().at((11.6, 3.6)).left().label(s.text("R1"), loc="top", ofst=0.2, fontsize=10))
+        r1 = s.put(
+            "R1",
+            {"2": nets["R1"]["2"], "1": nets["R1"]["1"]},
+            elm.Resistor().at((11.6, 3.6)).left().label(s.text("R1"), loc="top", ofst=0.2, fontsize=10),
+        )
         d.add(elm.Line().at((11.6, 3.6)).to(q1.base))
         d.add(elm.Tag(width=1.5).at(r1.end).left().label("TXD", fontsize=10))
         d.add(elm.Dot().at((11.6, 3.6)))
@@ -129,8 +136,11 @@ def draw(circuit: Circuit) -> bytes:
         out = (q3.collector[0], q3.collector[1] + 0.6)
         d.add(elm.Line().at(q3.collector).to(out))
         d.add(elm.Dot().at(out))
-        r6 = s.put("R6", {"2": nets["R6"]["2"], "1": nets["R6"]["1"]},
-                   elm.Resistor().at((out[0], top)).down().toy(out[1]).label(s.text("R6"), loc="top", fontsize=10))
+        r6 = s.put(
+            "R6",
+            {"2": nets["R6"]["2"], "1": nets["R6"]["1"]},
+            elm.Resistor().at((out[0], top)).down().toy(out[1]).label(s.text("R6"), loc="top", fontsize=10),
+        )
         s.rail(r6.start)
         d.add(elm.Line().at(out).right().length(1.2))
         d.add(elm.Tag(width=1.5).right().label("RXD", fontsize=10))

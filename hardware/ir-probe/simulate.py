@@ -45,11 +45,11 @@ def receiver_deck(c: Circuit, milliamps: float) -> str:
     v, bit = c.volts, calc.BIT_US
     return f"""receiver at {milliamps} mA of photocurrent
 VCC vcc 0 {v}
-R4 vcc c {c.number('R4'):g}
+R4 vcc c {c.number("R4"):g}
 Q2 c b e PHOTO
-R5 e 0 {c.number('R5'):g}
+R5 e 0 {c.number("R5"):g}
 Q3 rxd e 0 N3904
-R6 vcc rxd {c.number('R6'):g}
+R6 vcc rxd {c.number("R6"):g}
 CC rxd 0 {calc.CABLE_F:g}
 IL 0 b PULSE(0 {milliamps * 1e-3 / GAIN:g} 50u 10n 10n {bit:g}u 1)
 {MODELS}
@@ -67,11 +67,11 @@ def transmitter_deck(c: Circuit) -> str:
     return f"""transmitter
 VCC vcc 0 {v}
 VTX txd 0 PULSE({v - calc.UART_HIGH_DROP} {calc.UART_LOW_OUT} 50u 20n 20n {calc.BIT_US:g}u 1)
-R1 txd b {c.number('R1'):g}
-R2 vcc b {c.number('R2'):g}
+R1 txd b {c.number("R1"):g}
+R2 vcc b {c.number("R2"):g}
 Q1 a b vcc P3906
 D1 a k IRED
-R3 k 0 {c.number('R3'):g}
+R3 k 0 {c.number("R3"):g}
 {MODELS}
 .tran 0.05u 300u
 .measure tran light MAX i(VLED)
@@ -102,8 +102,10 @@ def main() -> int:
     for name, milliamps in (("200 µW/cm², group's weakest", 0.4), ("500, weakest", 1.0), ("5000, strongest", 20.0)):
         m = run(receiver_deck(circuit, milliamps))
         shift = abs(m["off"] - m["on"]) * 1e6 / calc.BIT_US
-        print(f"{name}: on {m['on'] * 1e6:.1f} µs, off {m['off'] * 1e6:.1f} µs, bit changed by {100 * shift:.0f} %, "
-              f"RXD low {m['low'] * 1000:.0f} mV")
+        print(
+            f"{name}: on {m['on'] * 1e6:.1f} µs, off {m['off'] * 1e6:.1f} µs, bit changed by {100 * shift:.0f} %, "
+            f"RXD low {m['low'] * 1000:.0f} mV"
+        )
         good = good and shift < numbers.sampling_margin_share and m["low"] < calc.UART_LOW_IN
     t = run(transmitter_deck(circuit))
     print(f"LED: {t['light'] * 1000:.2f} mA lit, {t['dark'] * 1e6:.3f} µA dark")

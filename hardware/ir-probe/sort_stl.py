@@ -17,7 +17,7 @@ def sort(data: bytes) -> bytes:
     """Start each triangle with its least corner, then order the triangles; normals travel along."""
     facets: list[tuple[tuple[Point, ...], Point]] = []
     for numbers in FACET.iter_unpack(data[84:]):
-        normal, *corners = (numbers[i: i + 3] for i in (0, 3, 6, 9))
+        normal, *corners = (numbers[i : i + 3] for i in (0, 3, 6, 9))
         first = corners.index(min(corners))
         facets.append((tuple(corners[first:] + corners[:first]), normal))
     body = (FACET.pack(*normal, *(x for corner in corners for x in corner), 0) for corners, normal in sorted(facets))
