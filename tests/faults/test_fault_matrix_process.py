@@ -212,7 +212,7 @@ def auto_follows_the_only_probe_to_its_new_name(stage):
         meter.close()
     for descriptor in taken:
         os.close(descriptor)
-    assert said == ["PortLost", "PortMissing"]
+    assert said == ["PortLost", "NoProbe"]
     return Figures(
         "auto follows the probe to its new name", "process", 1, 2, 0, time.monotonic() - since, 7.0, (before, memory())
     )
