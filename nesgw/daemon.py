@@ -115,7 +115,8 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
         for worker in workers:
             worker.start()
         notify.ready("waiting for the first reading")
-        log.info(f"nesgw {__version__} reads {len(workers)} meter(s)", names=" ".join(w.meter_name for w in workers))
+        count = f"{len(workers)} meter" + ("s" if len(workers) > 1 else "")
+        log.info(f"nesgw {__version__} reads {count}", names=" ".join(w.meter_name for w in workers))
         watch = _Watch(workers, publisher, topics)
         while True:
             watch.look()

@@ -128,6 +128,10 @@ class Examination(Generic[Case]):
                 finding = step.look(self._case)
             except NesgwError as error:
                 finding = failed(error.happened, *filter(None, [error.remedy]), exit_code=error.exit_code)
+            except PermissionError as error:
+                finding = failed(
+                    f"{error.filename}: this user may not look there", "sudo nesgw doctor", exit_code=EX_NOPERM
+                )
         self._found[step.title] = finding
         return finding
 

@@ -153,6 +153,12 @@ class PortDenied(PortUnavailable):
     do = "sudo usermod -aG {group} {user}, then log in again"
 
 
+class PortOfRoot(PortDenied):
+    """The device is root's own: to join that group would give away far more than the port."""
+
+    do = "run the command with sudo, or give the device to a group such as dialout"
+
+
 class PortLost(PortUnavailable):
     """The device went away while it was in use."""
 

@@ -204,7 +204,8 @@ class TestCheckConfig:
         config = Path(configured("/dev/a"))
         config.write_text(config.read_text().replace(str(configured.ram_disk), "/usr/share"))
         assert main(["check-config", "--config", str(config)]) == 78
-        assert "not on a RAM disk" in capsys.readouterr().err
+        assert "config.toml: [cache] directory: " in (said := capsys.readouterr().err)
+        assert "not on a RAM disk" in said
 
 
 class TestSimulate:

@@ -93,6 +93,14 @@ def test_beats_that_are_too_few_to_judge_by_are_said_to_be(line, capsys):
     ]
 
 
+def test_a_configuration_that_cannot_be_looked_for_is_one_line(tmp_path, monkeypatch, capsys):
+    """As in /etc/nesgw, which only root and the service may enter; this name is refused to root, too."""
+    config = str(tmp_path / ("x" * 300))
+    monkeypatch.setattr("nesgw.cli.align.CONFIG_FILE", config)
+    assert main(["align", "--config", config]) == 78
+    assert capsys.readouterr().err == f"nesgw: {config}: cannot be read: File name too long\n"
+
+
 @pytest.mark.parametrize("count", ["0", "-1", "many"])
 def test_a_count_that_is_none_is_wrong_usage(count, capsys):
     with pytest.raises(SystemExit) as ended:

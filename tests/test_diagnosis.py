@@ -71,6 +71,14 @@ class TestExamination:
         assert found.do == ("sudo usermod -aG audio pi, then log in again",)
         assert (found.mark, found.exit_code) == (Mark.FAILED, 77)
 
+    def test_what_this_user_may_not_look_at_is_a_finding_too(self):
+        def look(_):
+            raise PermissionError(13, "Permission denied", "/root/probe")
+
+        (found,) = self.taken(Step("port", look))
+        assert (found.text, found.do) == ("/root/probe: this user may not look there", ("sudo nesgw doctor",))
+        assert (found.mark, found.exit_code) == (Mark.FAILED, 77)
+
     def test_every_step_needs_only_what_comes_before_it(self):
         for steps in (METER_STEPS, GATEWAY_STEPS):
             titles = [step.title for step in steps]

@@ -211,6 +211,11 @@ class TestTheCommand:
         assert main(["dump", str(tmp_path / "none/x.json"), "--config", "/none"]) == 64
         assert len(capsys.readouterr().err.splitlines()) == 1
 
+    def test_a_file_that_cannot_be_looked_for_is_told_before_anything_is_read(self, tmp_path, capsys):
+        path = tmp_path / ("x" * 300)
+        assert main(["dump", str(path), "--config", "/none"]) == 64
+        assert capsys.readouterr().err == f"nesgw: {path}: File name too long; see: nesgw dump --help\n"
+
     @pytest.mark.parametrize("content", ["", "{}", '{"format":"nesgw-dump","version":2}', "\x00"])
     def test_what_is_no_dump_is_not_played_back(self, content, tmp_path, capsys):
         path = tmp_path / "dump.json"

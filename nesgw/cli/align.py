@@ -68,10 +68,17 @@ def _place(options: argparse.Namespace) -> MeterPort:
 
     if options.port:
         return MeterPort(options.port, None, dtr=options.dtr)
-    if options.config == Path(CONFIG_FILE) and not Path(CONFIG_FILE).exists():
+    if options.config == Path(CONFIG_FILE) and not _is_there(Path(CONFIG_FILE)):
         return MeterPort("auto", None, dtr=options.dtr)
     meter = choose(config.read(options.config), options.meter)
     return MeterPort(meter.port, None, meter.first_baud, meter.rts, meter.dtr or options.dtr)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # in a folder that this user may not look into: reading it says what to do
 
 
 def _beats(place: MeterPort, *, patient: bool) -> Generator[Beat | PortUnavailable, None, None]:

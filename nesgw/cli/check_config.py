@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nesgw import CONFIG_FILE
+from nesgw.errors import ConfigError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,10 @@ def run(options: argparse.Namespace) -> int:
 
     loaded, secrets = config.load(options.config)
     if not loaded.cache.allow_disk:
-        refuse_disk(Path(loaded.cache.directory))
+        try:
+            refuse_disk(Path(loaded.cache.directory))
+        except ConfigError as error:
+            raise ConfigError([f"{options.config}: {problem}" for problem in error.problems]) from None
     print(config.effective(loaded), end="")
     for name, key in secrets.keys.items():
         print(f"# meter {name}: the key was recognised as {key.form}")

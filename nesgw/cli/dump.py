@@ -88,12 +88,16 @@ def _read(name: str, there: Visit, tables: Tables, progress: Progress, share: fl
 
 def _refuse(path: Path) -> None:
     """Find out before minutes of reading that the file cannot be written."""
-    if path.exists():
-        raise WrongUsage(command="dump", problem=f"{path} is there already: name another file")
     folder = path.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    try:
+        if path.exists():
+            raise WrongUsage(command="dump", problem=f"{path} is there already: name another file")
+        writable = folder.is_dir() and os.access(folder, os.W_OK)
+    except OSError as error:
+        raise WrongUsage(command="dump", problem=f"{path}: {error.strerror}") from None
+    if not writable:
         raise WrongUsage(
-            command="dump", problem=f"{folder} is no folder that this user may write to: name another file"
+            command="dump", problem=f"{folder.absolute()} is no folder that this user may write to: name another file"
         )
 
 

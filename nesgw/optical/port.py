@@ -29,6 +29,7 @@ from nesgw.errors import (
     PortDenied,
     PortLost,
     PortMissing,
+    PortOfRoot,
     PortUnavailable,
 )
 
@@ -225,7 +226,8 @@ def _why_not(name: str, problem: Exception) -> PortUnavailable:
         case errno.ENOENT | errno.ENXIO | errno.ENODEV:
             return PortMissing(port=name)
         case errno.EACCES | errno.EPERM:
-            return PortDenied(port=name, user=_user(), group=_group(name))
+            group = _group(name)
+            return (PortOfRoot if group == "root" else PortDenied)(port=name, user=_user(), group=group)
         case errno.EBUSY | errno.EAGAIN:
             return PortBusy(port=name, holder=find_holder(name) or "another program")
         case errno.ENOTTY | errno.EISDIR:

@@ -194,7 +194,6 @@ class TestOpeningWhatCannotBeOpened:
         [
             (errno.ENOENT, PortMissing),
             (errno.ENODEV, PortMissing),
-            (errno.EACCES, PortDenied),
             (errno.EBUSY, PortBusy),
             (errno.EAGAIN, PortBusy),
             (errno.EIO, PortUnavailable),
@@ -216,8 +215,20 @@ class TestOpeningWhatCannotBeOpened:
             serial.Serial, "open", lambda self: (_ for _ in ()).throw(serial.SerialException(errno.EACCES, "no"))
         )
         group = grp.getgrgid(device.stat().st_gid).gr_name
-        with pytest.raises(PortDenied, match=f"belongs to group {group}: sudo usermod -aG {group} "):
+        with pytest.raises(PortDenied, match=f"belongs to group {group}"):
             open_port(str(device))
+
+    @pytest.mark.parametrize(
+        ("group", "remedy"), [("dialout", "sudo usermod -aG dialout "), ("root", "run the command")]
+    )
+    def test_nobody_is_told_to_join_the_group_of_root(self, monkeypatch, tmp_path, group, remedy):
+        monkeypatch.setattr(
+            serial.Serial, "open", lambda self: (_ for _ in ()).throw(serial.SerialException(errno.EACCES, "no"))
+        )
+        monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name=group))
+        with pytest.raises(PortDenied) as failure:
+            open_port(str(tmp_path))
+        assert failure.value.remedy.startswith(remedy)
 
 
 class TestTheOnlyProbe:
