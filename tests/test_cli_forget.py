@@ -7,7 +7,7 @@ import pytest
 
 from nesgw.cli import main
 from nesgw.publishers import mqtt
-from tests.broker_fixtures import Broker, Listener, retained_topics
+from tests.broker_fixtures import Broker, Listener, eventually, retained_topics
 from tests.test_leftovers import a_gateway, a_meter
 
 FOREIGN = {
@@ -89,6 +89,18 @@ def test_whatever_is_no_yes_is_a_no(broker, config, capsys, monkeypatch, typed):
     assert retained_topics(broker.port) == GONE
 
 
+def test_ctrl_c_is_a_no_too(broker, config, capsys, monkeypatch):
+    def interrupted(_question):
+        raise KeyboardInterrupt
+
+    keep(broker, GONE)
+    monkeypatch.setattr("sys.stdin", Answer(""))
+    monkeypatch.setattr("builtins.input", interrupted)
+    assert main(["forget", "--config", config, "1"]) == 130
+    assert capsys.readouterr().out.endswith("\nnothing was removed\n")
+    assert retained_topics(broker.port) == GONE
+
+
 def test_without_a_terminal_it_refuses_unless_told_not_to_ask(broker, config, capsys, monkeypatch):
     keep(broker, GONE)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
@@ -144,6 +156,7 @@ def test_a_broker_that_keeps_what_should_go_is_told(tmp_path, capsys):
     conf.write_text(conf.read_text() + f"acl_file {rules}\n")
     assert stubborn._process is not None
     stubborn._process.send_signal(1)
+    eventually(lambda: "Reloading config" in stubborn.log, "the rules are in force")
     path = tmp_path / "config.toml"
     path.write_text(f'[[meter]]\nname = "house"\n[mqtt]\nhost = "127.0.0.1"\nport = {stubborn.port}\n')
     try:

@@ -133,6 +133,9 @@ def _agreed(chosen: Sequence[Leftover], where: str) -> bool:
     except EOFError:
         print()
         return False
+    except KeyboardInterrupt:
+        print("\nnothing was removed")
+        raise
     return answer.strip().lower() in _YES
 
 
