@@ -91,7 +91,7 @@ def test_serial_numbers_that_were_left_in_stay(tmp_path: Path) -> None:
         ('{"format": "nesgw-dump", "version": 1, "tables": {"XT23": {"data": "00"}}}', "XT23"),
         ('{"format": "nesgw-dump", "version": 1, "tables": {"BT23": "00"}}', "BT23"),
         ('{"format": "nesgw-dump", "version": 1, "tables": {"BT23": {"data": "0g"}}}', "hex"),
-        ("not JSON", "Expecting value"),
+        ("not JSON", "nor any JSON"),
     ],
 )
 def test_what_is_no_dump_is_refused_with_a_reason(tmp_path: Path, text: str, about: str) -> None:
