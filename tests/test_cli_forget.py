@@ -1,13 +1,14 @@
 """nesgw forget against a real broker: what it lists, asks and removes, and what it leaves alone."""
 
 import io
+import subprocess
 from datetime import UTC, datetime
 
 import pytest
 
 from nesgw.cli import main
 from nesgw.publishers import mqtt
-from tests.broker_fixtures import Broker, Listener, eventually, retained_topics
+from tests.broker_fixtures import Broker, Listener, retained_topics
 from tests.test_leftovers import a_gateway, a_meter
 
 FOREIGN = {
@@ -45,8 +46,8 @@ def config(broker, tmp_path):
     return str(path)
 
 
-def keep(broker, messages):
-    listener = Listener(broker.port)
+def keep(broker, messages, **login):
+    listener = Listener(broker.port, **login)
     for topic, payload in messages.items():
         listener.say(topic, payload, retain=True)
     listener.close()
@@ -145,18 +146,15 @@ def test_one_that_is_not_there_is_said_with_those_that_are(broker, config, capsy
 
 
 def test_a_broker_that_keeps_what_should_go_is_told(tmp_path, capsys):
-    rules = tmp_path / "acl"
-    rules.write_text("topic read #\n")
+    """Everybody may read, but only the keeper may write."""
+    rules, passwords = tmp_path / "acl", tmp_path / "passwords"
+    rules.write_text("topic read #\nuser keeper\ntopic readwrite #\n")
     rules.chmod(0o700)
-    stubborn = Broker(tmp_path, ["allow_anonymous true", "per_listener_settings false"])
+    passwords.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", str(passwords), "keeper", "keep out"], check=True)
+    stubborn = Broker(tmp_path, ["allow_anonymous true", f"password_file {passwords}", f"acl_file {rules}"])
     stubborn.start()
-    keep(stubborn, GONE)
-    # A restart would lose what is retained, so the rules come into force while it runs.
-    conf = tmp_path / "mosquitto.conf"
-    conf.write_text(conf.read_text() + f"acl_file {rules}\n")
-    assert stubborn._process is not None
-    stubborn._process.send_signal(1)
-    eventually(lambda: "Reloading config" in stubborn.log, "the rules are in force")
+    keep(stubborn, GONE, username="keeper", password="keep out")
     path = tmp_path / "config.toml"
     path.write_text(f'[[meter]]\nname = "house"\n[mqtt]\nhost = "127.0.0.1"\nport = {stubborn.port}\n')
     try:

@@ -79,7 +79,7 @@ class Outlet:
             self.stop.set()
 
 
-def work(line, polls, before_poll=None, key=None, interval=10.0, outlet=None, **options):
+def work(line, polls, before_poll=None, key=None, interval=10.0, outlet=None, max_power=44_000.0, **options):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
     outlet = outlet or Outlet(line, polls)
     happenings = dict(before_poll or {})
@@ -95,7 +95,7 @@ def work(line, polls, before_poll=None, key=None, interval=10.0, outlet=None, **
         lambda turn: meter_on(line, stop=turn, idle=interval, **key, **options),
         outlet,
         poll_interval=interval,
-        max_power=44_000.0,
+        max_power=max_power,
         stop=outlet.stop,
         clock=line.clock,
         pause=pause,
