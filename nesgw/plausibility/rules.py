@@ -51,6 +51,7 @@ PHASE_TOLERANCE_OF_MAX_POWER: Final = 0.0025
 PHASE_TOLERANCE_OF_LOAD: Final = 0.05
 COUNTS_PER_SECOND: Final = 100.0  # a pulse of an S0 output lasts 30 ms at least, and so does its pause (EN 62053-31)
 LEAST_VOLTAGE: Final = 20.0  # V; a meter that answers has this on one phase at least (BT28 checks of the decoder)
+LEAST_CURRENT: Final = 0.1  # A; below it a power factor of nothing is no surprise
 LOW_MAINS: Final = 195.0  # V; 230 V less 15 %: turns max_power into a current, all of it on one phase
 UNIT_CEILING: Final = 2**31 * 100.0  # no INT32 says more, not even in steps of 100
 
@@ -184,6 +185,26 @@ def no_voltage(sight: Sight) -> Iterator[Reason]:
     yield Reason("no_voltage", fields, float(max(volts)), LEAST_VOLTAGE, text, HOLD_PRESENT)
 
 
+def part_zeros(sight: Sight) -> Iterator[Reason]:
+    """Zeros in one part of an answer: a phase that has voltage or current has more of its values than zeros.
+
+    A long table is read in parts, and one of them may come back as nothing but zeros. Some meters never fill these
+    values; that is accepted as a habit.
+    """
+    values = sight.values
+    for phase in ("l1", "l2", "l3"):
+        empty: list[str] = []
+        if (values.get(f"voltage_{phase}") or 0) >= LEAST_VOLTAGE:
+            others = (f"voltage_continuous_{phase}", f"voltage_average_{phase}")
+            empty += [key for key in others if values.get(key) == 0]
+        angles = (f"power_factor_{phase}", f"sin_phi_{phase}")
+        if (values.get(f"current_{phase}") or 0) >= LEAST_CURRENT and all(values.get(key) == 0 for key in angles):
+            empty += angles
+        if empty:
+            text = f"{' and '.join(empty)} are zero, but phase {phase.upper()} is alive"
+            yield Reason("part_zeros", tuple(empty), 0.0, 0.0, text, HOLD_PRESENT, phase)
+
+
 def bounds(sight: Sight) -> Iterator[Reason]:
     """Outside of these a value is no measurement; NaN is outside of everything."""
     for key, value in sight.values.items():
@@ -308,6 +329,7 @@ def counter_growth(sight: Sight) -> Iterator[Reason]:
 RULES: Final = (
     Rule("zeros", zeros, Kept.WITHHELD),
     Rule("no_voltage", no_voltage, Kept.WITHHELD),
+    Rule("part_zeros", part_zeros, Kept.ACCEPTED, "this meter does not fill them"),
     Rule("bounds", bounds, Kept.WITHHELD),
     Rule("max_power", max_power, Kept.SAME_SIZE, "max_power is probably set too low"),
     Rule("current", current, Kept.SAME_SIZE, "max_power is probably set too low"),

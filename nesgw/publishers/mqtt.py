@@ -39,8 +39,8 @@ _IN_FLIGHT: Final = 20
 # Retained messages follow a subscription at once, but nothing says which is the last.
 _QUIET: Final = 0.5
 # Of plain topics there is one each: silence for some of the broker's own answering times is enough, and the first
-# reading waits for it.
-_QUIET_TOPICS: Final = 0.03
+# reading waits for it. What follows the answer may be held back for a delayed ACK (Nagle), 40 to 200 ms.
+_QUIET_TOPICS: Final = 0.25
 _ANSWERING_TIMES: Final = 4
 _FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is stuck
 # Events of a broker's absence; the meter's own log holds about as many.

@@ -47,6 +47,34 @@ class TestASoundReading:
         assert after(house(), house(energy_import=None), 10).values["energy_import"] is None
 
 
+class TestZerosInOnePartOfAReading:
+    """BT28 is read in parts: one of them may come back as nothing but zeros."""
+
+    @pytest.mark.parametrize(
+        "zeros",
+        [
+            {"voltage_continuous_l1": 0, "voltage_average_l1": 0},
+            {"voltage_average_l3": 0},
+            {"power_factor_l2": 0, "sin_phi_l2": 0, "current_l2": 3.292},
+        ],
+    )
+    def test_are_doubted_on_a_phase_that_is_alive(self, house: House, zeros: Values) -> None:
+        assert rules_of(first(house(**zeros))) == {"part_zeros"}
+
+    def test_are_no_wonder_on_a_phase_that_is_not(self, house: House) -> None:
+        dead = {"voltage_l2": 0, "current_l2": 0, "voltage_continuous_l2": 0, "voltage_average_l2": 0}
+        assert "part_zeros" not in rules_of(first(house(**dead)))
+        idle = {"power_factor_l2": 0, "sin_phi_l2": 0, "current_l2": 0.05}
+        assert "part_zeros" not in rules_of(first(house(**idle)))
+
+    def test_are_accepted_of_a_meter_that_never_fills_them(self, house: House) -> None:
+        judge = Plausibility(44_000)
+        empty = {"voltage_average_l1": 0, "voltage_average_l2": 0, "voltage_average_l3": 0}
+        verdicts = [judge.judge(house(**empty), 10.0 * n) for n in range(6)]
+        assert [verdict.accepted for verdict in verdicts] == [False, False, False, True, True, True]
+        assert "does not fill them" in (verdicts[3].message or "")
+
+
 class TestNothingButZeros:
     @pytest.mark.parametrize("seconds", [0, 60, 3600, 86_400])
     def test_is_never_a_measurement_however_long_it_lasts(self, house: House, seconds: int) -> None:
@@ -271,7 +299,7 @@ def test_the_documentation_names_every_rule_with_its_longest_hold() -> None:
         "energy_back": [f"{rules.HOLD_BACK:.0f} s", f"{rules.HOLD_ROLL_OVER:.0f} s"],
         "energy_growth": [f"{rules.HOLD_GROWTH:.0f} s", f"{rules.HOLD_JUMP:.0f} s"],
         **dict.fromkeys(("counter_back", "counter_growth", "max_power", "current"), present),
-        **dict.fromkeys(("phases", "total", "bounds", "no_voltage"), present),
+        **dict.fromkeys(("phases", "total", "bounds", "no_voltage", "part_zeros"), present),
         "zeros": ["for ever"],
     }
     assert set(holds) == {rule.name for rule in RULES}
