@@ -19,13 +19,12 @@ class Row:
     lasts: float  # seconds from the beginning until the line could deliver again
     profile: str = "83331-3i"
     mode: str = "per-poll"
-    within: bool = True  # may begin in the middle of a poll
 
 
-def between(name, lasts, method, /, more=(), profile="83331-3i", mode="per-poll", within=True, **arguments):
+def between(name, lasts, method, /, more=(), profile="83331-3i", mode="per-poll", **arguments):
     """A fault that begins, and is ended by ``clear``."""
     plan = (Fault(0.0, method, arguments), *more, Fault(lasts, "clear"))
-    return Row(name, plan, lasts, profile, mode, within)
+    return Row(name, plan, lasts, profile, mode)
 
 
 LINE = (
@@ -67,8 +66,8 @@ VALUES = (
     between("the energy wild, every other read", 60, "flip", table=23, offset=3, mask=0x04, count=5),
     between("a wild byte in the power", 20, "flip", table=28, offset=2, mask=0x20),
     between("the power wild in every read", 25, "flip", table=28, offset=2, mask=0x20, count=1_000),
-    between("all tables read as zeros", 600, "zeros", within=False),
-    between("the registers read as zeros", 60, "zeros", within=False, tables=(23,)),
+    between("all tables read as zeros", 600, "zeros"),
+    between("the registers read as zeros", 60, "zeros", tables=(23,)),
     between("a wild byte in the serial number", 20, "flip", table=2051, offset=3, mask=0x01),
 )
 ALL = (*LINE, *MEETINGS, *VALUES)

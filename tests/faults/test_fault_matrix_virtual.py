@@ -17,7 +17,7 @@ BEGINNINGS = {"between polls": 46.0, "within a poll": 50.3}
 
 
 INTERVAL = 10.0
-COURSES = [(row, beginning) for row in ALL for beginning in BEGINNINGS if row.within or beginning == "between polls"]
+COURSES = [(row, beginning) for row in ALL for beginning in BEGINNINGS]
 
 
 @pytest.mark.parametrize(("row", "beginning"), COURSES, ids=[f"{row.name}, {begin}" for row, begin in COURSES])
