@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import contextlib
 import errno
 import io
 import os
@@ -78,10 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone (nesgw read | head): not an error of ours.
-        sys.stderr.close()
+        _let_go_of_output()
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _let_go_of_output()
             failed = OutputFailed(place=error.filename or "the output", problem=error.strerror)
             print(f"nesgw: {failed}", file=sys.stderr)
             return failed.exit_code
@@ -89,3 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("nesgw: this is a defect in nesgw: please report it with the lines above", file=sys.stderr)
         return EX_SOFTWARE
     return code
+
+
+def _let_go_of_output() -> None:
+    """Send what is still buffered nowhere: Python flushes it at its end, and a failure there has a code of its own."""
+    with contextlib.suppress(OSError, ValueError):  # no file behind it, as in a test
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
