@@ -281,6 +281,13 @@ class TestWhereTheOutputGoes:
             "nesgw: the output: No space left on device: make room there, or write to another place\n",
         )
 
+    def test_so_it_is_for_the_help(self):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "nesgw", "--help"]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        assert done.returncode == 74
+        assert len(done.stderr.splitlines()) == 1
+
     def test_a_terminal_without_our_signs_gets_others_for_them(self):
         codecs.register_error("plain", plain)
         assert "[██░░] ● × e · → 3 – 4 …".encode("ascii", "plain") == b"[##..] o x e . -> 3 - 4 ..."

@@ -61,7 +61,6 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Every error of ours ends as its sentence on stderr and its exit code."""
-    options = parser().parse_args(argv)
     codecs.register_error("plain", plain)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller, who wants to see nothing
@@ -70,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plain")  # a terminal without our signs is no reason to fail
     try:
+        options = _parsed(argv)
         code: int = COMMANDS[options.command].run(options)
         sys.stdout.flush()
     except NesgwError as error:
@@ -91,6 +91,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("nesgw: this is a defect in nesgw: please report it with the lines above", file=sys.stderr)
         return EX_SOFTWARE
     return code
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Take the command line apart; argparse prints help and version itself, and says nothing if that fails."""
+    try:
+        return parser().parse_args(argv)
+    finally:
+        sys.stdout.flush()
 
 
 def _let_go_of_output() -> None:
