@@ -301,9 +301,7 @@ class Meter:
         layout = self.facts().layout
         spans = {part.name: Span(part.table, part.offset, part.size) for part in layout.reads}
         found = self._connected().read_all(list(spans.values()))
-        blocks = {name: found[span] for name, span in spans.items()}
-        tables = {part.name: blocks[part.name] for part in layout.reads if part.offset == 0}
-        return Reading(self._wall_clock(), layout.decode(blocks), tables)
+        return layout.reading({name: found[span] for name, span in spans.items()}, self._wall_clock())
 
     def lend(self) -> None:
         """End the session and let another process use the port, until ``reclaim`` or the next session."""

@@ -99,8 +99,7 @@ class Visit:
         layout = facts.layout
         seconds = sum(self._duration(part.size) for part in layout.reads)
         blocks = self._attempt(lambda: {part.name: self._meter.get(part) for part in layout.reads}, seconds)
-        tables = {part.name: blocks[part.name] for part in layout.reads if part.offset == 0}
-        return Reading(datetime.now(UTC), layout.decode(blocks), tables)
+        return layout.reading(blocks, datetime.now(UTC))
 
     def find(self, steps: Steps[T]) -> T:
         """Go through an inquiry. A table that is missing, or kept from this key, is answered by None."""

@@ -13,14 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nesgw.tables.catalogue import ALL, V3_10, V3_50, V3_70, V4_10, V4_30
+from nesgw.tables.catalogue import ALL, V2_00, V2_12, V3_10, V3_50, V3_70, V4_10, V4_30
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.register import EXTENDED, Part
 from nesgw.values import Firmware
 
 ET29_SENSORS: Final = Part("ET29", EXTENDED + 29, 33, 4)  # from 4.00 on
 
-V2_00: Final = Firmware(2, 0)
 V2_10: Final = Firmware(2, 10)
 V3_01: Final = Firmware(3, 1)
 V3_30: Final = Firmware(3, 30)
@@ -28,7 +27,7 @@ V3_60: Final = Firmware(3, 60)
 V3_80: Final = Firmware(3, 80)
 V4_20: Final = Firmware(4, 20)
 
-SINCE_2_12: Final = (V3_01, Firmware(2, 12))
+SINCE_2_12: Final = (V3_01, V2_12)
 SINCE_3_80: Final = (V3_80, Firmware(2, 4), Firmware(2, 13), Firmware(3, 13))
 
 

@@ -19,7 +19,7 @@ from nesgw.tables.dimensions import Dimensions
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.installation import AbsentPhases, Installation, Ratios
 from nesgw.tables.register import Difference, Field, Part, Register, Twin
-from nesgw.values import Firmware, Number
+from nesgw.values import Firmware, Number, Reading
 
 # The ids that the guides' list of sources leaves undefined. A position with one of these, or with a zero that cannot
 # be meant, keeps its place in the fixed order: the apparent energies have no id in the list, yet they are there.
@@ -122,6 +122,11 @@ class Layout:
             cells=tuple(cells),
             differences=differences,
         )
+
+    def reading(self, blocks: Mapping[str, bytes], time: datetime) -> Reading:
+        """One poll's values, not judged yet, and the tables' bytes from offset 0; ``time``: when all had arrived."""
+        tables = {part.name: blocks[part.name] for part in self.reads if part.offset == 0}
+        return Reading(time, self.decode(blocks), tables)
 
     def decode(self, blocks: Mapping[str, bytes]) -> dict[str, Number | None]:
         """One poll: every field of the meter, None where its bytes are not among ``blocks``."""
