@@ -247,12 +247,15 @@ class Meter:
         """Whether ``facts`` will ask for everything, which takes longer than a poll."""
         return self._facts is None or self._clock() - self._facts.learnt > _FACTS_LAST
 
-    def facts(self, *, verify: bool = False) -> Facts:
-        """Return who the meter is and its layout; asks the meter the first time, in doubt, and every hour."""
+    def facts(self, *, verify: bool = False, expect: Callable[[str], None] = lambda _: None) -> Facts:
+        """Return who the meter is and its layout; asks the meter the first time, in doubt, and every hour.
+
+        ``expect`` is told early whose id the meter gives, which may yet turn out to be wrong.
+        """
         facts = self._facts
         if facts is None or self.to_be_learnt or ((verify or self._doubted) and self._changed(facts)):
             samples: dict[Part, bytes] = {}
-            facts = self._learn(samples)
+            facts = self._learn(samples, expect)
             # What is news is believed when it was told twice: sound packets may carry a wild byte, and one in a
             # serial number or in a dimension would make another meter, or other registers, of this one.
             if not facts.tell_the_same(self._facts) and not self._learn(samples).tell_the_same(facts):
@@ -382,7 +385,7 @@ class Meter:
 
     # What is asked once
 
-    def _learn(self, samples: dict[Part, bytes]) -> Facts:
+    def _learn(self, samples: dict[Part, bytes], expect: Callable[[str], None] = lambda _: None) -> Facts:
         """Ask for everything; ``samples`` keeps the registers, which say little and are long, for a second time."""
 
         def sample(part: Part) -> bytes:
@@ -392,6 +395,7 @@ class Meter:
 
         general = decode_general_configuration(self.get(BT00))
         identity = self._identity()
+        expect(identity.id)
         if identity.id != self._asked:
             self._asked = identity.id
             self._given.clear()  # what another meter had and lacked

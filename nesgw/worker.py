@@ -187,7 +187,7 @@ class Worker(threading.Thread):
         done = False
         try:
             with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_learnt else 0.0)):
-                self._meet(self._meter.facts())
+                self._meet(self._meter.facts(expect=self._outlet.expect))
                 self._meter.look_for_traces()
                 self._settle(*self._read())
                 self.status = replace(self.status, poll_duration_ms=round(1000 * (self._clock() - started)))

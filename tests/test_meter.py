@@ -61,6 +61,19 @@ def test_what_rarely_changes_is_asked_once_and_again_after_an_hour():
     assert first is not None
 
 
+def test_who_it_is_is_told_before_the_rest_is_asked():
+    line = line_to()
+    meter = meter_on(line)
+    told = []
+    with meter.session(line.clock() + 60.0):
+        began = line.clock()
+        facts = meter.facts(expect=lambda meter_id: told.append((meter_id, line.clock() - began)))
+        taken = line.clock() - began
+    [(meter_id, at)] = told
+    assert meter_id == facts.identity.id == line.meter.serial
+    assert at < taken / 4
+
+
 class TestKeepOpen:
     """Trap 8: between polls the channel times out after six seconds, unless the meter was told to wait."""
 

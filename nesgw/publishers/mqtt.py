@@ -41,6 +41,8 @@ _QUIET: Final = 0.5
 # Of plain topics there is one each: silence for some of the broker's own answering times is enough, and the first
 # reading waits for it. What follows the answer may be held back for a delayed ACK (Nagle), 40 to 200 ms.
 _QUIET_TOPICS: Final = 0.25
+# Behind the mark (see _Inquiry) comes only what a broker looks up in parallel.
+_QUIET_MARKED: Final = 0.02
 _ANSWERING_TIMES: Final = 4
 _FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is stuck
 # Events of a broker's absence; the meter's own log holds about as many.
@@ -182,6 +184,13 @@ class Connection:
         self._subscribing[mid] = tuple(topics)
         return mid
 
+    def hurry(self) -> None:
+        """Acknowledge at once what has come: a broker that has more may be waiting for that (Nagle)."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def unsubscribe(self, topics: Sequence[str]) -> None:
         """Undo ``subscribe``."""
         self._client.unsubscribe(list(topics))
@@ -241,40 +250,71 @@ class Connection:
 
 
 class _Inquiry:
-    """A search for retained messages, over when they have stopped coming."""
+    """A search for retained messages, over when they have stopped coming.
+
+    Asked for last is a *mark*, where there is one: a topic of which the broker surely has a retained message. Filters
+    are answered as if each had been asked for alone, one after the other (MQTT 3.1.1, 3.8.4).
+    """
 
     def __init__(self, filters: Sequence[str]) -> None:
         self.filters = tuple(filters)
+        self.plain = not any(sign in each for each in filters for sign in "+#")  # one message each, at the most
         self.found: dict[str, str] = {}
         self.readable = True
         self.over = threading.Event()
+        self.mark: str | None = None
+        self._marked = False  # whether it has come
         self._mid: int | None = None
         self._asked_at = 0.0
         self._quiet_since = 0.0
-        self._quiet: float | None = None  # until the broker has answered
+        self._answering: float | None = None  # the seconds that the broker took
 
-    def advance(self, connection: Connection, now: float) -> None:
+    @property
+    def asked(self) -> bool:
+        """Whether the broker is being asked."""
+        return self._mid is not None
+
+    @property
+    def topics(self) -> list[str]:
+        """What is subscribed to for it."""
+        return [*self.filters, self.mark] if self.mark else list(self.filters)
+
+    @property
+    def due(self) -> float:
+        """When it will be over if nothing more comes."""
+        if not self.plain:
+            return self._quiet_since + _QUIET
+        least = _QUIET_MARKED if self._marked else _QUIET_TOPICS
+        return self._quiet_since + min(_QUIET, max(least, _ANSWERING_TIMES * (self._answering or 0.0)))
+
+    def advance(self, connection: Connection, now: float, mark: str | None = None) -> None:
         """Ask, or see whether the answer is complete."""
+        connection.hurry()
         if self._mid is None:
-            self._mid = connection.subscribe(self.filters)
+            self.mark = mark
+            self._mid = connection.subscribe(self.topics)
             self._asked_at = self._quiet_since = now
         elif not connection.subscribed(self._mid):
             self._quiet_since = now
-        elif self._quiet is None:
-            plain = not any(sign in each for each in self.filters for sign in "+#")
-            brief = max(_QUIET_TOPICS, _ANSWERING_TIMES * (now - self._asked_at))
-            self._quiet = min(_QUIET, brief) if plain else _QUIET
-        elif now - self._quiet_since >= self._quiet or self.found.keys() >= set(self.filters):
+        elif self._answering is None:
+            self._answering = now - self._asked_at
+        elif now >= self.due or self.found.keys() >= set(self.filters):
             self.over.set()
 
     def start_again(self) -> None:
         """Forget what a connection that was lost had said."""
-        self._mid = None
+        self._mid = self._answering = self.mark = None
+        self._marked = False
         self.found.clear()
 
     def take(self, arrival: Arrival, now: float) -> None:
         """Keep a retained message that was asked for."""
-        if arrival.retained and any(topic_matches_sub(each, arrival.topic) for each in self.filters):
+        if not arrival.retained:
+            return
+        if arrival.topic == self.mark:
+            self._marked = True
+            self._quiet_since = now
+        if any(topic_matches_sub(each, arrival.topic) for each in self.filters):
             self.found[arrival.topic] = arrival.payload
             self._quiet_since = now
 
@@ -330,7 +370,7 @@ class MqttPublisher:
     """Keeps the broker supplied with the newest message of each topic. All public methods are thread-safe.
 
     ``on_state`` is told of each change of connection or problem, once, in the publisher's own thread: it may call
-    ``set``, but not ``retained`` or ``stop``.
+    ``set``, but not wait for an answer or ``stop``.
     """
 
     def __init__(
@@ -372,6 +412,8 @@ class MqttPublisher:
         self._twins = TwinWatch()
         self._twin_until: float | None = None
         self._watched: set[str] = set()  # availability of our own, to hear if somebody else denies it
+        self._mark: str | None = None  # for inquiries: retained, the broker has it, and we do not listen to it
+        self._mark_expected = False  # asked for, and not here yet: it cannot mark the end of another inquiry
         self._sent_events: set[int] = set()  # ids of the events on their way over this connection
         self._announced: dict[str, tuple[str, float]] = {}  # discovery topic -> what was sent, and when
         self._rediscover_at: float | None = None
@@ -435,16 +477,29 @@ class MqttPublisher:
         with self._lock:
             return not self._events
 
-    def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str] | None:
-        """Fetch the retained messages of some topics or filters; None if the broker could not be asked in time."""
-        inquiry = _Inquiry(filters)
+    def ask(self, filters: Sequence[str]) -> Callable[[float], dict[str, str] | None]:
+        """Begin to fetch the retained messages of some topics or filters.
+
+        The answer takes the seconds that it may still take, and gives None if the broker could not be asked in time.
+        """
         with self._lock:
-            self._inquiries.append(inquiry)
+            inquiry = next((each for each in self._inquiries if each.filters == tuple(filters)), None)
+            if inquiry is None:
+                inquiry = _Inquiry(filters)
+                self._inquiries.append(inquiry)
         self._wake()
-        answered = inquiry.over.wait(timeout)
-        with self._lock, suppress(ValueError):
-            self._inquiries.remove(inquiry)
-        return inquiry.found if answered and inquiry.readable else None
+
+        def answer(timeout: float) -> dict[str, str] | None:
+            answered = inquiry.over.wait(timeout)
+            with self._lock, suppress(ValueError):
+                self._inquiries.remove(inquiry)
+            return inquiry.found if answered and inquiry.readable else None
+
+        return answer
+
+    def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str] | None:
+        """Fetch the retained messages of some topics or filters, as ``ask`` does, and wait for them."""
+        return self.ask(filters)(timeout)
 
     def stop(self) -> None:
         """Tell the broker that gateway and meters are offline, if it can be told soon, and disconnect."""
@@ -509,6 +564,7 @@ class MqttPublisher:
             self._pending = dict.fromkeys(self._wanted)
             for inquiry in self._inquiries:
                 inquiry.start_again()
+        self._mark, self._mark_expected = None, False
         self._sent_events = set()  # what the former connection lost without an answer is sent again
         self._rediscover_at = None
         if self._thrown_out < _THROWN_OUT:
@@ -518,9 +574,9 @@ class MqttPublisher:
             self._steady_at = time.monotonic() + self._pace.steady
         while not self._stopping.is_set():
             now = time.monotonic()
-            self._advance_inquiries(connection, now)
             self._run_timers(now)
             self._send(connection, now)
+            self._advance_inquiries(connection, now)
             connection.turn(self._until_next_timer(now), self._wake_read)
             self._drain_wake_ups()
             self._forget_done(connection)
@@ -565,6 +621,8 @@ class MqttPublisher:
                 with self._lock, suppress(ValueError):
                     self._events.remove(message)
                 self._sent_events.discard(id(message))
+            elif message.part is Part.GATEWAY_DISCOVERY and message.payload:
+                self._mark = message.topic
             elif not message.payload:
                 with self._lock:
                     if self._wanted.get(message.topic) is message:
@@ -601,8 +659,7 @@ class MqttPublisher:
         )
         timers = [at for at in set_timers if at is not None]
         with self._lock:
-            if self._inquiries:
-                timers.append(now + _QUIET_TOPICS / 3)
+            timers += [each.due for each in self._inquiries if each.asked]
         return max(0.0, min([now + _TURN, *timers]) - now)
 
     def _drain_wake_ups(self) -> None:
@@ -613,11 +670,16 @@ class MqttPublisher:
         with self._lock:
             inquiries = list(self._inquiries)
         for inquiry in inquiries:
-            inquiry.advance(connection, now)
+            if inquiry.asked or not inquiry.plain:
+                inquiry.advance(connection, now)
+            elif self._mark or connection.idle:  # else the mark may be on its way to the broker
+                mark = None if self._mark_expected else self._mark
+                self._mark_expected |= mark is not None
+                inquiry.advance(connection, now, mark)
             if inquiry.over.is_set():
                 with self._lock, suppress(ValueError):
                     self._inquiries.remove(inquiry)
-                if others := [each for each in inquiry.filters if each not in self._standing]:
+                if others := [each for each in inquiry.topics if each not in self._standing]:
                     connection.unsubscribe(others)
 
     def _take(self, arrival: Arrival, now: float) -> None:
@@ -625,6 +687,8 @@ class MqttPublisher:
             inquiries = list(self._inquiries)
         for inquiry in inquiries:
             inquiry.take(arrival, now)
+        if arrival.topic == self._mark and arrival.retained:
+            self._mark_expected = False
         if arrival.topic == self._settings.birth_topic:
             # A retained one tells of a birth before we came, and we have just published everything.
             if arrival.payload == ONLINE and not arrival.retained and self._rediscover_at is None:

@@ -41,8 +41,8 @@ class Broker(Protocol):
     def withdraw(self, *topics: str) -> None:
         """Want nothing of these topics any more."""
 
-    def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str] | None:
-        """Fetch retained messages; None if the broker could not be asked in time."""
+    def ask(self, filters: Sequence[str]) -> Callable[[float], dict[str, str] | None]:
+        """Begin to fetch retained messages; the answer takes so many seconds, and is None if they were too few."""
 
     def emit(self, *messages: Message) -> None:
         """Publish events in order, each once."""
@@ -98,12 +98,22 @@ class Outlet:
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
         self._announced: str | None = None
+        self._expected: tuple[str, Callable[[float], dict[str, str] | None]] | None = (
+            None  # a meter, what is kept of it
+        )
         self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
         self._cache_problem: str | None = None
 
     def prepare(self) -> None:
         """Make the folder on the RAM disk. Raises ConfigError if it is on a disk."""
         self._cache(self._ram_disk.prepare)
+
+    def expect(self, meter: str) -> None:
+        """Begin to ask what the broker remembers of a meter that will, as it seems, be identified."""
+        if self._broker and meter != self._meter:
+            topics = self._topics
+            wanted = (topics.state(meter), topics.status(meter), topics.discovery(meter))
+            self._expected = meter, self._broker.ask(wanted)
 
     def identify(
         self, identity: MeterIdentity, fields: tuple[str, ...], *, alarms: Iterable[Alarm] = (), events: bool = False
@@ -116,8 +126,8 @@ class Outlet:
             self.available(online=False)
             self._forget(self._meter)
         known = self._meter == identity.id
+        kept = {} if known else self._kept(identity.id)
         self._meter = identity.id
-        kept = {} if known or self._broker is None else self._ask_broker(identity.id)
         settings, topics = self._settings, self._topics
         if settings.home_assistant:
             message = home_assistant.meter_discovery(
@@ -147,9 +157,12 @@ class Outlet:
             )
             self._sub_meters.clear()
 
-    def _ask_broker(self, meter: str) -> Mapping[str, str]:
-        wanted = [self._topics.state(meter), self._topics.status(meter), self._topics.discovery(meter)]
-        return (self._broker and self._broker.retained(wanted, BROKER_MEMORY)) or {}
+    def _kept(self, meter: str) -> Mapping[str, str]:
+        """What the broker remembers of a meter."""
+        if self._expected is None or self._expected[0] != meter:
+            self.expect(meter)
+        expected, self._expected = self._expected, None
+        return (expected and expected[1](BROKER_MEMORY)) or {}
 
     def _last_accepted(self, topics: Topics, meter: str, kept: Mapping[str, str]) -> LastAccepted | None:
         """From the RAM disk after a restart of the process, from the broker after one of the machine."""

@@ -48,8 +48,8 @@ class Recorder:
     def emit(self, *messages):
         """Events are no readings."""
 
-    def retained(self, filters, timeout):
-        return {topic: self.topics[topic] for topic in filters if topic in self.topics}
+    def ask(self, filters):
+        return lambda timeout: {topic: self.topics[topic] for topic in filters if topic in self.topics}
 
 
 class Rig:

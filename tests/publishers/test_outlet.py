@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +33,8 @@ class Broker:
 
     def __init__(self) -> None:
         self.wanted: dict[str, Message] = {}
+        self.kept: dict[str, str] = {}  # from before
+        self.asked: list[tuple[str, ...]] = []
 
     def set(self, *messages: Message) -> None:
         self.wanted |= {message.topic: message for message in messages}
@@ -44,8 +46,9 @@ class Broker:
     def emit(self, *messages: Message) -> None:
         raise NotImplementedError
 
-    def retained(self, filters: Sequence[str], timeout: float) -> dict[str, str]:
-        return {}
+    def ask(self, filters: Sequence[str]) -> Callable[[float], dict[str, str]]:
+        self.asked.append(tuple(filters))
+        return lambda timeout: {topic: self.kept[topic] for topic in filters if topic in self.kept}
 
 
 @pytest.fixture
@@ -113,6 +116,32 @@ class TestWhatAnEarlierProcessLeft:
         before.report(MeterStatus(id=HOUSE.id))
         assert outlet_on(memory, broker).identify(NEW, FIELDS) is None
         assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
+
+
+class TestWhatTheBrokerRemembers:
+    def test_is_asked_for_once_as_soon_as_it_is_known_whose(self, memory: Path, broker: Broker) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        outlet = outlet_on(memory, broker)
+        outlet.expect(HOUSE.id)
+        last = outlet.identify(HOUSE, FIELDS)
+        assert last is not None
+        assert last.state == {"energy_import": 17.5}
+        assert len(broker.asked) == 1
+
+    def test_is_this_meters_if_another_seemed_to_be_there(self, memory: Path, broker: Broker) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        outlet = outlet_on(memory, broker)
+        outlet.expect(NEW.id)
+        last = outlet.identify(HOUSE, FIELDS)
+        assert last is not None
+        assert last.state == {"energy_import": 17.5}
+
+    def test_is_not_asked_for_while_the_meter_is_the_same(self, memory: Path, broker: Broker) -> None:
+        outlet = outlet_on(memory, broker)
+        for _ in range(3):
+            outlet.expect(HOUSE.id)
+            outlet.identify(HOUSE, FIELDS)
+        assert len(broker.asked) == 1
 
 
 class TestAMeterThatIsNoLongerAvailable:
