@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nesgw import cli
 from nesgw.cli import COMMANDS, main
 from nesgw.cli.demo import fitted
 from nesgw.cli.terminal import plain
@@ -72,6 +73,22 @@ class TestUsage:
         done = nesgw(command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith(f"usage: nesgw {command}")
+
+    def test_a_command_is_started_without_the_other_ones(self):
+        code = "import sys; from nesgw.cli import main; main(['run', '--config', '/none']); print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        loaded = {name for name in done.stdout.split() if name.startswith("nesgw.cli.")}
+        assert loaded == {"nesgw.cli.run", "nesgw.cli.check_config", "nesgw.cli.terminal"}
+        assert done.stderr.startswith("nesgw: /none: ")
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_wrong_usage_is_told_alike_whether_the_other_commands_are_known_or_not(self, command, capsys):
+        said = []
+        for commands in ([command], COMMANDS):
+            with pytest.raises(SystemExit):
+                cli.parser(commands).parse_args([command, "--no-such-option"])
+            said.append(capsys.readouterr().err)
+        assert said[0] == said[1] != ""
 
 
 class TestRead:

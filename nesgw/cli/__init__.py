@@ -1,7 +1,7 @@
 """The command line: one module a command. Prints for people, exits with sysexits.h codes.
 
-A module's ``arguments`` describes its command; its ``run`` does it and returns the exit code. Heavy imports
-are inside ``run``, so that no command waits for what it does not need.
+A module's ``arguments`` describes its command; its ``run`` does it and returns the exit code. Only the module of the
+command that is given is imported, and heavy imports are inside ``run``: no command waits for what it does not need.
 """
 
 from __future__ import annotations
@@ -13,28 +13,27 @@ import errno
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from types import ModuleType
 from typing import Final, NoReturn
 
 from nesgw import __version__
-from nesgw.cli import align, check_config, demo, doctor, dump, forget, history, read, run, simulate
 from nesgw.cli.terminal import plain
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
 
-COMMANDS: Final[dict[str, ModuleType]] = {
-    "run": run,
-    "read": read,
-    "history": history,
-    "dump": dump,
-    "align": align,
-    "check-config": check_config,
-    "doctor": doctor,
-    "forget": forget,
-    "simulate": simulate,
-    "demo": demo,
-}
+COMMANDS: Final = (
+    "run",
+    "read",
+    "history",
+    "dump",
+    "align",
+    "check-config",
+    "doctor",
+    "forget",
+    "simulate",
+    "demo",
+)
 
 # Everything else of this kind is told where it is met: what is left is what we print.
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
@@ -47,16 +46,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EX_USAGE, f"{self.prog}: {message}; see: {self.prog} --help\n")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser of the whole command line (the man page and the completion are made from it, too)."""
+def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Build the parser of the command line, with these commands (the man page is made from that of all)."""
     top = _Parser(prog="nesgw", description="Reads Echelon/NES electricity meters over their optical port.")
     top.add_argument("--version", action="version", version=f"nesgw {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
+    for name in names:
+        module = _module(name)
         summary = (module.__doc__ or "").splitlines()[0].removeprefix(f"nesgw {name}: ")
         command = commands.add_parser(name, help=summary, description=summary)
         module.arguments(command)
     return top
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"nesgw.cli.{name.replace('-', '_')}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="plain")  # a terminal without our signs is no reason to fail
     try:
         options = _parsed(argv)
-        code: int = COMMANDS[options.command].run(options)
+        code: int = _module(options.command).run(options)
         sys.stdout.flush()
     except NesgwError as error:
         print(*(f"nesgw: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
@@ -87,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             failed = OutputFailed(place=error.filename or "the output", problem=error.strerror)
             print(f"nesgw: {failed}", file=sys.stderr)
             return failed.exit_code
+        import traceback
+
         traceback.print_exc()
         print("nesgw: this is a defect in nesgw: please report it with the lines above", file=sys.stderr)
         return EX_SOFTWARE
@@ -95,8 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """Take the command line apart; argparse prints help and version itself, and says nothing if that fails."""
+    given = sys.argv[1:] if argv is None else argv
+    known = given[0] if given and given[0] in COMMANDS else None  # what else there is only the help has to say
     try:
-        return parser().parse_args(argv)
+        return parser([known] if known else COMMANDS).parse_args(given)
     finally:
         sys.stdout.flush()
 
