@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from nesgw.errors import (
     KeyRefused,
@@ -91,8 +91,7 @@ _DO_WITHOUT_AFTER: Final = 3
 _REOPEN_AFTER: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class MeterPort:
+class MeterPort(NamedTuple):
     """Where a meter is and how it is opened."""
 
     port: str
@@ -103,8 +102,7 @@ class MeterPort:
     negotiate_baud: bool = False  # ask for a faster one
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a meter is asked once and then remembered: who it is and where its registers stand."""
 
     general: GeneralConfiguration
@@ -147,7 +145,7 @@ class Meter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         opener: Callable[..., Port] = open_port,
-        trace: Callable[[str], None] | None = None,
+        trace: Callable[..., object] | None = None,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._place = place

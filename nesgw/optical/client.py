@@ -53,8 +53,8 @@ from nesgw.optical.session import State, after_ok
 Result = TypeVar("Result")
 
 _SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
-_INSTANT: Final = 0.0001  # less than a sleep takes, and than a byte from here to the light
-_NAP: Final = 0.002  # a shorter wait is not worth its own system call
+_OVERSLEPT: Final = 0.000_025  # what even the shortest sleep takes beyond its time
+_NAP: Final = 0.001  # a shorter wait is not worth its own system call
 _QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
 _NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
 _MARGIN: Final = 0.5  # the meter's six seconds need not be ours
@@ -136,13 +136,13 @@ class MeterClient:
         timing: Timing | None = None,
         statistics: LinkStatistics | None = None,
         link: Link | None = None,
-        trace: Callable[[str], None] | None = None,
+        trace: Callable[..., object] | None = None,
     ) -> None:
         self._port = port
         self._clock = clock
         self._sleep = sleep
         self._stop = stop
-        self._trace = trace or (lambda _: None)
+        self._trace = trace or (lambda *_: None)  # takes a %-template and what stands in it, as a logger does
         # The link of the client before, where a port was opened anew: the meter may take what it sent for the last
         # packet, and the same one now for a repetition (trap 2).
         self._link = link or Link(statistics=statistics)
@@ -150,7 +150,7 @@ class MeterClient:
         self._link.timing = replace(timing or Timing(), byte_time=10 / port.baud)
         self._base_baud = port.baud
         self._limit: float | None = None
-        self._last_read = float("-inf")
+        self._last_byte_at = float("-inf")
         self._wait_until = float("-inf")  # the meter keeps the channel so long, after Wait
         self._state = State.BASE
         self._limits = replace(DEFAULT_LIMITS, baud=port.baud)
@@ -222,7 +222,7 @@ class MeterClient:
         try:
             self.logon()
         except (NoAnswer, LineTooNoisy) as problem:
-            self._trace(f"-- back to {self._base_baud} baud: {problem.happened}")
+            self._trace("-- back to %s baud: %s", self._base_baud, problem.happened)
             self.too_fast = True
         finally:
             self._link.timing = replace(self._link.timing, attempts=patient.attempts)
@@ -281,7 +281,7 @@ class MeterClient:
             self._change_baud(codes.get(granted.baud_code, self._port.baud))
             self._limits = MessageLimits(granted.packet_size, granted.packets, self._port.baud)
             self._largest_read = self._limits.table_bytes
-            self._trace(f"-- messages of {self._limits}")
+            self._trace("-- messages of %s", self._limits)
             break
         return self._limits
 
@@ -348,7 +348,7 @@ class MeterClient:
                 self._listen(_QUIET, at_most=min(_NOT_QUIET, budget / 2))
             self._end_channel()
         except (Retryable, ServiceRefused) as problem:
-            self._trace(f"-- not terminated: {problem}")
+            self._trace("-- not terminated: %s", problem)
             return False
         return True
 
@@ -374,9 +374,8 @@ class MeterClient:
         return self._clock() >= last + _MARGIN
 
     def _end_channel(self) -> None:
-        """Terminate. The ACK of its answer is what takes the meter to the base state (trap 4), so it must get out."""
+        """Terminate. The ACK of its answer is what takes the meter to the base state (trap 4): it leaves at once."""
         self._exchange(Terminate())
-        self._port.drain()
         self._at_base()
 
     def _at_base(self) -> None:
@@ -497,11 +496,11 @@ class MeterClient:
         if before is State.BASE:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT
-        self._trace(f"-> {request}")
+        self._trace("-> %s", request)
         self._link.send(request.encode(), self._clock(), request.fits, request.expects)
         stale: bytes | None = None
         while True:
-            for event in self._turn(str(request)):
+            for event in self._turn(request):
                 match event:
                     case Received(data=answer):
                         try:
@@ -522,12 +521,12 @@ class MeterClient:
 
     def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes | None) -> Retryable:
         self._cannot_negotiate = False  # what comes after the silence may be another meter
-        self._trace(f"-- gave up on {request}: {event.reason.value} in {event.attempts} attempts")
+        self._trace("-- gave up on %s: %s in %s attempts", request, event.reason.value, event.attempts)
         if stale is not None:
             try:
                 request.parse(stale)
             except WrongShape as why:
-                return MeterMisbehaved(service=str(request), problem=f"{why}; it was {_shown(stale)}")
+                return MeterMisbehaved(service=str(request), problem=f"{why}; it was {_Shown(stale)}")
         facts = {"port": self._port.name, "service": str(request), "attempts": event.attempts}
         match event.reason:
             case Reason.SILENCE:
@@ -551,35 +550,43 @@ class MeterClient:
             if now >= min(end, silent_from + quiet):
                 return
 
-    def _turn(self, doing: str, within: float | None = None) -> list[Event]:
-        """Go once round the loop: write, read, think, write."""
+    def _turn(self, doing: object, within: float | None = None) -> list[Event]:
+        """Go once round the loop: write, read, think, write. ``doing`` says what for, if it comes to that."""
         self._write()
         self._check(doing)
-        now = self._clock()
-        ends = [now + _SLICE, *(end for end in (within, self._limit, self._link.deadline()) if end is not None)]
-        end = min(ends)
-        if (complete := self._link.complete_at()) is not None and (nap := min(complete, end) - now) > _NAP:
+        link, now = self._link, self._clock()
+        end = now + _SLICE
+        for other in (within, self._limit, link.deadline()):
+            if other is not None and other < end:
+                end = other
+        arrived, data = now, b""
+        if (complete := link.complete_at()) is not None and (nap := min(complete, end) - now) > _NAP:
             # A line gives its bytes a few at a time: to wake for each of them would cost more than all the rest.
             self._sleep(nap)
-            now += nap
-        data = self._port.read(max(0.0, end - now))
-        now = self._clock()
+            arrived, now = now + nap, self._clock()
+            data = self._port.read(0)  # what is there now was due when we meant to wake
+        if not data:
+            data = self._port.read(max(0.0, end - now))
+            arrived = now = self._clock()
         if data:
-            self._last_read = now
-        events = self._link.receive(data, now) + self._link.expire(now)
+            self._last_byte_at = arrived
+        events = link.receive(data, now) + link.expire(now)
         if not (self._row and any(isinstance(event, Received) for event in events)):
             self._write()
         for event in events:
-            if isinstance(event, Received | Stale):
-                self._trace(f"<- {_shown(event.data)}{' (late, dropped)' if isinstance(event, Stale) else ''}")
+            if isinstance(event, Received):
+                self._trace("<- %s", _Shown(event.data))
+            elif isinstance(event, Stale):
+                self._trace("<- %s (late, dropped)", _Shown(event.data))
         return events
 
     def _write(self) -> None:
-        if waiting := self._link.outgoing():
-            silence = self._last_read + self._link.timing.turn_around - self._clock()
-            if silence > _INSTANT:
-                self._sleep(silence)
-            self._port.write(waiting)
+        if self._link.has_outgoing:
+            silent_until = self._last_byte_at + self._link.timing.turn_around
+            for early in (_OVERSLEPT, 0.0):
+                if (silence := silent_until - self._clock() - early) > 0:
+                    self._sleep(silence)
+            self._port.write(self._link.outgoing())
 
     def _pause(self, seconds: float, doing: str) -> None:
         end = self._clock() + seconds
@@ -587,11 +594,11 @@ class MeterClient:
             self._check(doing)
             self._sleep(min(left, _SLICE))
 
-    def _check(self, doing: str) -> None:
+    def _check(self, doing: object) -> None:
         if self._stop():
             raise Stopped
         if self._limit is not None and self._clock() >= self._limit:
-            raise PollTooLong(port=self._port.name, service=doing)
+            raise PollTooLong(port=self._port.name, service=str(doing))
 
 
 def table_name(table: int) -> str:
@@ -599,8 +606,13 @@ def table_name(table: int) -> str:
     return f"ET{table - 2048:02}" if 2048 <= table < 4096 else f"BT{table:02}"
 
 
-def _shown(message: bytes) -> str:
-    """Give an answer for the eye. What begins as a request is one of ours that came back, perhaps with the key."""
-    if message[:1] >= b"\x20":
-        return f"{len(message)} bytes that are no answer"
-    return f"{message.hex(' ')} [{len(message)} bytes]"
+class _Shown:
+    """An answer for the eye. What begins as a request is one of ours that came back, perhaps with the key."""
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+
+    def __str__(self) -> str:
+        if self._message[:1] >= b"\x20":
+            return f"{len(self._message)} bytes that are no answer"
+        return f"{self._message.hex(' ')} [{len(self._message)} bytes]"

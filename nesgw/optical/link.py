@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from nesgw.errors import ProtocolMisuse
-from nesgw.optical.packet import ACK, NAK, OVERHEAD, START, Packet, Verdict, examine
+from nesgw.optical.packet import ACK, NAK, OVERHEAD, START, Packet, Verdict, examine, is_toggled
 
 DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 
@@ -26,7 +26,10 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 # size at any time: the largest that nesgw asks for.
 _ALWAYS_TAKEN = 512
 
-_EARLY = 3  # byte times before the expected end: better to wake once more than too late
+# In byte times: a packet that is late by no more was awaited well; one that was all there when we looked is awaited so
+# much earlier the next time, twice as much if that happens again.
+_STEADY = 1 / 4
+_EARLIER = 1 / 64
 # So many bytes of a packet, behind those that came first, hint at the line's pace, or tell it for good.
 _HINTING = 4
 _TELLING = 16
@@ -117,7 +120,7 @@ class _Exchange:
     fits: Callable[[bytes], bool]
     packets: deque[Packet]  # not yet acknowledged; the first is on its way
     expects: int = 1  # bytes of the answer if it is no refusal
-    sent: float = 0.0  # when the last byte of the first packet on its way has left
+    sent: float = 0.0  # when the last byte of ours has left: of the packet on its way, or of an acknowledgement
     raw: bytes = b""  # as which bytes: to recognise its echo
     before: frozenset[Mark] = frozenset()  # what the meter may have accepted last before this packet
     awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
@@ -126,6 +129,26 @@ class _Exchange:
     damaged: int = 0  # in a row
     delivered: bool = False
     heard: set[Reason] = field(default_factory=set)  # what came that was no sound packet
+
+
+class _Delay:
+    """The time from the end of our last byte to the beginning of the meter's packet, as this meter keeps it."""
+
+    def __init__(self) -> None:
+        self.seconds: float | None = None
+        self._step = _EARLIER
+
+    def learn(self, took: float, byte_time: float, *, watched: bool) -> None:
+        """Take note of one; not ``watched``: all was there when we looked, and nobody knows for how long."""
+        if self.seconds is None or took < self.seconds:
+            self.seconds = took
+        elif not watched:
+            self.seconds = max(0.0, self.seconds - self._step * byte_time)
+            self._step = min(2 * self._step, _STEADY)
+            return
+        elif took <= self.seconds + _STEADY * byte_time:
+            self.seconds = took  # as steady as a clock; one that takes its time now and then is awaited early
+        self._step = _EARLIER
 
 
 class Link:
@@ -146,7 +169,7 @@ class Link:
         self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
         self._echo_heard = 0  # of the first of them
         self._paced = False  # the line gives bytes as they come over the wire: true of all but network ports
-        self._thinking: float | None = None  # the shortest time from a request to its answer
+        self._delays = (_Delay(), _Delay())  # of an answer's first packet, and of those after it
         self._clear()
 
     def _clear(self) -> None:
@@ -155,6 +178,7 @@ class Link:
         self._most_in = _ALWAYS_TAKEN - OVERHEAD
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
+        self._half = 0  # the length of the packet in it whose head is all here and whose rest is not; 0: there is none
         self._last_byte = 0.0
         self._begun = (0.0, 0)  # when the packet at the buffer's front began to arrive, and with how many bytes
         self._complete = math.inf  # when it is complete, by the best estimate so far
@@ -216,12 +240,14 @@ class Link:
         Terminate then.
         """
         packet = exchange.packets[0]
-        flipped, kept = (replace(packet, toggle=toggle).encode() for toggle in (not self._toggle, self._toggle))
         known = self._meter_may_know
-        exchange.raw = kept if _mark(flipped) in known and _mark(kept) not in known else flipped
+        exchange.raw = flipped = replace(packet, toggle=not self._toggle).encode()
+        if _mark(flipped) in known:
+            kept = replace(packet, toggle=self._toggle).encode()
+            exchange.raw = flipped if _mark(kept) in known else kept
         exchange.before = known
         exchange.attempts = 0
-        self._toggle = Packet.decode(exchange.raw).toggle
+        self._toggle = _mark(exchange.raw)[0]
         self._transmit(exchange, now)
 
     def _transmit(self, exchange: _Exchange, now: float) -> None:
@@ -262,10 +288,10 @@ class Link:
         if not data:
             return []
         self.statistics.bytes_in += len(data)
+        began_empty = not self._buffer
+        expected = self._expected_at() if began_empty and self._paced else None  # by what came before this
         self._last_byte = now
         self._last_activity = max(self._last_activity, now)
-        began_empty = not self._buffer
-        expected = self.complete_at() if began_empty else None
         self._buffer += self._without_echo(data)
         if began_empty:
             self._begin(now, expected)
@@ -306,33 +332,33 @@ class Link:
         since = len(self._buffer) - length
         if not self._paced and (since < _HINTING or not self._at_pace(since, self._last_byte - began)):
             return None
-        missing = examine(self._buffer, self._most_in)[1] - len(self._buffer)
+        missing = self._half - len(self._buffer)
         # Each chunk may have lain about before we got it, and more than it says may be there: the earliest is right.
         self._complete = min(self._complete, self._last_byte + (missing - 1) * self.timing.byte_time)
         return self._complete
 
     def _expected_at(self) -> float | None:
-        """When the next packet of the answer is complete, if the meter is as quick as ever and does not refuse."""
+        """When the next packet of the answer is complete, if the meter is as quick as before and does not refuse."""
         exchange = self._exchange
         if exchange is None or exchange.attempts > 1 or exchange.heard or len(exchange.packets) > 1:
             return None
-        if self._thinking is None:
+        delay = self._delays[bool(self._pieces)].seconds
+        if delay is None:
             return None
         left = exchange.expects - sum(map(len, self._pieces))
         length = min(max(left, 1), self._size_out - OVERHEAD) + OVERHEAD
-        starts = self._last_byte + self.timing.byte_time if self._pieces else exchange.sent + self._thinking
-        return starts + (length - _EARLY) * self.timing.byte_time
+        return exchange.sent + delay + length * self.timing.byte_time
 
     def _learn_pace(self, exchange: _Exchange, length: int, now: float) -> None:
-        """Note how the first packet of an answer came."""
+        """Note how a packet of an answer came, to look for the next at the right time: neither often nor late."""
         began, at_first = self._begun
-        later = length - at_first
-        if later >= _TELLING:
-            self._paced = self._at_pace(later, now - began)
-        if self._paced and exchange.attempts == 1 and not self._pieces:
-            # One that was waiting when we looked makes it shorter by some bytes' time, until it is right.
-            took = now - length * self.timing.byte_time - exchange.sent
-            self._thinking = max(0.0, took if self._thinking is None else min(took, self._thinking))
+        watched = length - at_first  # bytes that came while we looked
+        if watched >= _TELLING:
+            self._paced = self._at_pace(watched, now - began)
+        if not self._paced or exchange.attempts > 1:
+            return
+        took = max(0.0, now - length * self.timing.byte_time - exchange.sent)
+        self._delays[bool(self._pieces)].learn(took, self.timing.byte_time, watched=watched > 0)
 
     def _at_pace(self, count: int, seconds: float) -> bool:
         """Tell whether so many bytes took about as long as the wire needs; a moment's delay is no pace."""
@@ -343,7 +369,7 @@ class Link:
 
     def _half_received(self) -> bool:
         """Tell whether a packet is arriving, whose end the exchange's timers wait for."""
-        return bool(self._buffer) and examine(self._buffer, self._most_in)[0] is Verdict.HEADED
+        return self._half > 0
 
     def _without_echo(self, data: bytes) -> bytes:
         """Strip what is known to be our own light: exact, in order, whole packets and acknowledgements.
@@ -378,6 +404,7 @@ class Link:
     def _scan(self, now: float, *, cut_off: bool = False) -> list[Event]:
         """Understand what is in the buffer. ``cut_off``: nothing more will come to complete it."""
         events: list[Event] = []
+        self._half = 0
         while self._buffer:
             if self._buffer[0] != START:
                 events += self._skip(now, answer=self._buffer[0])
@@ -394,6 +421,7 @@ class Link:
                     self._consume(length)
                     self.statistics.noise_bytes += length
                 case Verdict.PARTIAL | Verdict.HEADED if not cut_off:
+                    self._half = length if verdict is Verdict.HEADED else 0
                     break
                 case Verdict.HEADED:
                     self._refused = len(self._buffer)
@@ -504,6 +532,7 @@ class Link:
         if exchange and self._pieces:
             exchange.damaged = 0
             exchange.deadline = now + self.timing.answer
+            exchange.sent = now + self.timing.byte_time
         if message is None:
             return []
         if not exchange or not exchange.fits(message):
@@ -549,4 +578,4 @@ def _common_length(one: bytes, other: bytes) -> int:
 
 def _mark(raw: bytes) -> Mark:
     """Give toggle and CRC: by them the receiver of a packet tells it from the one before."""
-    return Packet.decode(raw).toggle, raw[-2:]
+    return is_toggled(raw), raw[-2:]

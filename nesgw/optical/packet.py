@@ -46,11 +46,16 @@ class Packet:
         control = raw[2]
         return cls(
             data=raw[HEAD:-2],
-            toggle=bool(control & _TOGGLE),
+            toggle=is_toggled(raw),
             multiple=bool(control & _MULTIPLE),
             first=bool(control & _FIRST),
             sequence=raw[3],
         )
+
+
+def is_toggled(raw: bytes) -> bool:
+    """Read the toggle bit of a sound packet."""
+    return bool(raw[2] & _TOGGLE)
 
 
 class Verdict(Enum):

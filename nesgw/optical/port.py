@@ -12,6 +12,7 @@ import os
 import pwd
 import select
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -68,7 +69,7 @@ class SerialPort:
 
     def read(self, timeout: float) -> bytes:
         """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
-        with self._failing_as_lost():
+        try:
             if self._descriptor is not None:
                 ready, _, _ = select.select([self._descriptor], [], [], timeout)
                 if self._terminal is not None:
@@ -78,15 +79,19 @@ class SerialPort:
                 while not self._device.in_waiting and time.monotonic() < end:
                     time.sleep(_POLL)
             return bytes(self._device.read(_CHUNK))
+        except _FAILURES as problem:
+            raise self._lost(problem) from problem
 
     def write(self, data: bytes) -> None:
         """Send."""
-        with self._failing_as_lost():
+        try:
             if self._terminal is not None:
                 with suppress(BlockingIOError):
                     data = data[os.write(self._terminal, data) :]
             if data:
                 self._device.write(data)
+        except _FAILURES as problem:
+            raise self._lost(problem) from problem
 
     def drain(self) -> None:
         """Wait until everything written has left."""
@@ -141,7 +146,10 @@ class SerialPort:
         try:
             yield
         except _FAILURES as problem:
-            raise PortLost(port=self._name, problem=_sentence(problem)) from problem
+            raise self._lost(problem) from problem
+
+    def _lost(self, problem: Exception) -> PortLost:
+        return PortLost(port=self._name, problem=_sentence(problem))
 
 
 def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) -> SerialPort:
@@ -166,6 +174,7 @@ def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) 
             device.close()
         raise _why_not(name, problem) from problem
     _avoid_latency(device, name)
+    _wake_in_time()
     return SerialPort(device, name)
 
 
@@ -219,6 +228,15 @@ def _avoid_latency(device: Any, name: str) -> None:
         timer = Path("/sys/class/tty") / Path(name).resolve().name / "device" / "latency_timer"
         if timer.is_file():
             timer.write_text("1", encoding="ascii")
+
+
+def _wake_in_time() -> None:
+    """Have the kernel end this thread's sleeps when they are over, not 50 µs later as it likes to: proc(5).
+
+    A silence of 175 µs (turn-around) would be half as long again, in each packet.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{threading.get_native_id()}/timerslack_ns").write_text("1", encoding="ascii")
 
 
 def _why_not(name: str, problem: Exception) -> PortUnavailable:

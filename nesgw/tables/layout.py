@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Final
+from struct import Struct
+from typing import Final, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
@@ -26,6 +27,8 @@ from nesgw.values import Firmware, Number, Reading
 UNNAMED: Final = frozenset({85, 86, 87, 200, *range(245, 256)})
 UNSTATED: Final = 255
 
+_INT32: Final[dict[ByteOrder, Struct]] = {"little": Struct("<i"), "big": Struct(">i")}
+
 PLAUSIBLE_FREQUENCY: Final = range(45_000, 65_001)  # mHz
 PLAUSIBLE_VOLTAGE: Final = range(20_000, 600_001)  # mV, of at least one phase
 PLAUSIBLE_ENERGY: Final = range(10**9)  # the registers wrap after nine digits at the latest
@@ -37,8 +40,7 @@ FREQUENCY, VOLTAGES = 11, {7: 1, 8: 2, 9: 3}  # present values; the voltages wit
 QUADRANTS = range(22, 26)  # present values that the guides deny to a 3.x meter without demands
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One field's four bytes in the answer to one read, and how they become the value."""
 
     key: str
@@ -132,9 +134,11 @@ class Layout:
         """One poll: every field of the meter, None where its bytes are not among ``blocks``."""
         raw: dict[str, int | None] = {}
         values: dict[str, Number | None] = dict.fromkeys(self.fields)
-        for cell in self.cells:
-            number = raw[cell.key] = _int32(blocks.get(cell.read, b""), cell.offset, self.byteorder)
-            values[cell.key] = _scaled(number, cell.factor, cell.divisor)
+        int32 = _INT32[self.byteorder].unpack_from
+        for key, read, offset, factor, divisor in self.cells:
+            block = blocks.get(read, b"")
+            number = raw[key] = int32(block, offset)[0] if len(block) >= offset + 4 else None
+            values[key] = _scaled(number, factor, divisor)
         for made in self.differences:
             minuend, subtrahend = raw[made.minuend], raw[made.subtrahend]
             if minuend is not None and subtrahend is not None:
@@ -152,8 +156,7 @@ def tiers_in_use(dimensions: Dimensions, registers: bytes) -> tuple[int, ...]:
 
 
 def _int32(data: bytes, offset: int, byteorder: ByteOrder) -> int | None:
-    four = data[offset : offset + 4]
-    return int.from_bytes(four, byteorder, signed=True) if len(four) == 4 else None
+    return _INT32[byteorder].unpack_from(data, offset)[0] if len(data) >= offset + 4 else None
 
 
 def _scaled(number: int | None, factor: int, divisor: int) -> Number | None:

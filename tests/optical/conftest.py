@@ -341,7 +341,7 @@ def trace() -> list[str]:
 
 @pytest.fixture
 def client(line: Line, clock: Clock, trace: list[str]) -> MeterClient:
-    return MeterClient(line, clock=clock, sleep=clock.sleep, trace=trace.append)
+    return MeterClient(line, clock=clock, sleep=clock.sleep, trace=lambda text, *facts: trace.append(text % facts))
 
 
 @pytest.fixture(scope="session")

@@ -523,13 +523,58 @@ class TestWhenAPacketCanBeComplete:
         link.receive(self.RAW, 1.108)
         assert link.complete_at() is None
 
-    def test_once_the_pace_is_known_an_answer_is_waited_for_as_long_as_the_quickest_took(self):
+    def paced(self):
+        """A link that has seen one answer come byte by byte: 108 bytes, begun 17 ms after the request."""
         link = self.link()  # 9 bytes: sent at 0.009
         link.receive(bytes((0x06,)) + self.RAW[:4], 0.030)
-        link.receive(self.RAW[4:], 0.134)  # 108 bytes: begun at 0.026, 17 ms after the request
+        link.receive(self.RAW[4:], 0.134)
         link.outgoing()
+        return link
+
+    def answer(self, at, split=0):
+        """Have twenty bytes come for a request sent at 1.009, all of them there at that time or the last few."""
+        link = self.paced()
+        link.send(b"\x3f", 1.0, expects=12)
+        raw = bytes((0x06,)) + Packet(bytes(12), toggle=True).encode()
+        if split:
+            link.receive(raw[:split], at - 0.002)
+        assert Received(bytes(12)) in link.receive(raw[split:], at)
+        link.outgoing()
+        link.send(b"\x3f", 2.0, expects=12)
+        return link.complete_at() - 2.009 - 0.020
+
+    def test_once_the_pace_is_known_an_answer_is_awaited_after_as_long_as_the_last_took(self):
+        link = self.paced()
         assert link.complete_at() is None  # nothing is due
         link.send(b"\x3f", 1.0, expects=12)  # sent at 1.009; 20 bytes of answer from 1.026 on
-        assert link.complete_at() == pytest.approx(1.026 + 0.017)
+        assert link.complete_at() == pytest.approx(1.026 + 0.020)
         link.expire(link.deadline())
         assert link.complete_at() is None  # after a repetition it is watched closely
+
+    def test_an_answer_that_was_there_when_it_was_due_is_looked_for_a_little_earlier_the_next_time(self):
+        assert self.answer(at=1.046) == pytest.approx(0.017 - 0.001 / 64)
+
+    def test_one_that_is_late_by_a_trace_is_awaited_so_much_longer(self):
+        assert self.answer(at=1.0462, split=18) == pytest.approx(0.0172)
+
+    def test_one_that_took_its_time_is_an_exception(self):
+        assert self.answer(at=1.060, split=18) == pytest.approx(0.017)
+
+    def test_one_that_came_early_is_the_measure(self):
+        assert self.answer(at=1.040, split=18) == pytest.approx(0.011)
+
+    def test_the_second_packet_of_an_answer_has_a_delay_of_its_own(self):
+        link = self.paced()
+        link.use_packet_size(64, 64)
+        first = Packet(bytes(56), toggle=True, multiple=True, first=True, sequence=1).encode()
+        second = Packet(bytes(56), multiple=True, sequence=0).encode()
+        for begin in (1.0, 2.0):
+            link.send(b"\x3f", begin, expects=112)
+            link.receive(bytes((0x06,)) + first[:10], begin + 0.036)
+            link.receive(first[10:], begin + 0.090)
+            assert link.outgoing()[-1] == 0x06
+            if begin == 2.0:  # 2 ms after our acknowledgement of one byte, 64 bytes
+                assert link.complete_at() == pytest.approx(2.090 + 0.001 + 0.002 + 0.064)
+            link.receive(second[:10], begin + 0.103)
+            assert Received(bytes(112)) in link.receive(second[10:], begin + 0.157)
+            link.outgoing()
