@@ -114,6 +114,7 @@ class Background:
     def __init__(self, facts: Facts, bookmarks: Bookmarks, *, zone: tzinfo | None = None, baud: int = 9600) -> None:
         general, firmware = facts.general, facts.identity.firmware
         self._remarks: list[str] = []
+        self.facts = facts
         self.bookmarks = bookmarks
         self._byteorder = general.byteorder
         self._firmware = firmware

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -209,7 +208,7 @@ class _Watch:
 def _read_by_others(topics: Topics, found: Mapping[str, str]) -> set[str]:
     """The meters of all other gateways that are online."""
     others = {name for topic in found if (name := topics.gateway_of(topic)) and name != topics.gateway}
-    theirs = [replace(topics, gateway=name) for name in others]
+    theirs = [topics._replace(gateway=name) for name in others]
     alive = [other for other in theirs if found.get(other.gateway_availability) == ONLINE]
     return {meter for other in alive for meter in _meters_of(found.get(other.gateway_status, ""))}
 

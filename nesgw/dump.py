@@ -401,7 +401,7 @@ def decoded(tables: Tables, masked: Tables) -> dict[str, object]:
         "hardware": identity.hardware,
     }
     known = facts.dimensions
-    found["dimensions"] = {name: getattr(known, name) for name in known.__dataclass_fields__}
+    found["dimensions"] = known._asdict()
     found["layout"] = {"reads": [list(part) for part in layout.reads], "remarks": list(layout.remarks)}
     try:
         found["values"] = dict(layout.decode({part.name: masked.cut(part) for part in layout.reads}))

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 Number = int | float
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Firmware:
+class Firmware(NamedTuple):
     """A meter's firmware version; 3.84.06 prints as such and compares as a tuple (BT01.14/15)."""
 
     major: int

@@ -10,19 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import tzinfo
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from nesgw.background import (
-    SUB_METERS_EVERY,
-    AlarmsFound,
-    Background,
-    Bookmarks,
-    DriftFound,
-    EventsFound,
-    SubMeterFound,
-)
 from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortBusy, PortUnavailable, ProtocolMisuse, Stopped
 from nesgw.guest import BETWEEN_CLOSE_BEATS, HANDED_BACK, LEAST, LOOK, Host
 from nesgw.meter import Facts, Meter
@@ -32,6 +23,9 @@ from nesgw.publishers.outlet import LastAccepted, Outlet
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.schedule import Backoff, Beat
 from nesgw.values import Reading
+
+if TYPE_CHECKING:
+    from nesgw.background import Background
 
 # Fresh means: accepted within three poll intervals, at least 30 s.
 STALE_POLLS: Final = 3
@@ -230,9 +224,15 @@ class Worker(threading.Thread):
 
     def _look_around(self, until: float) -> None:
         """Read the slow tables that are due, as far as the time goes."""
+        from nesgw import background as slow  # the first value is out, and did not have to wait for this
+
+        assert self.facts is not None  # noqa: S101 (there is a reading)
         background = self._background
-        if background is None:
-            return
+        if background is None or background.facts is not self.facts:
+            # Of the same meter: the status lags behind until the broker has them.
+            told = self.status.last_event, self.status.last_outage
+            marks = background.bookmarks if background else slow.Bookmarks(*told)
+            background = self._background = slow.Background(self.facts, marks, zone=self._zone, baud=self._baud)
         listening = self._outlet.listening
         if listening:
             # Only what the broker has counts as published: after a restart the rest is found in the meter again.
@@ -240,14 +240,14 @@ class Worker(threading.Thread):
             self.status = replace(self.status, last_event=marks.events, last_outage=marks.outages)
         for finding in background.run(self._meter.get, self._clock, until, logs=listening):
             match finding:
-                case AlarmsFound(keys):
+                case slow.AlarmsFound(keys):
                     self._compare_alarms(keys)
-                case DriftFound(seconds):
+                case slow.DriftFound(seconds):
                     self.status = replace(self.status, clock_drift_s=seconds)
-                case EventsFound():
+                case slow.EventsFound():
                     self._outlet.emit(finding.entries)
-                case SubMeterFound(reading):
-                    self._outlet.accept_sub_meter(reading, SUB_METERS_EVERY)
+                case slow.SubMeterFound(reading):
+                    self._outlet.accept_sub_meter(reading, slow.SUB_METERS_EVERY)
         for remark in background.take_remarks():
             task = remark.partition(":")[0]
             if self._remarks.get(task) != remark:  # asked again every hour, and the answer is mostly the same
@@ -286,15 +286,11 @@ class Worker(threading.Thread):
                 self.online = False
             self._remarks.clear()
             self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
+            self._background = None
             self.status = replace(self.status, id=identity.id, alarms=None, last_event=None, last_outage=None)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
             self._remember(self._outlet.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
-        if another or self._background is None:
-            marks = Bookmarks(self.status.last_event, self.status.last_outage)
-        else:
-            marks = self._background.bookmarks  # the status lags behind until the broker has them
-        self._background = Background(facts, marks, zone=self._zone, baud=self._baud)
 
     def _remember(self, last: LastAccepted | None) -> None:
         """Go on from what an earlier process accepted last of this meter."""

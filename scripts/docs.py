@@ -267,7 +267,7 @@ def _topics() -> str:
     members = {
         name: getattr(Topics, name)
         for name in vars(Topics)
-        if not name.startswith(("_", "of_")) and not name.endswith("_of") and name not in Topics.__dataclass_fields__
+        if not name.startswith(("_", "of_")) and not name.endswith("_of") and name not in Topics._fields
     }
     rows = [(f"`{_topic(name, member)}`", _retained(name), _said_of(name, member)) for name, member in members.items()]
     return _table(("topic", "retained", "payload"), rows)

@@ -11,13 +11,12 @@ import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nesgw.errors import BrokerUnavailable, ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
+class TlsSettings(NamedTuple):
     """How to check the broker's certificate, and ours if it wants one."""
 
     ca_file: Path | None = None  # None: the CAs that the system trusts

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nesgw import __version__
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import Topics, gateway_device, meter_device, slug
-from nesgw.tables.alarms import Alarm
 from nesgw.tables.event_log import EVENT_TYPES
-from nesgw.tables.mbus import MbusReading
 from nesgw.tables.register import Field
 from nesgw.values import MeterIdentity
+
+if TYPE_CHECKING:
+    from nesgw.tables.alarms import Alarm
+    from nesgw.tables.mbus import MbusReading
 
 Component = dict[str, object]
 

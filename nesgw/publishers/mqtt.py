@@ -16,9 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion
@@ -53,8 +53,7 @@ _TURN: Final = 1.0  # the longest sleep, in case a wake-up is lost
 OnState = Callable[[bool, BrokerUnavailable | None], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """The waiting times of the publisher, in seconds."""
 
     first_retry: float = 1.0  # doubles with each attempt
@@ -71,8 +70,7 @@ class Pace:
     goodbye: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A message from the broker."""
 
     topic: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import structlog
 
@@ -20,13 +20,15 @@ from nesgw.publishers.message import Message
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
-from nesgw.tables.alarms import Alarm
 from nesgw.tables.catalogue import FIELDS
-from nesgw.tables.event_log import Event
-from nesgw.tables.mbus import MbusReading
-from nesgw.tables.mbus_records import MbusValue
-from nesgw.tables.outages import Outage
 from nesgw.values import MeterIdentity, Reading, plain_id
+
+if TYPE_CHECKING:
+    from nesgw.tables.alarms import Alarm
+    from nesgw.tables.event_log import Event
+    from nesgw.tables.mbus import MbusReading
+    from nesgw.tables.mbus_records import MbusValue
+    from nesgw.tables.outages import Outage
 
 # How long the first reading waits for what the broker remembers; an absent broker must not hold it up.
 BROKER_MEMORY: Final = 2.0
@@ -56,8 +58,7 @@ class Broker(Protocol):
         """Whether the broker has every event."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutletSettings:
+class OutletSettings(NamedTuple):
     """How one meter's readings are published."""
 
     name: str
@@ -69,8 +70,7 @@ class OutletSettings:
     home_assistant: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class LastAccepted:
+class LastAccepted(NamedTuple):
     """What an earlier process accepted last."""
 
     state: Mapping[str, object]

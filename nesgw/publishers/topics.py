@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ONLINE = "online"
 OFFLINE = "offline"
@@ -24,8 +24,7 @@ def gateway_device(gateway: str) -> str:
     return f"nesgw_gateway_{gateway}"
 
 
-@dataclass(frozen=True, slots=True)
-class Topics:
+class Topics(NamedTuple):
     """The topics of one gateway and of the meters that it reads."""
 
     base: str

@@ -10,8 +10,7 @@ Sources: OPG and MEPG, BT00, BT03, ET29.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.tables.catalogue import ALL, V2_00, V2_12, V3_10, V3_50, V3_70, V4_10, V4_30
 from nesgw.tables.identity import ByteOrder
@@ -31,8 +30,7 @@ SINCE_2_12: Final = (V3_01, V2_12)
 SINCE_3_80: Final = (V3_80, Firmware(2, 4), Firmware(2, 13), Firmware(3, 13))
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(NamedTuple):
     """One bit of BT03."""
 
     byte: int
@@ -129,16 +127,14 @@ LONGEST_FORM: Final = 13  # bytes of BT03 that any guide describes; reading past
 BYTE_3_SINCE: Final = V3_50  # before, byte 3 is there and means nothing
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
+class DeviceStatus(NamedTuple):
     """What BT03 says."""
 
     modes: tuple[str, ...]  # of MODES; normally metering alone
     alarms: tuple[str, ...]  # keys, and "byte.bit" of what no guide knows
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmTable:
+class AlarmTable(NamedTuple):
     """BT03 of one meter: the alarms that it can give."""
 
     part: Part

@@ -6,9 +6,8 @@ Sources: OPG and MEPG, BT52, BT53, BT55.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
@@ -25,8 +24,7 @@ TIER_DRIVES: Final[tuple[TierDrive, ...]] = ("calendar", "manual_until_switch", 
 ZONES: Final = range(-720, 841)  # minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """BT52, which the meter updates each second."""
 
     time: datetime | None  # UTC
@@ -40,8 +38,7 @@ class Clock:
         return None if self.time is None else round((self.time - at).total_seconds() + 0.5, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class LocalClock:
+class LocalClock(NamedTuple):
     """BT55, which the meter updates each minute."""
 
     time: datetime | None  # local, without a zone
@@ -59,8 +56,7 @@ class LocalClock:
         return quarters * timedelta(minutes=15)
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneRules:
+class ZoneRules(NamedTuple):
     """BT53: how local time comes from UTC."""
 
     change: time | None  # time of day at which daylight saving begins and ends

@@ -6,8 +6,7 @@ Sources: OPG and MEPG, BT20 to BT23, BT27, BT28.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.register import Part
@@ -21,8 +20,7 @@ LARGEST: Final = {"demands": 8, "coincidents": 16, "tiers": 8, "present_demands"
 LONGEST: Final = 0xFFFF  # bytes of a table that one request can ask for
 
 
-@dataclass(frozen=True, slots=True)
-class Dimensions:
+class Dimensions(NamedTuple):
     """The counts and options of BT21, and what follows from them for BT22, BT23, BT27 and BT28."""
 
     actual: bool  # False: from BT20, whose counts are maxima; only the totals of BT23 stand where they say

@@ -11,10 +11,9 @@ Sources: OPG and MEPG, BT70, BT71, BT74, ET54, ET79; C12.19 for the manufacturer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
@@ -36,16 +35,14 @@ USERS: Final[Mapping[int, str | None]] = MappingProxyType({0xFFFF: None, 0xFFFE:
 EVENT_TYPES: Final = ("standard", "manufacturer", "outage")
 
 
-@dataclass(frozen=True, slots=True)
-class LogDimensions:
+class LogDimensions(NamedTuple):
     """BT71, as far as the event log goes."""
 
     entries: int
     argument: int  # bytes of an entry's argument
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An entry of either log."""
 
     sequence: int
@@ -73,8 +70,7 @@ class Event:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvents:
+class NewEvents(NamedTuple):
     """What a look at the logs found, in the order of the sequence numbers."""
 
     events: tuple[Event, ...]

@@ -6,8 +6,7 @@ Sources: OPG and MEPG, BT00, BT01, ET03.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from nesgw.errors import UnsupportedMeter
 from nesgw.tables.register import EXTENDED, Part
@@ -36,8 +35,7 @@ TRANSFORMERS: Final = 17
 INT32: Final = 8  # the code of NI_FMAT for four bytes, signed
 
 
-@dataclass(frozen=True, slots=True)
-class GeneralConfiguration:
+class GeneralConfiguration(NamedTuple):
     """How this meter writes its tables (BT00)."""
 
     byteorder: ByteOrder

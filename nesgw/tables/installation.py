@@ -7,8 +7,7 @@ Sources: OPG and MEPG, BT15, ET04, ET42, ET55.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
@@ -22,8 +21,7 @@ ET42_TIER_SIZE: Final = Part("ET42", EXTENDED + 42, 21, 2)
 ENERGY_UNITS: Final = (1, 10, 100)
 
 
-@dataclass(frozen=True, slots=True)
-class Ratios:
+class Ratios(NamedTuple):
     """The transformers' ratios (BT15)."""
 
     current: int
@@ -31,16 +29,14 @@ class Ratios:
     applied: bool  # the meter's own flag, for display only: its meaning for the values is not clear from the guides
 
 
-@dataclass(frozen=True, slots=True)
-class AbsentPhases:
+class AbsentPhases(NamedTuple):
     """Phases that are not installed (ET04.62)."""
 
     voltage: frozenset[int] = frozenset()
     current: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
+class Installation(NamedTuple):
     """What could be learnt; the defaults are a three-phase meter without transformers."""
 
     ratios: Ratios | None = None

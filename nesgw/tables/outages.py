@@ -7,10 +7,9 @@ Sources: OPG and MEPG, ET04, ET09, ET36, ET81.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.queues import LogSize, News, Queue
@@ -25,8 +24,7 @@ ENTRY: Final = 12  # bytes of ET81
 CAUSES: Final[Mapping[int, str]] = MappingProxyType({3: "power_failure", 8: "brown_out"})
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
+class Outage(NamedTuple):
     """One outage. Times are UTC, or local without a zone where the meter keeps local time and its zone is unknown."""
 
     start: datetime | None

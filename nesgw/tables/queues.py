@@ -8,8 +8,7 @@ Sources: OPG and MEPG, BT26, BT63, BT74, ET36, ET45, ET81.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
@@ -26,8 +25,7 @@ LOG_RECORD: Final = 17
 ET36: Final = Part("ET36", EXTENDED + 36, 0, 1 + LOGS * LOG_RECORD)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """How far a list has come."""
 
     valid: int  # entries
@@ -35,8 +33,7 @@ class Head:
     sequence: int  # number of the newest entry
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(NamedTuple):
     """Where a circular list stands. ``wide`` ones count in two and four bytes, the others in one and two."""
 
     name: str
@@ -91,8 +88,7 @@ def decode_head(data: bytes, byteorder: ByteOrder, name: str, capacity: int, *, 
     raise MeterMisbehaved(service=f"the read of {name}", problem=problem)
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """The entries of a narrow list that a look found, oldest first, each with its number."""
 
     entries: tuple[tuple[int, bytes], ...]
@@ -118,8 +114,7 @@ def look(queue: Queue, byteorder: ByteOrder, after: int | None = None, most: int
     return News(tuple(reversed(numbered)), head.sequence)
 
 
-@dataclass(frozen=True, slots=True)
-class LogSize:
+class LogSize(NamedTuple):
     """One log's record in ET36."""
 
     entry: int  # bytes

@@ -6,7 +6,6 @@ message, the documentation and the terminal all read one and the same fact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
@@ -32,8 +31,7 @@ class Part(NamedTuple):
         return data[: self.size]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A physical quantity: the pair of classes and the unit that Home Assistant takes together."""
 
     unit: str | None  # "kWh", "W", …; None for a plain number
@@ -43,8 +41,7 @@ class Kind:
     divisor: int = 1  # the meter's integer divided by this is the value in ``unit``: 1, 100 or 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One published value: everything that is said of it anywhere, but not where it stands in the meter."""
 
     key: str  # the name in the state object, in topics and in unique ids; never changes
@@ -56,8 +53,7 @@ class Field:
     diagnostic: bool = False  # Home Assistant's diagnostic category
 
 
-@dataclass(frozen=True, slots=True)
-class Twin:
+class Twin(NamedTuple):
     """Where BT28 has the same quantity a second time, with the transformer ratios applied."""
 
     number: int
@@ -65,8 +61,7 @@ class Twin:
     since: Firmware
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(NamedTuple):
     """Where a field stands: a row of BT23's summations or BT28's present values."""
 
     number: int  # position in the fixed order
@@ -76,8 +71,7 @@ class Register:
     primary: Twin | None = None  # BT28: the primary side of the transformers
 
 
-@dataclass(frozen=True, slots=True)
-class TierRegister:
+class TierRegister(NamedTuple):
     """A summation of one tier: a row of BT23 again, once for each tariff."""
 
     tier: int  # 0 is the first; people and the meter's display call it 1
@@ -85,8 +79,7 @@ class TierRegister:
     field: Field
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """A field that is the difference of two others of the same poll."""
 
     field: Field

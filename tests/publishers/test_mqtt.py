@@ -188,7 +188,7 @@ class TestTheBrokerIsAway:
     def test_trouble_is_reported_once_and_not_for_each_attempt(
         self, absent_broker: Broker, gateways: list[Gateway]
     ) -> None:
-        gateways.append(gateway := Gateway(settings_of(absent_broker), replace(HASTE, slowest_retry=0.05)).started())
+        gateways.append(gateway := Gateway(settings_of(absent_broker), HASTE._replace(slowest_retry=0.05)).started())
         gateway.complaint()
         time.sleep(0.5)
         assert len(gateway.reports) == 1
@@ -301,7 +301,7 @@ class TestFarewell:
         assert time.monotonic() - began < 1
 
     def test_a_stop_does_not_wait_for_a_broker_that_hangs(self, broker: Broker) -> None:
-        gateway = Gateway(settings_of(broker), replace(HASTE, goodbye=0.3)).started(*EVERYTHING).connected()
+        gateway = Gateway(settings_of(broker), HASTE._replace(goodbye=0.3)).started(*EVERYTHING).connected()
         broker.freeze(True)
         began = time.monotonic()
         gateway.publisher.stop()
@@ -363,7 +363,7 @@ class TestHomeAssistantStarts:
     def test_a_birth_said_twice_is_one_birth_and_a_death_is_none(
         self, broker: Broker, gateways: list[Gateway], listener: Listener
     ) -> None:
-        gateways.append(Gateway(settings_of(broker), replace(HASTE, rediscovery=(0.2, 0.2))).started(*EVERYTHING))
+        gateways.append(Gateway(settings_of(broker), HASTE._replace(rediscovery=(0.2, 0.2))).started(*EVERYTHING))
         listener.wait_for(STATUS.topic)
         listener.say("homeassistant/status", "offline")
         listener.say("homeassistant/status", "online")
@@ -375,7 +375,7 @@ class TestHomeAssistantStarts:
         self, broker: Broker, gateways: list[Gateway], listener: Listener
     ) -> None:
         listener.say("homeassistant/status", "online", retain=True)
-        gateways.append(Gateway(settings_of(broker), replace(HASTE, rediscovery=(0.1, 0.1))).started(*EVERYTHING))
+        gateways.append(Gateway(settings_of(broker), HASTE._replace(rediscovery=(0.1, 0.1))).started(*EVERYTHING))
         listener.wait_for(STATUS.topic)
         time.sleep(0.5)
         assert len(listener.payloads(DISCOVERY.topic)) == 1
@@ -492,7 +492,7 @@ class TestTls:
 
 
 class TestTwins:
-    PACE = replace(HASTE, twin_retry=0.4, steady=0.0)
+    PACE = HASTE._replace(twin_retry=0.4, steady=0.0)
 
     @staticmethod
     def live(gateway: Gateway, started: str, stop: threading.Event) -> threading.Thread:
