@@ -293,7 +293,9 @@ def _retained(name: str) -> str:
 
 
 def _of_reading(*, retain: bool) -> dict[str, Message]:
-    state, *values = payloads.state_messages(_TOPICS, "ID", _READING, retain=retain, per_value=True)
+    state, *values = payloads.state_messages(
+        _TOPICS, "ID", _READING, payloads.state(_READING), retain=retain, per_value=True
+    )
     return {"state": state, "value": values[0]}
 
 

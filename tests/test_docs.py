@@ -135,7 +135,7 @@ def test_the_lines_for_mosquitto_sub_show_what_is_published(broker):
     """Each line of the recipe is run as it stands, against a real broker."""
     topics = Topics("nesgw", "nesgw")
     reading = Reading(datetime(2026, 11, 20, 10, 21, 5, tzinfo=UTC), {"power": 701}, {})
-    messages = list(payloads.state_messages(topics, "4080123456", reading, per_value=True))
+    messages = list(payloads.state_messages(topics, "4080123456", reading, payloads.state(reading), per_value=True))
     messages.append(payloads.availability_message(topics, "4080123456", online=True))
     status = payloads.GatewayStatus("1.0.0", reading.time, 1, {})
     messages.append(payloads.gateway_status_message(topics, status))

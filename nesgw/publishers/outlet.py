@@ -179,13 +179,15 @@ class Outlet:
 
     def accept(self, reading: Reading) -> None:
         """Publish an accepted reading."""
-        self._cache(lambda: self._ram_disk.write_reading(reading))
+        state = payloads.state(reading)
+        self._cache(lambda: self._ram_disk.write_reading(reading.tables, state))
         if self._meter:
             settings = self._settings
             for message in payloads.state_messages(
                 self._topics,
                 self._meter,
                 reading,
+                state,
                 qos=settings.qos,
                 retain=settings.retain,
                 per_value=settings.per_value_topics,
@@ -196,9 +198,10 @@ class Outlet:
         """Publish how reading goes, after each poll, good or bad."""
         if self._meter is None:
             status = self._with_what_is_known(status)
-        self._cache(lambda: self._ram_disk.write_status(status))
+        text = payloads.meter_status(status)
+        self._cache(lambda: self._ram_disk.write_status(text))
         if self._meter:
-            self._send(payloads.meter_status_message(self._topics, self._meter, status))
+            self._send(payloads.meter_status_message(self._topics, self._meter, text))
 
     def _with_what_is_known(self, status: MeterStatus) -> MeterStatus:
         """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""

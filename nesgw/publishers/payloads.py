@@ -133,13 +133,20 @@ def gateway_status(status: GatewayStatus) -> str:
 
 
 def state_messages(
-    topics: Topics, meter_id: str, reading: Reading, *, qos: int = 1, retain: bool = True, per_value: bool = False
+    topics: Topics,
+    meter_id: str,
+    reading: Reading,
+    text: str,
+    *,
+    qos: int = 1,
+    retain: bool = True,
+    per_value: bool = False,
 ) -> Iterator[Message]:
-    """Publish an accepted reading; with ``per_value`` also one plain number a topic.
+    """Publish an accepted reading, as ``state`` has written it; with ``per_value`` also one plain number a topic.
 
     For a value that this reading lacks, the number that the broker keeps is taken away: it would pass for this one's.
     """
-    yield Message(topics.state(meter_id), state(reading), Part.STATE, retain, qos)
+    yield Message(topics.state(meter_id), text, Part.STATE, retain, qos)
     if per_value:
         for key, value in reading.values.items():
             if value is not None:
@@ -163,9 +170,9 @@ def info_message(topics: Topics, identity: MeterIdentity, fields: Iterable[str])
     return Message(topics.info(identity.id), info(identity, fields), Part.INFO)
 
 
-def meter_status_message(topics: Topics, meter_id: str, status: MeterStatus) -> Message:
-    """Publish how reading the meter goes."""
-    return Message(topics.status(meter_id), meter_status(status), Part.STATUS)
+def meter_status_message(topics: Topics, meter_id: str, text: str) -> Message:
+    """Publish how reading the meter goes, as ``meter_status`` has written it."""
+    return Message(topics.status(meter_id), text, Part.STATUS)
 
 
 def gateway_status_message(topics: Topics, status: GatewayStatus) -> Message:

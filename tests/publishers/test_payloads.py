@@ -38,12 +38,12 @@ class TestState:
             payloads.state(Reading(READ_AT, {"power": value}, {}))
 
     def test_it_is_one_message_with_qos_and_retain_as_configured(self) -> None:
-        assert list(payloads.state_messages(TOPICS, "4711", READING, qos=2, retain=False)) == [
+        assert list(payloads.state_messages(TOPICS, "4711", READING, payloads.state(READING), qos=2, retain=False)) == [
             Message("nesgw/4711/state", payloads.state(READING), Part.STATE, retain=False, qos=2)
         ]
 
     def test_with_per_value_topics_each_number_that_was_read_is_one_more(self) -> None:
-        _, *values = payloads.state_messages(TOPICS, "4711", READING, per_value=True)
+        _, *values = payloads.state_messages(TOPICS, "4711", READING, payloads.state(READING), per_value=True)
         assert [(message.topic, message.payload) for message in values] == [
             ("nesgw/4711/value/energy_import", "115921.469"),
             ("nesgw/4711/value/power_import", "701"),
@@ -52,7 +52,9 @@ class TestState:
         ], "what the broker keeps of a value that was not read is taken away"
 
     def test_without_retain_a_value_that_was_not_read_is_simply_not_sent(self) -> None:
-        _, *values = payloads.state_messages(TOPICS, "4711", READING, per_value=True, retain=False)
+        _, *values = payloads.state_messages(
+            TOPICS, "4711", READING, payloads.state(READING), per_value=True, retain=False
+        )
         assert [message.topic.rpartition("/")[2] for message in values] == [
             "energy_import",
             "power_import",
@@ -113,7 +115,7 @@ class TestMeterStatus:
             clock_drift_s=-1.5,
             session="per-poll",
         )
-        message = payloads.meter_status_message(TOPICS, "4711", status)
+        message = payloads.meter_status_message(TOPICS, "4711", payloads.meter_status(status))
         said = json.loads(message.payload)
         assert message.topic == "nesgw/4711/status"
         assert said["last_read"] == "2026-11-20T10:21:05.120Z"

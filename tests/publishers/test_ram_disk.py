@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nesgw.errors import CacheUnavailable, ConfigError
+from nesgw.publishers import payloads
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk, filesystem, mounted_at, refuse_disk
 from nesgw.values import Reading
@@ -88,7 +89,7 @@ class TestTheDirectory:
     def test_a_disk_is_taken_if_the_owner_insists(self, tmp_path: Path) -> None:
         disk = RamDisk(tmp_path, "house", allow_disk=True)
         disk.prepare()
-        disk.write_reading(READING)
+        disk.write_reading(READING.tables, payloads.state(READING))
         assert disk.last_reading() is not None
 
     def test_folder_and_files_can_be_read_by_others_whatever_the_umask(self, memory: Path) -> None:
@@ -96,7 +97,7 @@ class TestTheDirectory:
         try:
             disk = RamDisk(memory / "nesgw", "house")
             disk.prepare()
-            disk.write_reading(READING)
+            disk.write_reading(READING.tables, payloads.state(READING))
         finally:
             os.umask(before)
         assert [stat.S_IMODE(f.stat().st_mode) for f in (disk.folder.parent, disk.folder)] == [0o755, 0o755]
@@ -105,7 +106,7 @@ class TestTheDirectory:
 
 class TestTheFiles:
     def test_a_reading_is_the_raw_tables_and_the_state_object(self, disk: RamDisk) -> None:
-        disk.write_reading(READING)
+        disk.write_reading(READING.tables, payloads.state(READING))
         assert {file.name for file in disk.folder.iterdir()} == {"BT23", "BT28", "reading.json"}
         assert (disk.folder / "BT23").read_bytes() == BT23
         assert (disk.folder / "BT28").read_bytes() == BT28
@@ -114,15 +115,15 @@ class TestTheFiles:
         )
 
     def test_the_status_is_the_status_object(self, disk: RamDisk) -> None:
-        disk.write_status(MeterStatus(polls=3, failures={"no_answer": 1}))
+        disk.write_status(payloads.meter_status(MeterStatus(polls=3, failures={"no_answer": 1})))
         status = json.loads((disk.folder / "status.json").read_text())
         assert (status["polls"], status["failures"]) == (3, {"no_answer": 1})
 
     def test_what_was_written_can_be_read_back(self, disk: RamDisk) -> None:
         assert disk.last_reading() is None
         assert disk.last_status() is None
-        disk.write_reading(READING)
-        disk.write_status(MeterStatus(polls=3))
+        disk.write_reading(READING.tables, payloads.state(READING))
+        disk.write_status(payloads.meter_status(MeterStatus(polls=3)))
         assert disk.last_reading() == {"time": "2026-11-20T10:21:05.120Z", "energy_import": 344.180}
         assert (disk.last_status() or {})["polls"] == 3
 
@@ -133,12 +134,12 @@ class TestTheFiles:
 
     def test_a_reader_never_sees_half_a_file(self, disk: RamDisk) -> None:
         big = Reading(READING.time, {f"field_{n}": n for n in range(2000)}, {})
-        disk.write_reading(big)
+        disk.write_reading(big.tables, payloads.state(big))
         done = threading.Event()
 
         def write() -> None:
             for _ in range(100):
-                disk.write_reading(big)
+                disk.write_reading(big.tables, payloads.state(big))
             done.set()
 
         writer = threading.Thread(target=write)
@@ -157,14 +158,14 @@ class TestBadDays:
     def test_a_folder_that_vanished_is_made_again(self, disk: RamDisk) -> None:
         disk.folder.rmdir()
         disk.folder.parent.rmdir()
-        disk.write_reading(READING)
+        disk.write_reading(READING.tables, payloads.state(READING))
         assert disk.last_reading() is not None
 
     def test_a_folder_that_cannot_be_made_is_an_error_that_passes(self, disk: RamDisk) -> None:
         disk.folder.rmdir()
         disk.folder.write_bytes(b"a file in its place")
         with pytest.raises(CacheUnavailable) as error:
-            disk.write_status(MeterStatus())
+            disk.write_status(payloads.meter_status(MeterStatus()))
         assert str(error.value) == (
             f"{disk.folder}: Not a directory: make room there or give the folder back to the nesgw user; "
             "MQTT goes on without it"
@@ -178,16 +179,16 @@ class TestBadDays:
         try:
             disk = RamDisk(memory, "house")
             disk.prepare()
-            disk.write_reading(READING)
+            disk.write_reading(READING.tables, payloads.state(READING))
             before = (disk.folder / "reading.json").read_bytes()
             (memory / "hog").write_bytes(bytes(4096 * 10))
             big = Reading(READING.time, {f"field_{n}": n for n in range(5000)}, {})
             with pytest.raises(CacheUnavailable, match="No space left on device"):
-                disk.write_reading(big)
+                disk.write_reading(big.tables, payloads.state(big))
             assert (disk.folder / "reading.json").read_bytes() == before
             assert not list(disk.folder.glob(".nesgw-*"))
             (memory / "hog").unlink()
-            disk.write_reading(READING)
+            disk.write_reading(READING.tables, payloads.state(READING))
         finally:
             subprocess.run(["umount", str(memory)], check=True)
 
@@ -205,5 +206,5 @@ class TestBadDays:
                 subprocess.run(["umount", below], check=True)
             (Path(below) / "house").mkdir()
             with pytest.raises(CacheUnavailable, match="no longer on a RAM disk"):
-                disk.write_status(MeterStatus())
+                disk.write_status(payloads.meter_status(MeterStatus()))
             assert list((Path(below) / "house").iterdir()) == []
