@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +36,8 @@ def loading(path: Path) -> Callable[[], Loaded]:
     def result() -> Loaded:
         with os.fdopen(source, "rb") as answer:
             said = answer.read()
-        os.waitpid(child, 0)
+        # Its memory takes a while to be given back.
+        threading.Thread(target=os.waitpid, args=(child, 0), daemon=True).start()
         if not said:  # the child has died: whatever killed it shows better here
             from nesgw import config
 

@@ -58,3 +58,17 @@ def test_the_daemon_itself_knows_no_validator():
     code = "import nesgw.cli.run, nesgw.apart, nesgw.daemon, sys; print('pydantic' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "False"
+
+
+def test_the_other_process_is_not_waited_for_and_leaves_nothing_behind(tmp_path):
+    code = (
+        "import os, sys, time, pathlib; from nesgw import apart\n"
+        "apart.loading(pathlib.Path(sys.argv[1]))()\n"
+        "try:\n"
+        "    while True:\n"
+        "        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT); time.sleep(0.01)\n"
+        "except ChildProcessError:\n"
+        "    print('none')\n"
+    )
+    command = [sys.executable, "-c", code, str(written(tmp_path, TEXT))]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout == "none\n"

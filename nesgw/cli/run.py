@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from typing import TYPE_CHECKING
 
 from nesgw.cli.check_config import config_argument
@@ -20,8 +21,12 @@ def run(options: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; exit 78 at once on a wrong configuration."""
     from nesgw import apart
 
+    gc.disable()  # what is imported is no garbage, and never will be
     loading = apart.loading(options.config)
     from nesgw import daemon  # meanwhile
+
+    gc.freeze()
+    gc.enable()
 
     def reload() -> Loaded:
         from nesgw import config  # no process can be split off while there are threads
