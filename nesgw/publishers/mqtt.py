@@ -670,7 +670,7 @@ class MqttPublisher:
         for inquiry in inquiries:
             if inquiry.asked or not inquiry.plain:
                 inquiry.advance(connection, now)
-            elif self._mark or connection.idle:  # else the mark may be on its way to the broker
+            elif self._mark or not self._mark_is_coming():
                 mark = None if self._mark_expected else self._mark
                 self._mark_expected |= mark is not None
                 inquiry.advance(connection, now, mark)
@@ -679,6 +679,11 @@ class MqttPublisher:
                     self._inquiries.remove(inquiry)
                 if others := [each for each in inquiry.topics if each not in self._standing]:
                     connection.unsubscribe(others)
+
+    def _mark_is_coming(self) -> bool:
+        """Whether the broker will soon have what can serve as a mark."""
+        with self._lock:
+            return any(message.part is Part.GATEWAY_DISCOVERY for message in self._wanted.values())
 
     def _take(self, arrival: Arrival, now: float) -> None:
         with self._lock:
