@@ -110,7 +110,8 @@ class Worker(threading.Thread):
         self._other_backoff = Backoff(poll_interval, LONGEST_PAUSE)
         self._not_before = 0.0
         self._not_after = float("inf")
-        self._accepted_at: float | None = None
+        self._fresh_for = max(STALE_POLLS * poll_interval, STALE_SECONDS)
+        self._fresh_until = float("inf")
         self._failing_since: float | None = None
         self._reported: set[str] = set()  # what was told of the present trouble
         self._told_at: dict[str, float] = {}  # and when each kind of trouble was told last
@@ -133,14 +134,12 @@ class Worker(threading.Thread):
     def _turn(self) -> bool:
         """Called several times a second in every wait: shows that the loop lives, and notices stale readings."""
         self.pulse = self._clock()
-        limit = max(STALE_POLLS * self._interval, STALE_SECONDS)
-        if self.online and self._accepted_at is not None and self.pulse - self._accepted_at > limit:
+        if self.online and self.pulse > self._fresh_until:
             self.online = False
             self._outlet.available(online=False)
             self._reported.add("unavailable")
-            self._log.error(
-                f"no reading for {limit:.0f} s: the meter is unavailable", last_error=self.status.last_error
-            )
+            sentence = f"no reading for {self._fresh_for:.0f} s: the meter is unavailable"
+            self._log.error(sentence, last_error=self.status.last_error)
         return self._ending.is_set()
 
     def _wait_until(self, due: float) -> bool:
@@ -177,14 +176,14 @@ class Worker(threading.Thread):
     def _poll(self, slack_ends: float) -> None:
         """Read, judge and publish; then, with what is left of the interval, look at what changes slowly."""
         started = self._clock()
-        self.status = replace(self.status, polls=self.status.polls + 1)
+        self.status = self.status._replace(polls=self.status.polls + 1)
         done = False
         try:
             with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_learnt else 0.0)):
                 self._meet(self._meter.facts(expect=self._outlet.expect))
                 self._meter.look_for_traces()
                 self._settle(*self._read())
-                self.status = replace(self.status, poll_duration_ms=round(1000 * (self._clock() - started)))
+                self.status = self.status._replace(poll_duration_ms=round(1000 * (self._clock() - started)))
                 done = True
                 self._look_around(slack_ends)
         except Stopped:
@@ -198,7 +197,7 @@ class Worker(threading.Thread):
                 self._failed(error)
         self._say_which_session()
         sent, received = self._meter.traffic
-        self.status = replace(self.status, bytes_sent=sent, bytes_received=received)
+        self.status = self.status._replace(bytes_sent=sent, bytes_received=received)
         self._outlet.report(self.status)
 
     def _read(self) -> tuple[Reading, Verdict]:
@@ -214,7 +213,7 @@ class Worker(threading.Thread):
     def _settle(self, reading: Reading, verdict: Verdict) -> None:
         if verdict.message:
             self._log.warning(verdict.message)
-            self.status = replace(self.status, notice=verdict.message)
+            self.status = self.status._replace(notice=verdict.message)
         if verdict.accepted:
             self._accepted(replace(reading, values=verdict.values))
         else:
@@ -237,13 +236,13 @@ class Worker(threading.Thread):
         if listening:
             # Only what the broker has counts as published: after a restart the rest is found in the meter again.
             marks = background.bookmarks
-            self.status = replace(self.status, last_event=marks.events, last_outage=marks.outages)
+            self.status = self.status._replace(last_event=marks.events, last_outage=marks.outages)
         for finding in background.run(self._meter.get, self._clock, until, logs=listening):
             match finding:
                 case slow.AlarmsFound(keys):
                     self._compare_alarms(keys)
                 case slow.DriftFound(seconds):
-                    self.status = replace(self.status, clock_drift_s=seconds)
+                    self.status = self.status._replace(clock_drift_s=seconds)
                 case slow.EventsFound():
                     self._outlet.emit(finding.entries)
                 case slow.SubMeterFound(reading):
@@ -256,7 +255,7 @@ class Worker(threading.Thread):
 
     def _compare_alarms(self, keys: tuple[str, ...]) -> None:
         before = self.status.alarms
-        self.status = replace(self.status, alarms=keys)
+        self.status = self.status._replace(alarms=keys)
         if before is not None and (new := [key for key in keys if key not in before]):
             self._log.warning(f"the meter raised: {', '.join(new)}")
 
@@ -287,7 +286,7 @@ class Worker(threading.Thread):
             self._remarks.clear()
             self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
             self._background = None
-            self.status = replace(self.status, id=identity.id, alarms=None, last_event=None, last_outage=None)
+            self.status = self.status._replace(id=identity.id, alarms=None, last_event=None, last_outage=None)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
             self._remember(self._outlet.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
@@ -299,7 +298,7 @@ class Worker(threading.Thread):
         marks = [
             mark if isinstance(mark := last.status.get(key), int) else None for key in ("last_event", "last_outage")
         ]
-        self.status = replace(self.status, last_event=marks[0], last_outage=marks[1])
+        self.status = self.status._replace(last_event=marks[0], last_outage=marks[1])
         if not last.state:
             return
         self._plausibility.restore(last.state, self._clock(), last.age)
@@ -310,11 +309,11 @@ class Worker(threading.Thread):
         """Say once how sessions are held, and why."""
         mode, reason = self._meter.mode, self._meter.mode_reason
         if (mode, reason) != (self.status.session, self.status.session_reason):
-            self.status = replace(self.status, session=mode, session_reason=reason)
+            self.status = self.status._replace(session=mode, session_reason=reason)
             self._log.info(f"session {mode} ({reason})")
 
     def _accepted(self, reading: Reading) -> None:
-        self._accepted_at = self._clock()
+        self._fresh_until = self._clock() + self._fresh_for
         self.reading = reading
         self._key_backoff.reset()
         self._other_backoff.reset()
@@ -327,11 +326,11 @@ class Worker(threading.Thread):
             self._log.info(f"reading again after {self._clock() - self._failing_since:.0f} s", failed_polls=lost)
         self._failing_since = None
         self._reported.clear()
-        self.status = replace(self.status, last_read=reading.time, consecutive_failures=0, last_error=None)
+        self.status = self.status._replace(last_read=reading.time, consecutive_failures=0, last_error=None)
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
-        self.status = replace(self.status, rejected=self.status.rejected + 1, last_error=sentence)
+        self.status = self.status._replace(rejected=self.status.rejected + 1, last_error=sentence)
         self._report("rejected", sentence, at_once=True)
         if verdict.outcome is Outcome.FROZEN and self.online:
             self.online = False
@@ -340,12 +339,11 @@ class Worker(threading.Thread):
     def _count(self, error: NesgwError) -> None:
         failures = dict(self.status.failures)
         failures[error.kind] = failures.get(error.kind, 0) + 1
-        self.status = replace(self.status, failures=failures)
+        self.status = self.status._replace(failures=failures)
 
     def _failed(self, error: NesgwError) -> None:
         self._count(error)
-        self.status = replace(
-            self.status,
+        self.status = self.status._replace(
             consecutive_failures=self.status.consecutive_failures + 1,
             last_error=str(error),
         )

@@ -153,6 +153,7 @@ def test_the_bytes_on_the_wire_are_counted():
     line = line_to()
     meter = meter_on(line)
     poll(meter, line)
+    line.drain()  # the last acknowledgement
     sent, received = meter.traffic
     assert (received, sent) == (line.meter.counters.bytes_out, line.meter.counters.bytes_in)
 

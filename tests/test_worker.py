@@ -1,6 +1,5 @@
 """One meter's loop, in virtual time: the beat, the outage, the key, the suspect reading, the other meter."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -214,5 +213,5 @@ def test_in_words_it_says_power_and_energy():
     assert words.startswith("house: power ")
     assert "energy import 115 921." in words
     worker.online = False
-    worker.status = replace(worker.status, last_error=None)
+    worker.status = worker.status._replace(last_error=None)
     assert worker.in_words() == "house: waiting for the first reading"

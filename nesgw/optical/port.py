@@ -71,9 +71,11 @@ class SerialPort:
         """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
         try:
             if self._descriptor is not None:
+                if self._terminal is not None and not timeout:
+                    return _read(self._terminal, announced=False)
                 ready, _, _ = select.select([self._descriptor], [], [], timeout)
                 if self._terminal is not None:
-                    return _read_ready(self._terminal) if ready else b""
+                    return _read(self._terminal, announced=True) if ready else b""
             else:
                 end = time.monotonic() + timeout
                 while not self._device.in_waiting and time.monotonic() < end:
@@ -192,13 +194,13 @@ def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: P
     return str(found[0])
 
 
-def _read_ready(descriptor: int) -> bytes:
-    """Read what ``select`` announced. A device that is announced and gives nothing has gone."""
+def _read(descriptor: int, *, announced: bool) -> bytes:
+    """Read without waiting. A device that ``select`` has announced and that gives nothing has gone."""
     try:
         data = os.read(descriptor, _CHUNK)
     except BlockingIOError:
         return b""
-    if not data:
+    if announced and not data:
         raise serial.SerialException("it returned no data")
     return data
 

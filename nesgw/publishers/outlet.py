@@ -207,8 +207,7 @@ class Outlet:
         """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""
         former = self._ram_disk.last_status() or {}
         meter, event, outage = (former.get(key) for key in ("id", "last_event", "last_outage"))
-        return replace(
-            status,
+        return status._replace(
             id=meter if isinstance(meter, str) else None,
             last_event=event if isinstance(event, int) else None,
             last_outage=outage if isinstance(outage, int) else None,

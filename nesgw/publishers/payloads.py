@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
@@ -19,14 +21,13 @@ from nesgw.values import MeterIdentity, Reading
 LONGEST_TEXT = 255
 
 
-@dataclass(frozen=True, slots=True)
-class MeterStatus:
+class MeterStatus(NamedTuple):
     """How reading one meter goes, since the start of the process."""
 
     id: str | None = None  # the meter's, once it has told
     last_read: datetime | None = None  # of the last accepted reading
     polls: int = 0
-    failures: Mapping[str, int] = field(default_factory=dict)  # by the kind of the error
+    failures: Mapping[str, int] = MappingProxyType({})  # by the kind of the error
     consecutive_failures: int = 0
     last_error: str | None = None
     rejected: int = 0  # readings that were not plausible

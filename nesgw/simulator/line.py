@@ -240,7 +240,8 @@ class VirtualLine:
         self._arrived.clear()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """What was written leaves, as from a terminal that is closed."""
+        self.drain()
 
     def _pass(self, until: float) -> None:
         while (following := self._wire.wake()) is not None and following <= until:
