@@ -108,11 +108,12 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
         # From the last to the first at the end: the workers leave their meters while we say goodbye to the broker.
         life.callback(_end, workers)
         if publisher:
-            publisher.start()
             life.callback(publisher.stop)
         life.callback(stop.set)
         for worker in workers:
             worker.start()
+        if publisher:
+            publisher.start()
         notify.ready("waiting for the first reading")
         count = f"{len(workers)} meter" + ("s" if len(workers) > 1 else "")
         log.info(f"nesgw {__version__} reads {count}", names=" ".join(w.meter_name for w in workers))

@@ -256,7 +256,7 @@ class Meter:
             facts = self._learn(samples, expect)
             # What is news is believed when it was told twice: sound packets may carry a wild byte, and one in a
             # serial number or in a dimension would make another meter, or other registers, of this one.
-            if not facts.tell_the_same(self._facts) and not self._learn(samples).tell_the_same(facts):
+            if not facts.tell_the_same(self._facts) and not self._learn(samples, told=facts).tell_the_same(facts):
                 raise MeterMisbehaved(service="who it is and what it has", problem="it tells two different things")
             if self._facts is not None and facts.identity.id != self._facts.identity.id:
                 self._choice = SessionChoice()
@@ -265,7 +265,7 @@ class Meter:
         return facts
 
     def _changed(self, facts: Facts) -> bool:
-        return self._identity() != facts.identity or self._dimensions() != facts.dimensions
+        return self._identity(self._optional(ET29)) != facts.identity or self._dimensions() != facts.dimensions
 
     def look_for_traces(self) -> None:
         """With session = "auto", and until that is decided: see whether the session before left an entry behind."""
@@ -383,8 +383,16 @@ class Meter:
 
     # What is asked once
 
-    def _learn(self, samples: dict[Part, bytes], expect: Callable[[str], None] = lambda _: None) -> Facts:
-        """Ask for everything; ``samples`` keeps the registers, which say little and are long, for a second time."""
+    def _learn(
+        self,
+        samples: dict[Part, bytes],
+        expect: Callable[[str], None] = lambda _: None,
+        told: Facts | None = None,
+    ) -> Facts:
+        """Ask for everything; the second time, with what was ``told`` the first time, for what has to be the same.
+
+        ``samples`` keeps the registers, which say little and are long, from the one for the other.
+        """
 
         def sample(part: Part) -> bytes:
             if part not in samples:
@@ -392,14 +400,15 @@ class Meter:
             return samples[part]
 
         general = decode_general_configuration(self.get(BT00))
-        identity = self._identity()
+        hardware = self._optional(ET29)
+        identity = self._identity(hardware)
         expect(identity.id)
         if identity.id != self._asked:
             self._asked = identity.id
             self._given.clear()  # what another meter had and lacked
             self._misbehaved.clear()
         dimensions = self._dimensions()
-        installation = self._installation(general.byteorder, identity.firmware)
+        installation = self._installation(general.byteorder, identity.firmware, hardware)
         layout = Layout.build(
             dimensions,
             identity.firmware,
@@ -416,13 +425,13 @@ class Meter:
             dimensions,
             installation,
             layout,
-            alarms=self._alarms(general, identity.firmware),
-            logs=self._optional(BT71) is not None,
+            alarms=told.alarms if told else self._alarms(general, identity.firmware),
+            logs=told.logs if told else self._optional(BT71) is not None,
             learnt=self._clock(),
         )
 
-    def _identity(self) -> MeterIdentity:
-        identity = decode_identity(self.get(BT01), self._optional(ET03), self._optional(ET29))
+    def _identity(self, hardware: bytes | None) -> MeterIdentity:
+        identity = decode_identity(self.get(BT01), self._optional(ET03), hardware)
         known = self._facts.identity if self._facts else None
         if known and not identity.utility_serial and identity.manufacturer_serial == known.manufacturer_serial:
             return replace(identity, utility_serial=known.utility_serial)  # not told today: no other meter for that
@@ -445,14 +454,14 @@ class Meter:
         table = AlarmTable.of(firmware, general.alarm_bytes, earth_fault=earth_fault)
         return table if self._optional(table.part) is not None else None
 
-    def _installation(self, byteorder: ByteOrder, firmware: Firmware) -> Installation:
+    def _installation(self, byteorder: ByteOrder, firmware: Firmware, hardware: bytes | None) -> Installation:
         """What the meter tells of its wiring; each part may be missing or closed to this key."""
         phases = self._optional(ET04_PHASES)
         absent = AbsentPhases() if phases is None else decode_absent_phases(phases)
         tier_size = self._optional(ET42_TIER_SIZE)
         size = None if tier_size is None else decode_tier_size(tier_size, byteorder)
         constants = self._optional(BT15, once_given=True)
-        if constants is None and behind_transformers(self._optional(ET29)):
+        if constants is None and behind_transformers(hardware):
             raise UnsupportedMeter(
                 problem="it is behind current transformers and keeps their ratios (BT15) from this key, so that "
                 "nobody knows the unit of its energy"

@@ -3,6 +3,8 @@
 The expected values are the simulated household's own registers, put into Home Assistant's units here by hand.
 """
 
+from collections import Counter
+
 import pytest
 
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, UnsupportedMeter
@@ -72,6 +74,22 @@ def test_who_it_is_is_told_before_the_rest_is_asked():
     [(meter_id, at)] = told
     assert meter_id == facts.identity.id == line.meter.serial
     assert at < taken / 4
+
+
+def test_only_what_has_to_be_believed_is_asked_twice(monkeypatch):
+    line = line_to()
+    meter = meter_on(line)
+    asked = Counter()
+    get = meter.get
+
+    def counting(part):
+        asked[part.name] += 1
+        return get(part)
+
+    monkeypatch.setattr(meter, "get", counting)
+    poll(meter, line)
+    assert {name for name, times in asked.items() if times == 1} == {"BT03", "BT23", "BT28", "BT71"}
+    assert set(asked.values()) == {1, 2}
 
 
 class TestKeepOpen:
