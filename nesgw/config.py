@@ -6,7 +6,6 @@ wrong, what would be right. ``config.example.toml`` and the configuration refere
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -382,6 +381,8 @@ def _dotted(location: tuple[str | int, ...], raw: dict[str, Any]) -> str:
 
 
 def _nearest(location: tuple[str | int, ...]) -> str:
+    import difflib  # only for who has made a mistake
+
     model: Any = Config
     for part in location[:-1]:
         if isinstance(part, str):
