@@ -491,8 +491,10 @@ class MeterClient:
     def _exchange(self, request: Request[Result]) -> Result:
         """Send a request and wait for its answer. Whatever interrupts this leaves the channel suspect."""
         before, after = self._state, after_ok(self._state, request)
-        if not self._link.has_outgoing:  # else that one has ended this very moment
-            self._listen(0, at_most=0)  # what arrived since the last exchange belongs to that one
+        if not self._link.has_outgoing and (late := self._port.read(0)):  # else that one has ended this very moment
+            self._last_byte_at = self._clock()
+            self._link.receive(late, self._last_byte_at)  # what arrived since the last exchange belongs to that one
+            self._write()
         if before is State.BASE:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT

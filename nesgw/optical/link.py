@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from nesgw.errors import ProtocolMisuse
@@ -222,15 +222,18 @@ class Link:
             raise ProtocolMisuse(problem="a request was sent while the answer to another was due")
         if now - self._last_activity >= self.timing.traffic:
             self._meter_may_know = frozenset()
+        self._exchange = _Exchange(fits, self._packets(message), expects)
+        self._send_next(self._exchange, now)
+
+    def _packets(self, message: bytes) -> deque[Packet]:
         room = self._size_out - OVERHEAD
+        if len(message) <= room:
+            return deque((Packet(message),))
         parts = [message[start : start + room] for start in range(0, len(message), room)]
-        several = len(parts) > 1
-        packets = deque(
-            Packet(part, multiple=several, first=several and not index, sequence=len(parts) - 1 - index)
+        return deque(
+            Packet(part, multiple=True, first=not index, sequence=len(parts) - 1 - index)
             for index, part in enumerate(parts)
         )
-        self._exchange = _Exchange(fits, packets, expects)
-        self._send_next(self._exchange, now)
 
     def _send_next(self, exchange: _Exchange, now: float) -> None:
         """Send the first packet that is left, with a toggle by which the meter cannot take it for an old one.
@@ -241,9 +244,9 @@ class Link:
         """
         packet = exchange.packets[0]
         known = self._meter_may_know
-        exchange.raw = flipped = replace(packet, toggle=not self._toggle).encode()
+        exchange.raw = flipped = packet._replace(toggle=not self._toggle).encode()
         if _mark(flipped) in known:
-            kept = replace(packet, toggle=self._toggle).encode()
+            kept = packet._replace(toggle=self._toggle).encode()
             exchange.raw = flipped if _mark(kept) in known else kept
         exchange.before = known
         exchange.attempts = 0
@@ -276,7 +279,7 @@ class Link:
         """Hand out what is to be written now, each byte once."""
         if self._echoing:
             self._echo.extend(self._outgoing)
-        waiting = b"".join(self._outgoing)
+        waiting = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
         self._outgoing.clear()
         self.statistics.bytes_out += len(waiting)
         return waiting
@@ -410,13 +413,14 @@ class Link:
                 events += self._skip(now, answer=self._buffer[0])
                 continue
             verdict, length = examine(self._buffer, self._most_in)
+            if verdict is Verdict.SOUND:
+                raw = bytes(self._buffer[:length])
+                if self._exchange:
+                    self._learn_pace(self._exchange, length, now)
+                self._consume(length)
+                events += self._accept(raw, now)
+                continue
             match verdict:
-                case Verdict.SOUND:
-                    raw = bytes(self._buffer[:length])
-                    if self._exchange:
-                        self._learn_pace(self._exchange, length, now)
-                    self._consume(length)
-                    events += self._accept(raw, now)
                 case Verdict.FOREIGN:
                     self._consume(length)
                     self.statistics.noise_bytes += length

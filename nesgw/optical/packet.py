@@ -5,9 +5,8 @@ Waits for nothing and answers nothing; that is ``link.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.optical.crc import crc16
 
@@ -24,8 +23,7 @@ _TOGGLE = 0x20
 _ZERO = 0x1F  # bits 4-2 reserved, bits 1-0 data format 0 (C12.18 [S])
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """``EE identity control sequence length data CRC``; lengths big-endian, the CRC low byte first (C12.18 [E, I])."""
 
     data: bytes
@@ -37,7 +35,7 @@ class Packet:
     def encode(self) -> bytes:
         """Give the packet as it goes over the wire, with identity 0."""
         control = _MULTIPLE * self.multiple | _FIRST * self.first | _TOGGLE * self.toggle
-        body = bytes((START, 0, control, self.sequence)) + len(self.data).to_bytes(2, "big") + self.data
+        body = bytes((START, 0, control, self.sequence, *len(self.data).to_bytes(2, "big"))) + self.data
         return body + crc16(body).to_bytes(2, "little")
 
     @classmethod
@@ -79,13 +77,13 @@ def examine(received: bytearray, most_data: int) -> tuple[Verdict, int]:
             return Verdict.NOISE, 0
     if len(received) < HEAD:
         return Verdict.PARTIAL, 0
-    length = int.from_bytes(received[4:HEAD], "big")
+    length = received[4] << 8 | received[5]
     if length > most_data:
         return Verdict.NOISE, 0
     foreign = received[1] != 0
     end = length + OVERHEAD
     if len(received) < end:
         return (Verdict.PARTIAL if foreign else Verdict.HEADED), end
-    if crc16(received[: end - 2]) != int.from_bytes(received[end - 2 : end], "little"):
+    if crc16(received[: end - 2]) != received[end - 2] | received[end - 1] << 8:
         return (Verdict.NOISE if foreign else Verdict.DAMAGED), end
     return (Verdict.FOREIGN if foreign else Verdict.SOUND), end
