@@ -88,7 +88,7 @@ class Request(Generic[Result]):
 
     @property
     def expects(self) -> int:
-        """How many bytes an answer has that is no refusal, at least."""
+        """How many bytes an answer has that is no refusal, as far as the request tells."""
         return 1
 
     def fits(self, answer: bytes) -> bool:
@@ -138,6 +138,10 @@ class Identify(Request[Identification]):
     def encode(self) -> bytes:  # noqa: D102
         return b"\x20"
 
+    @property
+    def expects(self) -> int:  # noqa: D102
+        return 5  # code, standard, version, revision, zero
+
     def _result(self, content: bytes) -> Identification:
         # Both editions: the later one puts a list of features before the closing zero.
         if len(content) < 4 or content[-1] != 0:
@@ -174,6 +178,10 @@ class Negotiate(Request[Negotiated]):
     def encode(self) -> bytes:  # noqa: D102
         codes = bytes(BAUD_CODES[baud] for baud in self.bauds)
         return bytes((0x60 + len(codes),)) + self.packet_size.to_bytes(2, "big") + bytes((self.packets,)) + codes
+
+    @property
+    def expects(self) -> int:  # noqa: D102
+        return 5  # code, size, packets, rate
 
     def _result(self, content: bytes) -> Negotiated:
         if len(content) != 4:

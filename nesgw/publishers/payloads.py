@@ -198,6 +198,5 @@ def _text(text: str | None) -> str | None:
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
 
 
-def _json(value: object) -> str:
-    # NaN is no JSON: one that got this far is a defect, and must not reach anybody's statistics.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+# NaN is no JSON: one that got this far is a defect, and must not reach anybody's statistics.
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
