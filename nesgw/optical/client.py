@@ -567,6 +567,8 @@ class MeterClient:
             self._sleep(nap)
             arrived, now = now + nap, self._clock()
             data = self._port.read(0)  # what is there now was due when we meant to wake
+            if not data:
+                link.receive(data, now)
         if not data:
             data = self._port.read(max(0.0, end - now))
             arrived = now = self._clock()

@@ -26,10 +26,11 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 # size at any time: the largest that nesgw asks for.
 _ALWAYS_TAKEN = 512
 
-# In byte times: a packet that is late by no more was awaited well; one that was all there when we looked is awaited so
-# much earlier the next time, twice as much if that happens again.
+# In byte times: a packet that is late by no more was awaited well, and one that is later makes little difference. One
+# that was all there when we looked is awaited so much earlier the next time, more if that happens again.
 _STEADY = 1 / 4
-_EARLIER = 1 / 64
+_LATER = 1 / 256
+_EARLIER, _MUCH_EARLIER = 1 / 64, 1 / 16
 # So many bytes of a packet, behind those that came first, hint at the line's pace, or tell it for good.
 _HINTING = 4
 _TELLING = 16
@@ -144,10 +145,12 @@ class _Delay:
             self.seconds = took
         elif not watched:
             self.seconds = max(0.0, self.seconds - self._step * byte_time)
-            self._step = min(2 * self._step, _STEADY)
+            self._step = min(2 * self._step, _MUCH_EARLIER)
             return
         elif took <= self.seconds + _STEADY * byte_time:
-            self.seconds = took  # as steady as a clock; one that takes its time now and then is awaited early
+            self.seconds = took  # as steady as a clock
+        else:
+            self.seconds += _LATER * byte_time  # it takes its time now and then: it is awaited early
         self._step = _EARLIER
 
 
@@ -164,6 +167,7 @@ class Link:
         self._outgoing: list[bytes] = []  # packets and acknowledgements to be written
         self._toggle = True  # of the last packet sent; each new one flips it, over sessions too
         self._meter_may_know: frozenset[Mark] = frozenset()  # candidates for the meter's last accepted packet
+        self._sending_until = float("-inf")
         self._last_activity = float("-inf")  # the end of the last byte sent or received
         self._echoing = False  # this probe hears itself
         self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
@@ -178,6 +182,7 @@ class Link:
         self._most_in = _ALWAYS_TAKEN - OVERHEAD
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
+        self._in_vain = False  # whether somebody looked for the packet that is due before it began
         self._half = 0  # the length of the packet in it whose head is all here and whose rest is not; 0: there is none
         self._last_byte = 0.0
         self._begun = (0.0, 0)  # when the packet at the buffer's front began to arrive, and with how many bytes
@@ -261,14 +266,15 @@ class Link:
             self.statistics.retransmissions += 1
             self._forget_echo()  # what has not come back by now will not
         self.statistics.packets_out += 1
-        self._queue(exchange.raw)
-        sent = now + sum(map(len, self._outgoing)) * self.timing.byte_time
-        exchange.sent = sent
-        exchange.deadline = sent + self.timing.response
-        self._last_activity = max(self._last_activity, sent)
+        exchange.sent = self._queue(exchange.raw, now)
+        exchange.deadline = exchange.sent + self.timing.response
 
-    def _queue(self, raw: bytes) -> None:
+    def _queue(self, raw: bytes, now: float) -> float:
+        """Have bytes sent; tell when the last of them will have left."""
         self._outgoing.append(raw)
+        self._sending_until = max(self._sending_until, now) + len(raw) * self.timing.byte_time
+        self._last_activity = max(self._last_activity, self._sending_until)
+        return self._sending_until
 
     @property
     def has_outgoing(self) -> bool:
@@ -287,8 +293,9 @@ class Link:
     # --- Receiving ------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """Take what arrived, in whatever pieces it did."""
+        """Take what arrived, in whatever pieces it did, nothing included."""
         if not data:
+            self._in_vain = True
             return []
         self.statistics.bytes_in += len(data)
         began_empty = not self._buffer
@@ -355,13 +362,13 @@ class Link:
     def _learn_pace(self, exchange: _Exchange, length: int, now: float) -> None:
         """Note how a packet of an answer came, to look for the next at the right time: neither often nor late."""
         began, at_first = self._begun
-        watched = length - at_first  # bytes that came while we looked
-        if watched >= _TELLING:
-            self._paced = self._at_pace(watched, now - began)
+        later = length - at_first
+        if later >= _TELLING:
+            self._paced = self._at_pace(later, now - began)
         if not self._paced or exchange.attempts > 1:
             return
         took = max(0.0, now - length * self.timing.byte_time - exchange.sent)
-        self._delays[bool(self._pieces)].learn(took, self.timing.byte_time, watched=watched > 0)
+        self._delays[bool(self._pieces)].learn(took, self.timing.byte_time, watched=later > 0 or self._in_vain)
 
     def _at_pace(self, count: int, seconds: float) -> bool:
         """Tell whether so many bytes took about as long as the wire needs; a moment's delay is no pace."""
@@ -440,11 +447,14 @@ class Link:
     def _consume(self, length: int) -> None:
         del self._buffer[:length]
         self._begin(self._last_byte)
+        self._in_vain = False
         self._refused = 0  # a sound packet: the damaged one around it was a false start
 
     def _skip(self, now: float, answer: int | None = None) -> list[Event]:
         """Give up the first byte as a packet's start: part of a damaged packet, an ACK or NAK, or noise."""
         del self._buffer[:1]
+        began, at_first = self._begun
+        self._begun = began, max(0, at_first - 1)
         if self._refused:
             self._refused -= 1
             return [] if self._refused else self._refuse_packet(now)
@@ -508,7 +518,7 @@ class Link:
         if exchange.damaged >= self.timing.attempts:
             return self._give_up(exchange, exchange.damaged)
         self.statistics.naks_sent += 1
-        self._queue(bytes((NAK,)))
+        self._queue(bytes((NAK,)), now)
         exchange.deadline = now + self.timing.answer
         return []
 
@@ -524,19 +534,19 @@ class Link:
         self.statistics.packets_in += 1
         if mark == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1
-            self._queue(bytes((ACK,)))
+            self._queue(bytes((ACK,)), now)
             if exchange:
                 self._disbelieve_ack(exchange, now)  # a meter that repeats itself has not heard our request
             return []
         if exchange and len(exchange.packets) > 1:
             return []  # the request is not out yet; unacknowledged, the meter will repeat this
         self._last_accepted, self._last_accepted_at = mark, now
-        self._queue(bytes((ACK,)))
+        acknowledged = self._queue(bytes((ACK,)), now)
         message = self._join(packet)
         if exchange and self._pieces:
             exchange.damaged = 0
             exchange.deadline = now + self.timing.answer
-            exchange.sent = now + self.timing.byte_time
+            exchange.sent = acknowledged
         if message is None:
             return []
         if not exchange or not exchange.fits(message):

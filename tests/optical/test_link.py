@@ -558,7 +558,23 @@ class TestWhenAPacketCanBeComplete:
         assert self.answer(at=1.0462, split=18) == pytest.approx(0.0172)
 
     def test_one_that_took_its_time_is_an_exception(self):
-        assert self.answer(at=1.060, split=18) == pytest.approx(0.017)
+        assert self.answer(at=1.060, split=18) == pytest.approx(0.017 + 0.001 / 256)
+
+    def test_one_that_came_whole_after_a_look_in_vain_was_late_as_well(self):
+        link = self.paced()
+        link.send(b"\x3f", 1.0, expects=12)
+        assert link.receive(b"", 1.046) == []
+        link.receive(bytes((0x06,)) + Packet(bytes(12), toggle=True).encode(), 1.0461)
+        link.outgoing()
+        link.send(b"\x3f", 2.0, expects=12)
+        assert link.complete_at() == pytest.approx(2.009 + 0.0171 + 0.020)
+
+    def test_a_request_behind_an_acknowledgement_that_is_still_leaving_is_out_later(self):
+        link = self.paced()
+        link.receive(Packet(bytes(3), toggle=True).encode(), 0.9999)  # its acknowledgement leaves until 1.0009
+        link.outgoing()
+        link.send(b"\x3f", 1.0, expects=12)
+        assert link.complete_at() == pytest.approx(1.0009 + 0.009 + 0.017 + 0.020)
 
     def test_one_that_came_early_is_the_measure(self):
         assert self.answer(at=1.040, split=18) == pytest.approx(0.011)
