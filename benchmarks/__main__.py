@@ -43,10 +43,16 @@ def _faster(options: argparse.Namespace) -> Iterator[Row]:
     return figures.faster(options.profiles.split(","), options.rounds, options.polls)
 
 
+def _cpu(options: argparse.Namespace) -> Iterator[Row]:
+    yield from figures.cpu(5 if options.long else 3, 20)
+    if options.long:
+        yield from figures.cpu(3, 12, 10.0)
+
+
 _FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "reading": _reading,
     "faster": _faster,
-    "cpu": lambda options: figures.cpu(120 if options.long else 30),
+    "cpu": _cpu,
     "start": lambda options: figures.start(11 if options.long else 5),
     "beat": lambda options: figures.fastest(10 if options.long else 0.5),
     "jitter": lambda options: figures.jitter(100) if options.long else figures.jitter(30, 1.0),
