@@ -37,7 +37,7 @@ from nesgw.zone import machine_zone
 if TYPE_CHECKING:
     from nesgw.config import Config, MeterSection, Secrets
 
-TICK: Final = 1.0  # seconds between two looks at the workers
+TICK: Final = 2.0  # seconds between two looks at the workers
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
 WATCHDOG: Final = 60.0  # where systemd does not say after how long it restarts us
 FORMER_QUESTIONS: Final = 5  # times that a slow broker is asked what our former run read

@@ -58,6 +58,9 @@ SLOW_BAUD: Final = 2400
 REST: Final = 0.2
 LEAST_REST: Final = 0.15  # seconds
 
+# A guest of the port is noticed so soon; each look costs a part of what a poll does.
+GUEST_WAITS: Final = 2.0
+
 # One poll that fails is nothing to wake anybody for; two in a row are.
 FAILURES_TO_REPORT: Final = 2
 
@@ -149,7 +152,7 @@ class Worker(threading.Thread):
             remaining = due - self._clock()
             if remaining <= 0:
                 return True
-            self._pause(min(remaining, 1.0))
+            self._pause(min(remaining, GUEST_WAITS))
         return False
 
     # The port's other users

@@ -53,7 +53,7 @@ from nesgw.optical.session import State, after_ok
 Result = TypeVar("Result")
 
 _SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
-_OVERSLEPT: Final = 0.000_025  # what even the shortest sleep takes beyond its time
+_INSTANT: Final = 0.000_03  # less than a sleep takes, and than a byte from here to the light
 _NAP: Final = 0.001  # a shorter wait is not worth its own system call
 _QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
 _NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
@@ -586,10 +586,9 @@ class MeterClient:
 
     def _write(self) -> None:
         if self._link.has_outgoing:
-            silent_until = self._last_byte_at + self._link.timing.turn_around
-            for early in (_OVERSLEPT, 0.0):
-                if (silence := silent_until - self._clock() - early) > 0:
-                    self._sleep(silence)
+            silence = self._last_byte_at + self._link.timing.turn_around - self._clock()
+            if silence > _INSTANT:
+                self._sleep(silence)
             self._port.write(self._link.outgoing())
 
     def _pause(self, seconds: float, doing: str) -> None:

@@ -48,7 +48,7 @@ _FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is
 # Events of a broker's absence; the meter's own log holds about as many.
 _MOST_EVENTS: Final = 500
 _THROWN_OUT: Final = 2  # times that the broker may let us in and drop us before we say no more about it
-_TURN: Final = 1.0  # the longest sleep, in case a wake-up is lost
+_TURN: Final = 2.0  # the longest sleep: statuses wait for its end, and so would what a lost wake-up has left
 
 OnState = Callable[[bool, BrokerUnavailable | None], None]
 
@@ -440,7 +440,9 @@ class MqttPublisher:
 
         States and statuses are published each time, as signs of life; all else only if it differs.
         A retained message with an empty payload removes the topic, and is forgotten once that is done.
+        A status alone wakes nobody: it goes with what comes next, two seconds later at the latest.
         """
+        urgent = False
         with self._lock:
             if self._defect:
                 raise self._defect
@@ -449,9 +451,11 @@ class MqttPublisher:
                     continue
                 self._wanted[message.topic] = message
                 self._pending[message.topic] = None
+                urgent = urgent or message.part is not Part.STATUS
                 if message.topic == self._topics.gateway_status:
                     self._twins.published(message.payload)
-        self._wake()
+        if urgent:
+            self._wake()
 
     def withdraw(self, *topics: str) -> None:
         """Want nothing of these topics any more: what the broker has of them stays, but is not sent again."""
