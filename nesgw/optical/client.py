@@ -157,7 +157,6 @@ class MeterClient:
         self._largest_read = self._limits.table_bytes
         self._partial_reads = True
         self._identification: Identification | None = None
-        self._row = False
         self._cannot_negotiate = False  # this meter does not know the service: not asked in each session
         self.too_fast = False  # a negotiated baud rate did not work: not to be asked for again
 
@@ -205,15 +204,14 @@ class MeterClient:
         Raises NoAnswer, EchoOnly, LineTooNoisy, MeterBusy, SessionRefused, KeyRefused and what every exchange can:
         MeterMisbehaved, PollTooLong, Stopped, PortLost.
         """
-        with self._in_a_row():
-            self.identify()
-            self.negotiate(wanted or MessageLimits(), faster)
-            if self._port.baud == self._base_baud:
-                self.logon()
-            else:
-                self._prove_baud(wanted or MessageLimits())
-            if key is not None:
-                self.authenticate(key)
+        self.identify()
+        self.negotiate(wanted or MessageLimits(), faster)
+        if self._port.baud == self._base_baud:
+            self.logon()
+        else:
+            self._prove_baud(wanted or MessageLimits())
+        if key is not None:
+            self.authenticate(key)
 
     def _prove_baud(self, wanted: MessageLimits) -> None:
         """Log on at the new rate; where that is not understood, once more at the old one."""
@@ -427,11 +425,10 @@ class MeterClient:
     def read_all(self, spans: Sequence[Span]) -> dict[Span, bytes]:
         """Read several spans as ``read`` does each, in as few bytes on the wire as what was negotiated allows."""
         found: dict[Span, bytes] = {}
-        with self._in_a_row():
-            for group in joined(tuple(spans), self._limits.packet_size, self._largest_read):
-                table, begin, end = group[0].table, group[0].offset, max(span.end for span in group)
-                data = self.read(table, begin, end - begin)
-                found |= {span: data[span.offset - begin : span.end - begin] for span in group}
+        for group in joined(tuple(spans), self._limits.packet_size, self._largest_read):
+            table, begin, end = group[0].table, group[0].offset, max(span.end for span in group)
+            data = self.read(table, begin, end - begin)
+            found |= {span: data[span.offset - begin : span.end - begin] for span in group}
         return found
 
     def read_full(self, table: int, length: int | None = None) -> bytes:
@@ -462,17 +459,6 @@ class MeterClient:
 
     # --- One exchange ---------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _in_a_row(self) -> Iterator[None]:
-        """While it lasts a request follows each answer at once: the acknowledgement leaves with it, in one piece."""
-        before, self._row = self._row, True
-        try:
-            yield
-        finally:
-            self._row = before
-            if not before:
-                self._write()
-
     def _ask(self, request: Request[Result]) -> Result:
         """Exchange, with patience for a meter that is busy; raises ServiceRefused for what patience does not mend."""
         for pause in (*_PATIENCE, None):
@@ -491,9 +477,10 @@ class MeterClient:
     def _exchange(self, request: Request[Result]) -> Result:
         """Send a request and wait for its answer. Whatever interrupts this leaves the channel suspect."""
         before, after = self._state, after_ok(self._state, request)
-        if not self._link.has_outgoing and (late := self._port.read(0)):  # else that one has ended this very moment
+        just_now = self._clock() - self._last_byte_at < self._link.timing.byte_time
+        if not just_now and (late := self._port.read(0)):  # it belongs to the last exchange
             self._last_byte_at = self._clock()
-            self._link.receive(late, self._last_byte_at)  # what arrived since the last exchange belongs to that one
+            self._link.receive(late, self._last_byte_at)
             self._write()
         if before is State.BASE:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
@@ -508,13 +495,10 @@ class MeterClient:
                         try:
                             result = request.parse(answer)
                         except ServiceRefused as refusal:
-                            self._write()
                             if refusal.code is not ResponseCode.ISSS:  # isss: its state is not the one we think
                                 self._state = before
                             raise
                         self._state = after
-                        if after is State.BASE:
-                            self._write()
                         return result
                     case Stale(data=answer):
                         stale = answer
@@ -575,8 +559,7 @@ class MeterClient:
         if data:
             self._last_byte_at = arrived
         events = link.receive(data, now) + link.expire(now)
-        if not (self._row and any(isinstance(event, Received) for event in events)):
-            self._write()
+        self._write()
         for event in events:
             if isinstance(event, Received):
                 self._trace("<- %s", _Shown(event.data))

@@ -148,7 +148,7 @@ class _Delay:
             self._step = min(2 * self._step, _MUCH_EARLIER)
             return
         elif took <= self.seconds + _STEADY * byte_time:
-            self.seconds = took  # as steady as a clock
+            self.seconds = (self.seconds + took) / 2  # as steady as a clock
         else:
             self.seconds += _LATER * byte_time  # it takes its time now and then: it is awaited early
         self._step = _EARLIER
