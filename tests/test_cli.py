@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -263,7 +264,10 @@ class TestDemo:
         assert done.returncode == 0
         assert done.stderr == ""
         assert done.stdout.count("energy import 115 921.") == 2
-        assert {path for path in Path("/dev/shm").iterdir() if path.name.startswith("nesgw-demo")} <= before
+        until = time.monotonic() + 30  # another demonstration may run beside this one
+        while (left := set(Path("/dev/shm").glob("nesgw-demo*")) - before) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert not left
 
     def test_beside_a_clone_of_nesgw_it_runs_all_the_same(self, tmp_path):
         (tmp_path / "nesgw").mkdir()
