@@ -256,7 +256,7 @@ _TOPIC: Final = {
     "info": "JSON: who the meter is and which fields it has",
     "availability": "`online` while its readings are fresh, else `offline`",
     "state": "JSON: the reading, once per accepted poll",
-    "status": "JSON: how reading it goes, after each poll",
+    "status": "JSON: how reading it goes, within two seconds of each poll",
     "event": "JSON: an entry of the meter's own log, each once",
     "value": "the plain number, only with `per_value_topics = true`",
     "discovery": "Home Assistant's discovery of the meter",

@@ -98,9 +98,8 @@ class Outlet:
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
         self._announced: str | None = None
-        self._expected: tuple[str, Callable[[float], dict[str, str] | None]] | None = (
-            None  # a meter, what is kept of it
-        )
+        # The meter that will be identified, as it seems, and the answer to what the broker remembers of it.
+        self._expected: tuple[str, Callable[[float], dict[str, str] | None]] | None = None
         self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
         self._cache_problem: str | None = None
 
