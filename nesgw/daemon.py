@@ -37,7 +37,7 @@ from nesgw.zone import machine_zone
 if TYPE_CHECKING:
     from nesgw.config import Config, MeterSection, Secrets
 
-TICK: Final = 2.0  # seconds between two looks at the workers
+TICK: Final = 2.0  # seconds between two looks at the workers, if none of them has news
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
 WATCHDOG: Final = 60.0  # where systemd does not say after how long it restarts us
 FORMER_QUESTIONS: Final = 5  # times that a slow broker is asked what our former run read
@@ -104,7 +104,7 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
                 labels = {meter.name: meter.label or meter.name for meter in config.meter}
                 publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
         stop = threading.Event()
-        workers = [_worker(meter, config, secrets, topics, publisher, stop) for meter in config.meter]
+        workers = [_worker(meter, config, secrets, topics, publisher, stop, asked.wake.set) for meter in config.meter]
         # From the last to the first at the end: the workers leave their meters while we say goodbye to the broker.
         life.callback(_end, workers)
         if publisher:
@@ -243,6 +243,7 @@ def _worker(
     topics: Topics,
     publisher: MqttPublisher | None,
     stop: threading.Event,
+    news: Callable[[], object],
 ) -> Worker:
     ram_disk = RamDisk(Path(config.cache.directory), meter.name, allow_disk=config.cache.allow_disk)
     outlet = Outlet(
@@ -277,6 +278,7 @@ def _worker(
         max_power=meter.max_power,
         zone=machine_zone(),
         guests=Host(ram_disk.folder),
+        news=news,
         baud=meter.first_baud,
         stop=stop,
     )

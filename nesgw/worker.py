@@ -69,7 +69,7 @@ TOLD_FOR: Final = 600.0
 
 
 class Worker(threading.Thread):
-    """Reads one meter until ``stop`` is set."""
+    """Reads one meter until ``stop`` is set; calls ``news`` when it stands otherwise with the meter than before."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Worker(threading.Thread):
         baud: int = 9600,
         zone: tzinfo | None = None,
         guests: Host | None = None,
+        news: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
@@ -109,6 +110,7 @@ class Worker(threading.Thread):
         self._baud = baud
         self._zone = zone
         self._guests = guests
+        self._news = news
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._other_backoff = Backoff(poll_interval, LONGEST_PAUSE)
         self._not_before = 0.0
@@ -131,6 +133,7 @@ class Worker(threading.Thread):
         except Exception as defect:  # the main thread ends the process with it
             self.defect = defect
             self._ending.set()
+            self._news()
         finally:
             self._meter.close()
 
@@ -143,6 +146,7 @@ class Worker(threading.Thread):
             self._reported.add("unavailable")
             sentence = f"no reading for {self._fresh_for:.0f} s: the meter is unavailable"
             self._log.error(sentence, last_error=self.status.last_error)
+            self._news()
         return self._ending.is_set()
 
     def _wait_until(self, due: float) -> bool:
@@ -179,6 +183,7 @@ class Worker(threading.Thread):
     def _poll(self, slack_ends: float) -> None:
         """Read, judge and publish; then, with what is left of the interval, look at what changes slowly."""
         started = self._clock()
+        before = self.status.id, self.online, self.status.last_error
         self.status = self.status._replace(polls=self.status.polls + 1)
         done = False
         try:
@@ -202,6 +207,8 @@ class Worker(threading.Thread):
         sent, received = self._meter.traffic
         self.status = self.status._replace(bytes_sent=sent, bytes_received=received)
         self._outlet.report(self.status)
+        if (self.status.id, self.online, self.status.last_error) != before:
+            self._news()
 
     def _read(self) -> tuple[Reading, Verdict]:
         """Read once; a suspect reading is read again at once, after asking the meter whether it is still the same."""

@@ -207,6 +207,25 @@ def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
     assert line.meter.state.name == "BASE", "the meter's session was ended all the same"
 
 
+def test_only_what_changes_is_news():
+    line, told = line_to(), []
+    outlet = Outlet(line, 4)
+    worker = Worker(
+        "house",
+        lambda turn: meter_on(line, stop=turn),
+        outlet,
+        poll_interval=10.0,
+        max_power=44_000.0,
+        stop=outlet.stop,
+        news=lambda: told.append(len(outlet.statuses)),
+        clock=line.clock,
+        pause=lambda seconds: (len(outlet.statuses) == 2 and line.meter.faults.silence(), line.sleep(seconds)),
+    )
+    worker.run()
+    assert worker.defect is None
+    assert told == [1, 3], "the first reading, and the first that failed; not the second, nor another one like it"
+
+
 def test_in_words_it_says_power_and_energy():
     worker, _ = work(line_to(), polls=1)
     words = worker.in_words()
