@@ -157,7 +157,9 @@ class MeterClient:
         self._largest_read = self._limits.table_bytes
         self._partial_reads = True
         self._identification: Identification | None = None
-        self._cannot_negotiate = False  # this meter does not know the service: not asked in each session
+        # This meter does not know the service, or does not grant that: not asked in each session.
+        self._cannot_negotiate = False
+        self._not_granted: set[Negotiate] = set()
         self.too_fast = False  # a negotiated baud rate did not work: not to be asked for again
 
     def __enter__(self) -> MeterClient:
@@ -265,6 +267,8 @@ class MeterClient:
                 break
             codes = {BAUD_CODES[rate]: rate for rate in rates if rate in BAUD_CODES}
             request = Negotiate(rung.packet_size, rung.packets, tuple(codes.values()))
+            if request in self._not_granted:
+                continue
             try:
                 granted = self._ask(request)
             except ServiceRefused as refusal:
@@ -274,6 +278,7 @@ class MeterClient:
                     self._cannot_negotiate = True
                     break
                 self.too_fast = self.too_fast or rates != (usual,)  # perhaps it cannot choose among rates
+                self._not_granted.add(request)
                 continue
             self._link.use_packet_size(granted.packet_size, rung.packet_size)
             self._change_baud(codes.get(granted.baud_code, self._port.baud))
@@ -507,6 +512,7 @@ class MeterClient:
 
     def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes | None) -> Retryable:
         self._cannot_negotiate = False  # what comes after the silence may be another meter
+        self._not_granted.clear()
         self._trace("-- gave up on %s: %s in %s attempts", request, event.reason.value, event.attempts)
         if stale is not None:
             try:

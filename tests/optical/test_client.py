@@ -166,6 +166,25 @@ class TestNegotiation:
         assert [request.hex() for request in meter.requests if request[0] == 0x61] == ["6102000406", "6100400206"]
         assert client.limits == MessageLimits(64, 2, 9600)
 
+    def test_what_it_refused_is_not_asked_for_in_each_session(self, client, meter):
+        meter.refuse[0x61] = [ERR]
+        client.open_session(meter.key)
+        client.terminate()
+        meter.requests.clear()
+        client.open_session(meter.key)
+        assert [request.hex() for request in meter.requests if request[0] == 0x61] == ["6100400206"]
+        assert client.limits == MessageLimits(64, 2, 9600)
+
+    def test_after_a_silence_it_is_asked_for_again(self, client, meter):
+        meter.refuse[0x61] = [ERR]
+        client.open_session(meter.key)
+        meter.dead = True
+        with pytest.raises(NoAnswer):
+            client.read(23, 0, 8)
+        meter.dead = False
+        client.open_session(meter.key)
+        assert client.limits == MessageLimits(512, 4, 9600)
+
     def test_two_of_them_leave_the_defaults(self, client, meter):
         meter.refuse[0x61] = [ERR, ONP]
         client.open_session(meter.key)
