@@ -46,7 +46,7 @@ def _faster(options: argparse.Namespace) -> Iterator[Row]:
 def _cpu(options: argparse.Namespace) -> Iterator[Row]:
     yield from figures.cpu(5 if options.long else 3, 20)
     if options.long:
-        yield from figures.cpu(3, 12, 10.0)
+        yield from figures.cpu(3, 12, 10.0, ("per-poll",))
 
 
 _FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {

@@ -179,13 +179,13 @@ def _polls(requests: list[list[Any]]) -> list[float]:
 # --- CPU and memory ---------------------------------------------------------------------------------------------------
 
 
-def cpu(rounds: int, polls: int, interval: float = 1.0) -> Iterator[Row]:
+def cpu(rounds: int, polls: int, interval: float = 1.0, modes: tuple[str, ...] = MODES) -> Iterator[Row]:
     """The whole daemon against termineter alone, for the same values on the same beat; in turns, the median of each.
 
     A process that is woken from sleep works with cold caches: what a poll costs depends on the beat and on what else
-    the machine does, for both alike.
+    the machine does, for both alike. Beyond six seconds termineter cannot hold a session.
     """
-    for mode in MODES:
+    for mode in modes:
         ours, theirs, written = [], [], 0
         for _ in range(rounds):
             with Meters("83331-3i") as meters:
