@@ -534,6 +534,7 @@ class Link:
         self.statistics.packets_in += 1
         if mark == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1
+            self._last_accepted_at = now  # the fourth transmission comes six seconds after the first
             self._queue(bytes((ACK,)), now)
             if exchange:
                 self._disbelieve_ack(exchange, now)  # a meter that repeats itself has not heard our request

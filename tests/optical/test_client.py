@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nesgw.errors import (
@@ -481,6 +481,7 @@ class TestWhateverHappens:
             max_size=6,
         ),
     )
+    @example(seed=37, wire="noisy", implicit_ack=False, polls=[("nothing", 0, 0.2, 0.0)])
     @settings(max_examples=150, deadline=None)
     def test_a_read_gives_the_bytes_of_the_table_or_an_error_and_good_times_mend_all(
         self, build, seed, wire, implicit_ack, polls

@@ -485,6 +485,16 @@ def test_the_timers_are_those_of_the_reference():
     assert (timing.traffic, timing.answer, timing.attempts) == (6.0, 6.0, 4)
 
 
+def test_a_packet_that_is_repeated_for_six_seconds_is_a_duplicate_to_the_last():
+    link = Link()
+    answer = Packet(b"\0").encode()
+    link.send(b"\x20", 0.0)
+    assert Received(b"\0") in link.receive(bytes((0x06,)) + answer, 0.03)
+    link.send(b"\x21", 0.04)  # its acknowledgement is lost, and so is this
+    for number in (1, 2, 3):
+        assert not any(isinstance(event, Received) for event in link.receive(answer, 0.03 + 2.0 * number))
+
+
 class TestWhenAPacketCanBeComplete:
     """Nobody needs to look for each byte of a packet whose length and pace are known."""
 

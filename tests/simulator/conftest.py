@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import datetime
+import fcntl
 import os
 import subprocess
 import sys
@@ -125,10 +126,13 @@ def termineter_python(request: pytest.FixtureRequest) -> Path:
     home = request.config.rootpath / ".venv-termineter"
     python = home / "bin" / "python"
     probe = [str(python), "-c", "import c1218.connection"]
-    if not python.exists() or subprocess.run(probe, check=False, capture_output=True).returncode:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "termineter==1.0.6"], check=True, env=environment
-        )
+    # The tests on other versions may run beside these.
+    with (home.parent / ".venv-termineter.lock").open("w") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        if not python.exists() or subprocess.run(probe, check=False, capture_output=True).returncode:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+            environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+            subprocess.run(
+                [str(python), "-m", "pip", "install", "--quiet", "termineter==1.0.6"], check=True, env=environment
+            )
     return python
