@@ -210,19 +210,13 @@ def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
 def test_only_what_changes_is_news():
     line, told = line_to(), []
     outlet = Outlet(line, 4)
-    worker = Worker(
-        "house",
-        lambda turn: meter_on(line, stop=turn),
-        outlet,
-        poll_interval=10.0,
-        max_power=44_000.0,
-        stop=outlet.stop,
+    work(
+        line,
+        polls=4,
+        before_poll={2: lambda meter: meter.faults.silence()},
+        outlet=outlet,
         news=lambda: told.append(len(outlet.statuses)),
-        clock=line.clock,
-        pause=lambda seconds: (len(outlet.statuses) == 2 and line.meter.faults.silence(), line.sleep(seconds)),
     )
-    worker.run()
-    assert worker.defect is None
     assert told == [1, 3], "the first reading, and the first that failed; not the second, nor another one like it"
 
 

@@ -82,7 +82,17 @@ class Outlet:
             self.stop.set()
 
 
-def work(line, polls, before_poll=None, key=None, interval=10.0, outlet=None, max_power=44_000.0, **options):
+def work(
+    line,
+    polls,
+    before_poll=None,
+    key=None,
+    interval=10.0,
+    outlet=None,
+    max_power=44_000.0,
+    news=lambda: None,
+    **options,
+):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
     outlet = outlet or Outlet(line, polls)
     happenings = dict(before_poll or {})
@@ -100,6 +110,7 @@ def work(line, polls, before_poll=None, key=None, interval=10.0, outlet=None, ma
         poll_interval=interval,
         max_power=max_power,
         stop=outlet.stop,
+        news=news,
         clock=line.clock,
         pause=pause,
     )
