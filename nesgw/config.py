@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from nesgw import CONFIG_FILE, units
 from nesgw.errors import ConfigError
-from nesgw.key import Key, parse_key
+from nesgw.key import Key, is_key, parse_key
 
 DEFAULT_PATH: Final = Path(CONFIG_FILE)
 _NAME: Final = r"^[a-z0-9_-]+$"
@@ -246,6 +246,8 @@ def read_password(mqtt: MqttSection) -> str:
 
 def read_key_file(path: str) -> Key:
     """Read a key from a file that others cannot read. Raises ValueError with what to do."""
+    if is_key(path):
+        raise ValueError("this is the key itself: write it into a file that only you can read, and name that file")
     return parse_key(_private_text(Path(path)))
 
 
@@ -270,6 +272,8 @@ def _secret(direct: str, path: str, credential: str) -> str:
     if direct:
         return direct
     if path:
+        if is_key(path):
+            raise ValueError("this is the key itself, not the name of a file: write it into a file, and name that")
         return _private_text(Path(path))
     # systemd.exec(5), LoadCredential=: a private directory that only this service can read.
     loaded = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), credential)

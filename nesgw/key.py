@@ -41,6 +41,23 @@ def parse_key(text: str) -> Key:
     raise ValueError(f"not a key: {_count(len(text), 'character')} in {_count(len(groups), 'group')}; expected {FORMS}")
 
 
+def is_key(text: str) -> bool:
+    """Whether a text that should be something else, such as a file's name, is a key: it must not be shown then."""
+    text = text.strip().strip("\"'").strip()
+    if len(text) == KEY_LENGTH:
+        return text.isascii() and text.isalnum()
+    try:
+        parse_key(text)
+    except ValueError:
+        return False
+    return True
+
+
+def without_keys(message: str) -> str:
+    """Return a message without the key that a user may have typed in the place of something else."""
+    return re.sub(r"[0-9A-Za-z]{20,}", lambda word: "(a key)" if is_key(word[0]) else word[0], message)
+
+
 def _from_groups(groups: list[str]) -> Key:
     """Twenty groups are decimal codes, or pairs of hex digits where decimal makes no sense of them."""
     decimal = [int(group) for group in groups if re.fullmatch("[0-9]{1,3}", group) and int(group) < 256]

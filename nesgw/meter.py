@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -91,11 +91,12 @@ _DO_WITHOUT_AFTER: Final = 3
 _REOPEN_AFTER: Final = 3
 
 
-class MeterPort(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MeterPort:
     """Where a meter is and how it is opened."""
 
     port: str
-    key: bytes | None
+    key: bytes | None = field(repr=False)
     baud: int = 9600  # at which every session begins
     rts: bool = True
     dtr: bool = False

@@ -69,6 +69,28 @@ class TestUsage:
         assert "--help" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["read", "--port", "/dev/none", "--key", KEY],
+            ["read", "--port", "/dev/none", f"--key={KEY}"],
+            ["read", "--port", "/dev/none", "--key-file", KEY],
+            ["read", "--port", KEY, "--key-file", "/none"],
+            ["read", KEY],
+            ["--key", KEY, "read"],
+            ["dump", "--key", KEY],
+            [KEY],
+        ],
+    )
+    def test_a_key_on_the_command_line_is_refused_and_not_repeated(self, arguments):
+        done = nesgw(*arguments)
+        assert done.returncode in (64, 78)
+        assert KEY not in done.stdout + done.stderr
+
+    def test_a_key_in_the_place_of_its_file_is_called_so(self):
+        done = nesgw("read", "--port", "/dev/none", "--key-file", KEY)
+        assert "this is the key itself: write it into a file that only you can read" in done.stderr
+
     @pytest.mark.parametrize("command", COMMANDS)
     def test_every_command_explains_itself(self, command):
         done = nesgw(command, "--help")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nesgw.key import parse_key
+from nesgw.key import is_key, parse_key, without_keys
 
 ASCII = "a7941d85bce8a8fa2ab7"
 BYTES = b"a7941d85bce8a8fa2ab7"
@@ -59,3 +59,18 @@ def test_anything_else_is_refused_without_showing_it(text):
 
 def test_a_key_does_not_print_itself():
     assert ASCII not in repr(parse_key(ASCII))
+
+
+@pytest.mark.parametrize("text", [ASCII, HEX, DECIMAL, f'"{ASCII}"'])
+def test_a_key_in_the_place_of_something_else_is_noticed(text):
+    assert is_key(text)
+
+
+@pytest.mark.parametrize("text", ["", "house.key", "/etc/nesgw/house.key", "/dev/serial/by-id/usb-FTDI_A50285BI-port0"])
+def test_a_file_name_is_no_key(text):
+    assert not is_key(text)
+
+
+@pytest.mark.parametrize("key", [ASCII, HEX])
+def test_a_message_does_not_repeat_a_key(key):
+    assert without_keys(f"argument COMMAND: invalid choice: '{key}'") == "argument COMMAND: invalid choice: '(a key)'"

@@ -16,11 +16,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from nesgw import __version__
 from nesgw.cli.terminal import plain
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
+from nesgw.key import without_keys
 
 COMMANDS: Final = (
     "run",
@@ -40,10 +41,17 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with the exit code of sysexits.h and a pointer to the help."""
+    """argparse with the exit code of sysexits.h and a pointer to the help.
+
+    No option is known by its beginning alone: ``--key`` was once taken for ``--key-file``, and the key printed as the
+    name of a file that does not exist.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EX_USAGE, f"{self.prog}: {message}; see: {self.prog} --help\n")
+        self.exit(EX_USAGE, f"{self.prog}: {without_keys(message)}; see: {self.prog} --help\n")
 
 
 def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -77,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = _module(options.command).run(options)
         sys.stdout.flush()
     except NesgwError as error:
-        print(*(f"nesgw: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
+        print(*(f"nesgw: {line}" for line in without_keys(str(error)).splitlines()), sep="\n", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -104,9 +112,21 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     given = sys.argv[1:] if argv is None else argv
     known = given[0] if given and given[0] in COMMANDS else None  # what else there is only the help has to say
     try:
-        return parser([known] if known else COMMANDS).parse_args(given)
+        top = parser([known] if known else COMMANDS)
+        options, unknown = top.parse_known_args(given)
+        if unknown:
+            top.error(_refused(unknown))
+        return options
     finally:
         sys.stdout.flush()
+
+
+def _refused(words: Sequence[str]) -> str:
+    """Say which options are unknown by their names alone: what stands behind one may be a key."""
+    names = [word.partition("=")[0] for word in words if word.startswith("--")]
+    if "--key" in names or "--password" in names:
+        return "no secret is given on the command line, where others can see it: name a file that holds it"
+    return f"unknown option {', '.join(names)}" if names else "more words than the command takes"
 
 
 def _let_go_of_output() -> None:

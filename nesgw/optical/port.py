@@ -23,6 +23,7 @@ import serial
 from serial.tools import list_ports
 
 from nesgw.errors import (
+    NesgwError,
     NoProbe,
     NotSerial,
     PortAmbiguous,
@@ -39,7 +40,8 @@ _POLL: Final = 0.02  # for ports without a file descriptor to wait on
 _CHUNK: Final = 4096
 _OVERSTAY: Final = 0.5  # how long the port is waited for when it was lent
 _IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
-_FAILURES = (OSError, serial.SerialException, termios.error, ValueError)
+# Whatever a driver or a URL's handler raises is the port's trouble: pyserial's handlers have no common root of errors.
+_FAILURES = Exception
 
 
 class SerialPort:
@@ -134,19 +136,21 @@ class SerialPort:
 
     def close(self) -> None:
         """Give the port back once all is out; one that is gone is as good as closed."""
-        with suppress(*_FAILURES):
+        with suppress(_FAILURES):
             self._device.flush()
             time.sleep(_IN_THE_CHIP * 10 / self._device.baudrate)
-        with suppress(*_FAILURES):
+        with suppress(_FAILURES):
             # A pseudo terminal outlives this, and would refuse the next one to open it.
             fcntl.ioctl(self._device.fileno(), termios.TIOCNXCL)
-        with suppress(*_FAILURES):
+        with suppress(_FAILURES):
             self._device.close()
 
     @contextmanager
     def _failing_as_lost(self) -> Iterator[None]:
         try:
             yield
+        except NesgwError:
+            raise
         except _FAILURES as problem:
             raise self._lost(problem) from problem
 
@@ -163,21 +167,34 @@ def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) 
     name = find_port() if port == "auto" else port
     device = None
     try:
-        device = serial.serial_for_url(name, do_not_open=True)
+        device = serial.serial_for_url(_patient_url(name), do_not_open=True)
         device.baudrate = baud
         device.timeout = 0
-        device.write_timeout = _WRITE_TIMEOUT
+        # RFC 2217 knows no time-out for writing: pyserial's handler refuses to open with one.
+        device.write_timeout = None if _is_rfc2217(name) else _WRITE_TIMEOUT
         device.exclusive = True  # flock: between us and whoever is as polite
         device.rts, device.dtr = rts, dtr
         device.open()
         _keep_others_off(device)
     except _FAILURES as problem:
         if device is not None:
-            device.close()
+            with suppress(_FAILURES):  # half open: what went wrong first is what to report
+                device.close()
         raise _why_not(name, problem) from problem
     _avoid_latency(device, name)
     _wake_in_time()
     return SerialPort(device, name)
+
+
+def _is_rfc2217(name: str) -> bool:
+    return name.lower().startswith("rfc2217://")
+
+
+def _patient_url(name: str) -> str:
+    """Do not wait for a bridge to confirm RTS and DTR: one whose device has no such lines never does."""
+    if not _is_rfc2217(name) or "ign_set_control" in name:
+        return name
+    return f"{name}{'&' if '?' in name else '?'}ign_set_control"
 
 
 def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: Path = Path("/dev/serial/by-id")) -> str:
@@ -224,7 +241,7 @@ def _avoid_latency(device: Any, name: str) -> None:
 
     The flag is enough for that driver; the file is for others, and mostly root's. Without either all works, slower.
     """
-    with suppress(*_FAILURES, AttributeError, NotImplementedError):
+    with suppress(_FAILURES):
         device.set_low_latency_mode(True)
     with suppress(OSError):
         timer = Path("/sys/class/tty") / Path(name).resolve().name / "device" / "latency_timer"
