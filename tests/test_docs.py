@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nesgw import cli, config
+from nesgw import commands as cli
+from nesgw.config import schema as config
 from nesgw.publishers import payloads
 from nesgw.publishers.topics import Topics
 from nesgw.tables.catalogue import FIELDS

@@ -25,10 +25,10 @@ from nesgw.plausibility.rules import (
     RULES,
     SAME_SIZE,
     VOLTAGES,
-    Kept,
-    Mark,
+    Baseline,
+    Context,
     Reason,
-    Sight,
+    Resolution,
     agree,
 )
 from nesgw.values import Number
@@ -85,7 +85,7 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Streak:
     """Doubtful readings in a row that agree with one another."""
 
     since: float
@@ -95,7 +95,7 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _Believed:
+class _Accepted:
     """A doubt that the meter has answered: accepted, up to about this size."""
 
     size: float
@@ -110,9 +110,9 @@ class Plausibility:
         self.statistics = Statistics()
         self._max_power = max_power
         self._step = register_unit / 1000
-        self._marks: dict[str, Mark] = {}
-        self._lines: dict[tuple[str, str], _Line] = {}
-        self._believed: dict[tuple[str, str], _Believed] = {}
+        self._marks: dict[str, Baseline] = {}
+        self._lines: dict[tuple[str, str], _Streak] = {}
+        self._believed: dict[tuple[str, str], _Accepted] = {}
         self._distrusted: dict[str, float] = {}  # fields withheld, and when they were last doubtful
         self._held_since: float | None = None
         self._held = 0
@@ -123,11 +123,11 @@ class Plausibility:
 
     def judge(self, values: Mapping[str, Number | None], at: float) -> Verdict:
         """Judge a reading taken at ``at``, in monotonic seconds."""
-        sight = Sight(values, self._marks, at, self._max_power, self._limit(at), self._step)
-        found = [reason for rule in RULES for reason in rule.check(sight)]
+        context = Context(values, self._marks, at, self._max_power, self._limit(at), self._step)
+        found = [reason for rule in RULES for reason in rule.check(context)]
         if any(math.isinf(reason.hold) for reason in found):
             return self._hold(found, math.inf)  # no measurement: it supports no story and lets no hold run out
-        self._follow(found, sight)
+        self._follow(found, context)
         if self._stands_still(values, at):
             return self._freeze(at)
         doubts = [reason for reason in found if not self._is_settled(reason, at)]
@@ -150,7 +150,7 @@ class Plausibility:
             value = values.get(key)
             low, high = BOUNDS[key]
             if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-                self._marks[key] = Mark(value, at - passed)
+                self._marks[key] = Baseline(value, at - passed)
 
     def baseline(self) -> dict[str, Number]:
         """Return the last accepted value of each register."""
@@ -165,18 +165,18 @@ class Plausibility:
             return self._max_power
         return max(self._max_power, proved.size * SAME_SIZE)
 
-    def _follow(self, found: Iterable[Reason], sight: Sight) -> None:
+    def _follow(self, found: Iterable[Reason], context: Context) -> None:
         """Prolong the lines that this reading agrees with, begin new ones, drop the others."""
-        lines: dict[tuple[str, str], _Line] = {}
+        lines: dict[tuple[str, str], _Streak] = {}
         for now in found:
             power = lines.get(("max_power", ""))  # doubted before energy is
             if power is not None and power.readings > 1:  # two powers that agree explain the growth between them
-                sight = replace(sight, limit=max(sight.limit, power.last.value * SAME_SIZE))
+                context = replace(context, limit=max(context.limit, power.last.value * SAME_SIZE))
             line = self._lines.get(now.key)
-            if line is not None and agree(line.last, now, sight.at - line.at, sight):
-                lines[now.key] = _Line(line.since, line.readings + 1, now, sight.at)
+            if line is not None and agree(line.last, now, context.at - line.at, context):
+                lines[now.key] = _Streak(line.since, line.readings + 1, now, context.at)
             else:
-                lines[now.key] = _Line(sight.at, 1, now, sight.at)
+                lines[now.key] = _Streak(context.at, 1, now, context.at)
         self._lines = lines
 
     def _kept_to(self, reason: Reason, at: float) -> bool:
@@ -234,7 +234,7 @@ class Plausibility:
         published = {key: None if key in missing else value for key, value in values.items()}
         for key in REGISTERS:
             if (value := published.get(key)) is not None:
-                self._marks[key] = Mark(value, at)
+                self._marks[key] = Baseline(value, at)
         self._held_since, self._held = None, 0
         self.statistics.accepted += 1
         said = [*self._said_accepted(accepted, at), *_said_withheld(news)]
@@ -245,12 +245,12 @@ class Plausibility:
 
     def _settle(self, believed: Iterable[Reason], accepted: Iterable[Reason], at: float) -> None:
         for reason in believed:
-            self._believed[reason.key] = _Believed(self._believed[reason.key].size, at)
+            self._believed[reason.key] = _Accepted(self._believed[reason.key].size, at)
         for reason in accepted:
             for key in reason.fields:
                 self._distrusted.pop(key, None)
-            if RULE[reason.rule].kept is not Kept.NEW_BASELINE:
-                self._believed[reason.key] = _Believed(reason.value, at)
+            if RULE[reason.rule].kept is not Resolution.NEW_BASELINE:
+                self._believed[reason.key] = _Accepted(reason.value, at)
 
     def _said_accepted(self, accepted: list[Reason], at: float) -> Iterable[str]:
         for rule, reasons in _by_rule(accepted).items():
@@ -285,11 +285,11 @@ class Plausibility:
 
 def _compares(reason: Reason) -> bool:
     """Whether a doubt sets fields against one another: pointless where one of them is withheld."""
-    return RULE[reason.rule].kept is Kept.ACCEPTED
+    return RULE[reason.rule].kept is Resolution.ACCEPTED
 
 
 def _is_no_measurement(reason: Reason) -> bool:
-    return RULE[reason.rule].kept is Kept.WITHHELD
+    return RULE[reason.rule].kept is Resolution.WITHHELD
 
 
 def _said_withheld(news: list[Reason]) -> Iterable[str]:

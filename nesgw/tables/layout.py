@@ -19,7 +19,7 @@ from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS,
 from nesgw.tables.dimensions import Dimensions
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.installation import AbsentPhases, Installation, Ratios
-from nesgw.tables.register import Difference, Field, Part, Register, Twin
+from nesgw.tables.register import Difference, Field, Part, Primary, Register
 from nesgw.values import Firmware, Number, Reading
 
 # The ids that the guides' list of sources leaves undefined. A position with one of these, or with a zero that cannot
@@ -172,7 +172,7 @@ def _within(span: range, number: int | None) -> bool:
 # Which value stands where
 
 
-def _places(rows: Sequence[Register]) -> list[Register | Twin]:
+def _places(rows: Sequence[Register]) -> list[Register | Primary]:
     return [*rows, *(row.primary for row in rows if row.primary)]
 
 
