@@ -258,8 +258,8 @@ def _queued_record(entry: bytes, length: int) -> bytes:
 
 
 def _ends_with_a_telegram(record: bytes) -> bool:
-    """Whether the last telegram, or a zero behind it, ends the record. (The worked example has the zero within.)"""
-    at = 7  # behind time and flags
+    """Whether the last telegram, or a zero behind it, ends the record."""
+    at = 7  # behind time and flags; the guide's worked example has its last zero within the telegram
     while at < len(record) and record[at] >= HEADER:
         at += 1 + record[at]
     return at == len(record) or (at == len(record) - 1 and not record[at])
