@@ -12,7 +12,8 @@ import time
 from typing import Any
 
 from benchmarks.pace import GAP, Pace
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.link import MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.simulator import DEFAULT_KEY
 
 
@@ -28,7 +29,7 @@ def main(settings: dict[str, Any]) -> None:
         began = time.monotonic()
         with meter.session(began + 30):
             layout = meter.facts().layout
-            meter.read()
+            meter.reading()
             if (granted := meter.limits) and not limits:
                 limits.extend((granted.packet_size, granted.packets, granted.baud))
                 pieces.extend([part.table, part.offset, part.size] for part in layout.reads)

@@ -1,9 +1,12 @@
 """A simulated meter in virtual time, as a port that a Meter opens: hours pass in no time."""
 
 import threading
+from contextlib import contextmanager
 
+from nesgw.commands.reader import BurstReader
 from nesgw.gateway.worker import Worker
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.link import MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.simulator import DEFAULT_KEY, SimulatedMeter, VirtualLine
 
@@ -37,6 +40,17 @@ def meter_on(line, key=DEFAULT_KEY, **options):
         opener=lambda *_args, **_options: line,
         **options,
     )
+
+
+@contextmanager
+def reader_on(line):
+    """Read as a command does that finds no daemon; at no pace, for what takes no time is simulated sooner."""
+    line.meter.set_pace(None)
+    reader = BurstReader(meter_on(line), clock=line.clock, sleep=line.sleep)
+    try:
+        yield reader
+    finally:
+        reader.close()
 
 
 class MeterPublisher:
@@ -90,7 +104,8 @@ def work(
     interval=10.0,
     publisher=None,
     max_power=44_000.0,
-    news=lambda: None,
+    server=None,
+    on_change=lambda: None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
@@ -110,7 +125,8 @@ def work(
         poll_interval=interval,
         max_power=max_power,
         stop=publisher.stop,
-        news=news,
+        server=server,
+        on_change=on_change,
         clock=line.clock,
         pause=pause,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,15 @@ from nesgw.errors import ConfigError, WrongUsage
 
 if TYPE_CHECKING:
     from nesgw.config.schema import Config, MeterSection
-    from nesgw.meter.session import MeterPort
-    from nesgw.meter.visit import Visit
+    from nesgw.meter.link import MeterPort
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to read."""
+    """What to read. ``place`` reads the key, which a command that the daemon reads for does without."""
 
     label: str
-    place: MeterPort
+    place: Callable[[], MeterPort] = field(repr=False)
     max_power: float
     folder: Path | None  # the daemon's for this meter, on the RAM disk
 
@@ -46,23 +45,27 @@ def target(options: argparse.Namespace) -> Target:
 
 def _from_options(options: argparse.Namespace) -> Target:
     from nesgw.config.schema import MeterSection, read_key_file
-    from nesgw.meter.session import MeterPort
+    from nesgw.meter.link import MeterPort
 
     try:
         key = read_key_file(options.key_file)
     except ValueError as error:
         raise ConfigError([f"--key-file: {error}"]) from None
     default = MeterSection.model_fields["max_power"].default
-    return Target(options.port, MeterPort(options.port, key.value), default, None)
+    return Target(options.port, lambda: MeterPort(options.port, key.value), default, None)
 
 
 def _from_config(options: argparse.Namespace) -> Target:
     from nesgw.config import schema as config
-    from nesgw.meter.session import MeterPort
+    from nesgw.meter.link import MeterPort
 
-    loaded, secrets = config.load(options.config)
+    loaded = config.read(options.config)
     meter = choose(loaded, options.meter)
-    place = MeterPort(meter.port, secrets.keys[meter.name].value, meter.first_baud, meter.rts, meter.dtr)
+
+    def place() -> MeterPort:
+        key = config.read_secrets(loaded, str(options.config)).keys[meter.name].value
+        return MeterPort(meter.port, key, meter.first_baud, meter.rts, meter.dtr)
+
     return Target(meter.label or meter.name, place, meter.max_power, Path(loaded.cache.directory, meter.name))
 
 
@@ -75,11 +78,3 @@ def choose(config: Config, name: str | None) -> MeterSection:
         if name in (None, meter.name):
             return meter
     raise ConfigError([f"--meter {name}: no such meter in the configuration; it has {', '.join(names)}"])
-
-
-def visit(target: Target, say: Callable[[str], None], stop: Callable[[], bool] = lambda: False) -> Visit:
-    """Begin reads that leave the daemon its polls."""
-    from nesgw.meter.session import Meter
-    from nesgw.meter.visit import Visit
-
-    return Visit(Meter(target.place, stop=stop), target.place, target.folder, stop=stop, say=say)

@@ -24,9 +24,10 @@ from nesgw import __version__
 from nesgw.errors import BrokerUnavailable, ConfigError
 from nesgw.gateway import logs
 from nesgw.gateway import systemd as notify
+from nesgw.gateway.read_server import ReadServer
 from nesgw.gateway.worker import Worker
-from nesgw.meter.port_loan import Host
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.link import MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.meter.zone import machine_zone
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.meter_publisher import BROKER_MEMORY, MeterPublisher, MeterPublisherSettings
@@ -111,7 +112,7 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
         life.callback(_end, workers)
         if publisher:
             life.callback(publisher.stop)
-        life.callback(stop.set)
+        life.callback(_stop, workers, stop)
         for worker in workers:
             worker.start()
         if publisher:
@@ -173,6 +174,7 @@ class _Watch:
         for worker in self._workers:
             if worker.defect is not None:
                 raise worker.defect
+            worker.look()
         now = time.monotonic()
         if all(now - worker.pulse < self._hang for worker in self._workers):
             notify.alive()
@@ -245,7 +247,7 @@ def _worker(
     topics: Topics,
     publisher: MqttPublisher | None,
     stop: threading.Event,
-    news: Callable[[], object],
+    on_change: Callable[[], object],
 ) -> Worker:
     ram_disk = RamDisk(Path(config.cache.directory), meter.name, allow_disk=config.cache.allow_disk)
     meter_publisher = MeterPublisher(
@@ -279,11 +281,18 @@ def _worker(
         poll_interval=meter.poll_interval,
         max_power=meter.max_power,
         zone=machine_zone(),
-        guests=Host(ram_disk.folder),
-        news=news,
+        server=ReadServer(ram_disk.folder),
+        on_change=on_change,
         baud=meter.first_baud,
         stop=stop,
     )
+
+
+def _stop(workers: list[Worker], stop: threading.Event) -> None:
+    """Have every worker end, also one that waits."""
+    stop.set()
+    for worker in workers:
+        worker.wake.set()
 
 
 def _end(workers: list[Worker]) -> None:

@@ -61,12 +61,6 @@ def test_the_daemon_itself_knows_no_validator():
     assert said.strip() == "False"
 
 
-def test_what_changes_slowly_is_not_imported_before_the_first_value():
-    code = "import nesgw.commands.run, nesgw.gateway.daemon, sys; print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"nesgw.gateway.slow_tables", "nesgw.tables.clock", "nesgw.tables.mbus"} & set(said.split())
-
-
 def test_the_other_process_is_not_waited_for_and_leaves_nothing_behind(tmp_path):
     code = (
         "import os, sys, time, pathlib; from nesgw import apart\n"

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from nesgw.errors import PortLost, PortUnavailable
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.link import MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.ports.serial_port import SerialPort, open_port
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 
@@ -54,7 +55,7 @@ def read_once(url: str) -> float | int | None:
     meter = Meter(MeterPort(url, DEFAULT_KEY))
     try:
         with meter.session(time.monotonic() + 60):
-            return meter.read().values["energy_import"]
+            return meter.reading().values["energy_import"]
     finally:
         meter.close()
 

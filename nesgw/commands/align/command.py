@@ -20,7 +20,7 @@ from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable
 
 if TYPE_CHECKING:
     from nesgw.commands.align.judge import Window
-    from nesgw.meter.session import MeterPort
+    from nesgw.meter.link import MeterPort
     from nesgw.optical.line_test import Attempt
 
 _PERIOD: Final = 0.4  # seconds from beat to beat; a little more while nothing answers
@@ -64,7 +64,7 @@ def _place(options: argparse.Namespace) -> MeterPort:
     """Where to ask: --port, the configuration, or the only probe where there is no configuration yet."""
     from nesgw.commands.target import choose
     from nesgw.config import schema as config
-    from nesgw.meter.session import MeterPort
+    from nesgw.meter.link import MeterPort
 
     if options.port:
         return MeterPort(options.port, None, dtr=options.dtr)
