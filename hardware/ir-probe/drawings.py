@@ -13,7 +13,6 @@ from netlist import HERE, Part, load
 from svg import GREY, INK, PALE, Svg
 
 BOARD_WIDTH = 8 * 2.54  # mm, of perfboard.toml
-AXIS = {"stroke": GREY, "stroke_dasharray": "10 4 2 4", "stroke_width": 1}
 LIGHT, MAGNET, COPPER = "#c2410c", "#8a93a0", "#1d6f5c"
 
 
@@ -141,7 +140,8 @@ def section() -> str:
             stroke=MAGNET,
             stroke_width=0.5 * k,
         )
-        s.path(f"M{x(cx):g} {y(-3.4):g} L{x(cx):g} {y(p['body_height'] + 3.6):g}", **AXIS)
+        along = f"M{x(cx):g} {y(-3.4):g} L{x(cx):g} {y(p['body_height'] + 3.6):g}"
+        s.path(along, stroke=GREY, stroke_dasharray="10 4 2 4", stroke_width=1)
     # Board, small parts, lid
     box(s, -BOARD_WIDTH / 2, BOARD_WIDTH / 2, top + 0.4, top + 2.0, COPPER)
     for left, wide, high, fill in ((-10, 2.4, 7.4, "#8fb9d4"), (-7.2, 4.6, 5.0, "#4a5058"), (7.6, 2.4, 7.4, "#8fb9d4")):

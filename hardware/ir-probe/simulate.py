@@ -17,7 +17,7 @@ import calc
 from netlist import Circuit, load
 
 GAIN = 300.0
-# How much charge a saturated phototransistor keeps is in no data sheet: the 2N3904's reverse transit time, and far more.
+# What charge a saturated phototransistor keeps is in no data sheet: the 2N3904's reverse transit time, and far more.
 REVERSE_TRANSIT_US = (0.24, 1.0, 5.0)
 PHOTO = ".model PHOTO NPN(BF={gain:g} CJC=13p CJE=8p TF=1n TR={transit:g}u VAF=80)"
 MODELS = """
