@@ -18,10 +18,13 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from nesgw import config, daemon, errors, worker
+from nesgw import errors
+from nesgw.config import schema as config
+from nesgw.gateway import daemon, worker
 from nesgw.optical.session import AFTER_OK
-from nesgw.publishers import home_assistant, mqtt, payloads
+from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.message import Message, Part
+from nesgw.publishers.mqtt import publisher as mqtt
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
 from nesgw.publishers.topics import Topics
 from nesgw.tables.alarms import ALARMS, EARTH_FAULT
@@ -441,18 +444,13 @@ def _exit_codes() -> str:
 
 # --- For engineers ---------------------------------------------------------------------------------------------------
 
-# The parts worth a place in the picture; values, errors and other vocabulary are known to all.
+# The packages; values and errors are known to all.
 _PARTS: Final = (
-    "daemon",
-    "worker",
-    "background",
-    "guest",
-    "visit",
-    "survey",
-    "history",
-    "dump",
+    "commands",
+    "gateway",
     "meter",
     "optical",
+    "ports",
     "tables",
     "plausibility",
     "publishers",

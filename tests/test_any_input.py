@@ -9,16 +9,17 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from nesgw import config, daemon
+from nesgw.config import schema as config
+from nesgw.config.key import Key, parse_key
 from nesgw.errors import ConfigError
-from nesgw.key import Key, parse_key
+from nesgw.gateway import daemon
 from nesgw.plausibility import Plausibility
 from nesgw.publishers import home_assistant
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.outlet import Outlet, OutletSettings
+from nesgw.publishers.meter_publisher import MeterPublisher, MeterPublisherSettings
+from nesgw.publishers.name_conflict import NameConflict
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
-from nesgw.publishers.twin import TwinWatch
 from nesgw.tables.catalogue import FIELDS
 from nesgw.values import Firmware, MeterIdentity
 
@@ -76,8 +77,8 @@ def test_whatever_an_earlier_process_left_behind_the_next_one_starts_and_judges(
     (disk.folder / "reading.json").write_bytes(reading)
     (disk.folder / "status.json").write_bytes(status)
     topics = Topics("nesgw", "nesgw")
-    outlet = Outlet(OutletSettings("house", "House", 10.0), topics, disk, Remembering(retained))
-    last = outlet.identify(IDENTITY, tuple(FIELDS))
+    publisher = MeterPublisher(MeterPublisherSettings("house", "House", 10.0), topics, disk, Remembering(retained))
+    last = publisher.identify(IDENTITY, tuple(FIELDS))
     judge = Plausibility(44_000)
     if last is not None:
         assert last.age is None or last.age >= 0
@@ -100,7 +101,7 @@ def test_a_damaged_status_of_a_former_run_names_no_meter_or_a_possible_one(text)
 
 @given(texts, st.booleans())
 def test_a_damaged_status_of_another_gateway_is_no_error(text, retained):
-    TwinWatch().seen(text, retained=retained)
+    NameConflict().seen(text, retained=retained)
 
 
 @given(texts)

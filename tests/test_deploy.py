@@ -12,8 +12,10 @@ from types import ModuleType
 
 import pytest
 
-from nesgw import __version__, config, daemon, errors
-from nesgw.cli import COMMANDS
+from nesgw import __version__, errors
+from nesgw.commands import COMMANDS
+from nesgw.config import schema as config
+from nesgw.gateway import daemon
 
 ROOT = Path(__file__).parents[1]
 UNIT_FILE = ROOT / "deploy/systemd/nesgw.service"

@@ -2,10 +2,10 @@
 
 import threading
 
-from nesgw.meter import Meter, MeterPort
+from nesgw.gateway.worker import Worker
+from nesgw.meter.session import Meter, MeterPort
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.simulator import DEFAULT_KEY, SimulatedMeter, VirtualLine
-from nesgw.worker import Worker
 
 
 class VirtualPort(VirtualLine):
@@ -39,7 +39,7 @@ def meter_on(line, key=DEFAULT_KEY, **options):
     )
 
 
-class Outlet:
+class MeterPublisher:
     """Writes down what it is told, and when."""
 
     def __init__(self, line, polls, last=None):
@@ -88,28 +88,28 @@ def work(
     before_poll=None,
     key=None,
     interval=10.0,
-    outlet=None,
+    publisher=None,
     max_power=44_000.0,
     news=lambda: None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
-    outlet = outlet or Outlet(line, polls)
+    publisher = publisher or MeterPublisher(line, polls)
     happenings = dict(before_poll or {})
     key = {} if key is None else {"key": key}
 
     def pause(seconds):
-        if len(outlet.statuses) in happenings:
-            happenings.pop(len(outlet.statuses))(line.meter)
+        if len(publisher.statuses) in happenings:
+            happenings.pop(len(publisher.statuses))(line.meter)
         line.sleep(seconds)
 
     worker = Worker(
         "house",
         lambda turn: meter_on(line, stop=turn, idle=interval, **key, **options),
-        outlet,
+        publisher,
         poll_interval=interval,
         max_power=max_power,
-        stop=outlet.stop,
+        stop=publisher.stop,
         news=news,
         clock=line.clock,
         pause=pause,
@@ -117,4 +117,4 @@ def work(
     worker.run()
     if worker.defect:
         raise worker.defect
-    return worker, outlet
+    return worker, publisher

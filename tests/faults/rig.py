@@ -1,4 +1,4 @@
-"""A worker with a real outlet on a simulated meter in virtual time, every published state compared with the meter."""
+"""A worker with a real publisher on a simulated meter in virtual time: each published state is compared with it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import threading
 from dataclasses import dataclass, field
 
-from nesgw.publishers.outlet import Outlet, OutletSettings
+from nesgw.gateway.worker import Worker
+from nesgw.publishers.meter_publisher import MeterPublisher, MeterPublisherSettings
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
 from nesgw.simulator import DEFAULT_KEY
-from nesgw.worker import Worker
 from tests.faults.truth import wrong_values
 from tests.virtual import line_to, meter_on
 
@@ -67,17 +67,17 @@ class Rig:
         self.stop = threading.Event()
         self.until = 0.0
         self.meter_options = options
-        outlet = Outlet(
-            OutletSettings("house", "House", interval),
+        publisher = MeterPublisher(
+            MeterPublisherSettings("house", "House", interval),
             Topics("nesgw", "nesgw"),
             RamDisk(folder, "house", allow_disk=True),
             self.broker,
         )
-        outlet.prepare()
+        publisher.prepare()
         self.worker = Worker(
             "house",
             lambda turn: meter_on(self.line, key=key, stop=turn, idle=interval, **options),
-            outlet,
+            publisher,
             poll_interval=interval,
             max_power=44_000.0,
             stop=self.stop,

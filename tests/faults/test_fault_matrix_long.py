@@ -159,7 +159,7 @@ class TestTheWallClock:
             def now(cls, tz=None):
                 return datetime.now(tz) + jump
 
-        monkeypatch.setattr("nesgw.publishers.outlet.datetime", Shifted)
+        monkeypatch.setattr("nesgw.publishers.meter_publisher.datetime", Shifted)
         later = tuple((number, value + 1000) for number, value in PROFILES["83331-3i"].registers)
         rig = Rig(tmp_path, meter={"registers": later}).run(50)
         assert rig.worker.status.rejected == 0

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from nesgw.errors import PortUnavailable
-from nesgw.meter import Meter, MeterPort
-from nesgw.optical.port import find_port, open_port
+from nesgw.meter.session import Meter, MeterPort
+from nesgw.ports.serial_port import find_port, open_port
 from nesgw.simulator import DEFAULT_KEY, PtyLine
 from tests.broker_fixtures import Listener, eventually, retained_topics
 from tests.faults.figures import Figures, memory
