@@ -512,6 +512,13 @@ class TestPrints:
         assert p["axes_distance"] + p["rim_diameter"] + p["optic_gap"] < p["core_diameter"]
         assert p["magnet_outer"] + 2 * p["magnet_gap"] < p["head_diameter"] - 2 * p["wall"]
 
+    def test_the_page_tells_how_far_the_optics_hang_below_the_board(self, probe: Any) -> None:
+        p = probe.drawings.parameters()
+        rim = 1.0  # of a 3 mm package
+        text = (PROBE / "README.md").read_text(encoding="utf-8")
+        assert f"{p['core_height'] + p['baffle_height'] - p['rim_seat'] - rim:.0f} mm of leg" in text
+        assert f"the bores are {p['axes_distance']} mm\n   apart, the holes {3 * 2.54:.1f}" in text
+
     def test_the_lid_can_be_rendered(self, tmp_path: Path) -> None:
         openscad = shutil.which("openscad")
         if openscad is None:

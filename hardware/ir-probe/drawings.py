@@ -285,14 +285,14 @@ def _t1(s: Svg, x: float, y: float, ref: str, part: Part, lens: str) -> None:
 def pinouts() -> str:
     """Draw which leg of each semiconductor is which, with the net that it goes to."""
     c = load()
-    s = Svg(1120, 400, "Which leg is which")
+    s = Svg(1120, 430, "Which leg is which")
     _to92(s, 130, 150, "Q1", c["Q1"])
     _to92(s, 340, 150, "Q3", c["Q3"])
     _t1(s, 570, 150, "D1", c["D1"], "#c9d3ee")
     _t1(s, 870, 150, "Q2", c["Q2"], "#3a3f46")
     s.text(
-        420,
-        352,
+        60,
+        388,
         "Mind: the short leg of Q2 is its collector and goes to the plus side; that of D1 is its cathode.\n"
         "BC547 and BC557 have their legs the other way round. Makers differ: check the data sheet of yours.",
         13,
