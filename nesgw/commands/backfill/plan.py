@@ -4,8 +4,8 @@ Home Assistant keeps a row an hour: ``state``, the register at its end, and ``su
 bars of the energy dashboard. As long as it does not lose its thread, sum − state is one constant. So a row for an hour
 that it missed follows from the register at that hour's end and from the constant of the rows before.
 
-The newest row must be right, and only hours before it are written: it proves that Home Assistant has compiled them. A row
-for an hour that it has still to compile would cost that hour of every sensor in the house.
+The newest row must be right, and only hours before it are written: it proves that Home Assistant has compiled them. A
+row for an hour that it has still to compile would cost that hour of every sensor in the house.
 Source: measured on Home Assistant 2026.11.
 """
 
