@@ -113,7 +113,7 @@ class CommandReader:
         return self._source
 
     def _own_session(self) -> ClosableReader:
-        meter = Meter(self._target.place(), stop=self._stop)
+        meter = Meter(self._target.with_key(), stop=self._stop)
         own = BurstReader(meter, stop=self._stop)
         try:
             own.open()

@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from nesgw.config.settings import MeterSettings
 from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortUnavailable, ProtocolMisuse, Stopped
 from nesgw.gateway.account import Account
 from nesgw.gateway.freshness import Freshness
@@ -75,22 +76,19 @@ class Worker(threading.Thread):
 
     def __init__(
         self,
-        name: str,
+        settings: MeterSettings,
         make_meter: Callable[[Callable[[], bool]], Meter],
         publisher: MeterPublisher,
         *,
-        poll_interval: float,
-        max_power: float,
         stop: threading.Event,
-        baud: int = 9600,
         zone: tzinfo | None = None,
         server: ReadServer | None = None,
         on_change: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
-        super().__init__(name=f"meter-{name}", daemon=True)
-        self.meter_name = name
+        super().__init__(name=f"meter-{settings.name}", daemon=True)
+        self.meter_name = settings.name
         self.pulse = clock()  # when the loop last turned: the watchdog's evidence
         self.defect: Exception | None = None  # what ended the loop although it should not have
         self.facts: Facts | None = None
@@ -98,16 +96,17 @@ class Worker(threading.Thread):
         self.wake = threading.Event()  # ends a pause early
         self._meter = make_meter(self._is_ending)
         self._publisher = publisher
-        self._interval = poll_interval
-        self._limit = min(max(poll_interval - BEFORE_BEAT, SHORTEST_LIMIT), LONGEST_LIMIT) * max(1.0, SLOW_BAUD / baud)
-        self._max_power = max_power
+        self._interval = interval = settings.poll_interval
+        self._limit = min(max(interval - BEFORE_BEAT, SHORTEST_LIMIT), LONGEST_LIMIT)
+        self._limit *= max(1.0, SLOW_BAUD / settings.baud)
+        self._max_power = settings.power_limit()
         self._stop_event = stop
         self._clock = clock
         self._pause = pause or self._until_woken
-        self._log = structlog.get_logger().bind(meter=name)
-        self._plausibility = Plausibility(max_power)
+        self._log = structlog.get_logger().bind(meter=settings.name)
+        self._plausibility = Plausibility(self._max_power)
         self._account = Account()
-        self._freshness = Freshness(poll_interval, lambda online: publisher.available(online=online))
+        self._freshness = Freshness(interval, lambda online: publisher.available(online=online))
         self._troubles = TroubleLog(self._log, clock)
         self._slow_tables: SlowTables | None = None
         self._zone = zone
@@ -115,7 +114,7 @@ class Worker(threading.Thread):
         self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
         self._on_change = on_change
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
-        self._other_backoff = Backoff(poll_interval, LONGEST_PAUSE)
+        self._other_backoff = Backoff(interval, LONGEST_PAUSE)
         self._not_before = 0.0
         self._not_after = float("inf")
         self._obstacle: OperatorNeeded | None = None  # why nothing is asked before that

@@ -3,25 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from nesgw.optical.read_plan import Span
-
-Interface = Literal["optical", "mep"]
-
-
-@dataclass(frozen=True, slots=True)
-class MeterPort:
-    """Where a meter is and how it is opened."""
-
-    port: str
-    key: bytes | None = field(repr=False)
-    baud: int = 9600  # at which every session begins
-    rts: bool = True
-    dtr: bool = False
-    negotiate_baud: bool = False  # ask for a faster one
-    interface: Interface = "optical"
 
 
 class MeterLink(Protocol):

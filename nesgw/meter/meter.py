@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
+from nesgw.config.settings import MeterSettings
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, TableNotPresent
-from nesgw.meter.link import MeterLink, MeterPort
+from nesgw.meter.link import MeterLink
 from nesgw.meter.optical_link import OpticalLink
 from nesgw.meter.profile import IDENTITY, NEEDED_AGAIN, OPTIONAL, Facts, confirm, identify, still_the_same
 from nesgw.meter.queries.events import newest_event
@@ -36,15 +37,14 @@ class Meter:
     """One meter. Not thread-safe: one worker, or one command, owns it.
 
     ``stop`` is asked several times a second during every wait; once it says True the wait ends with ``Stopped``.
+    ``link`` is the way there; by default the port of the settings.
     """
 
     def __init__(
         self,
-        place: MeterPort,
+        settings: MeterSettings,
         *,
-        mode: SessionMode | Literal["auto"] = "per-poll",
-        max_session: float = 300.0,
-        idle: float = 0.0,
+        link: MeterLink | None = None,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -52,15 +52,15 @@ class Meter:
         trace: Callable[..., object] | None = None,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        link: MeterLink = OpticalLink(place, stop=stop, clock=clock, sleep=sleep, opener=opener, trace=trace)
-        self._session = MeterSession(link, mode=mode, max_session=max_session, idle=idle, clock=clock)
+        link = link or OpticalLink(settings, stop=stop, clock=clock, sleep=sleep, opener=opener, trace=trace)
+        self._session = MeterSession(link, settings, clock=clock)
         self._optional = OptionalTables(self._session)
         self._clock = clock
         self._wall_clock = wall_clock
         self._facts: Facts | None = None
         self._learnt = float("-inf")
         self._asked: str | None = None  # whose tables were found missing
-        key = place.key
+        key = settings.key.reveal() if settings.key else None
         self._key_forms = (key, key.hex().encode(), key.hex().upper().encode()) if key else ()
         self.identity_parts: Mapping[Part, bytes | NesgwError] = {}  # what the meter said of who it is
 

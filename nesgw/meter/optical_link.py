@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from nesgw.config.settings import MeterSettings
 from nesgw.errors import LineTooNoisy, NoAnswer
-from nesgw.meter.link import MeterPort
 from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, Port
 from nesgw.optical.link import Link
 from nesgw.optical.read_plan import Span, seconds_to_read
@@ -31,7 +31,7 @@ class OpticalLink:
 
     def __init__(
         self,
-        place: MeterPort,
+        settings: MeterSettings,
         *,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
@@ -39,7 +39,7 @@ class OpticalLink:
         opener: Callable[..., Port] = open_port,
         trace: Callable[..., object] | None = None,
     ) -> None:
-        self._place = place
+        self._settings = settings
         self._stop = stop
         self._clock = clock
         self._sleep = sleep
@@ -57,6 +57,11 @@ class OpticalLink:
         return self._client is not None and self._client.state is State.SESSION
 
     @property
+    def limits(self) -> MessageLimits | None:
+        """What the present session was granted; None while no port is open."""
+        return self._client.limits if self._client else None
+
+    @property
     def traffic(self) -> tuple[int, int]:
         """Bytes sent and received since the start, over every time the port was opened."""
         return self._memory.statistics.bytes_out, self._memory.statistics.bytes_in
@@ -70,7 +75,7 @@ class OpticalLink:
     def connect(self) -> None:
         """Open the port, if it is not open. Raises PortUnavailable."""
         if self._client is None:
-            place = self._place
+            place = self._settings
             self._port = self._opener(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
             self._client = MeterClient(
                 self._port,
@@ -88,8 +93,10 @@ class OpticalLink:
     def open_session(self) -> None:
         """Open a session with the largest messages and the fastest rate that are known to work."""
         client = self._connected
-        faster = FASTER if self._place.negotiate_baud and not self._too_fast else ()
-        client.open_session(self._place.key, replace(LIMITS[self._step], baud=self._place.baud), faster)
+        faster = FASTER if self._settings.negotiate_baud and not self._too_fast else ()
+        key = self._settings.key
+        wanted = replace(LIMITS[self._step], baud=self._settings.baud)
+        client.open_session(key.reveal() if key else None, wanted, faster)
         self._too_fast = self._too_fast or client.too_fast
 
     def read(self, span: Span) -> bytes:
@@ -102,7 +109,7 @@ class OpticalLink:
 
     def seconds(self, size: int) -> float:
         """How long reading so many bytes takes at the most, on a sound line; outside a session, with opening one."""
-        baud = self._place.baud
+        baud = self._settings.baud
         if self._client is None or not self.in_session:
             limits = LIMITS[self._step]
             opening = _OPENING * 10 / baud
@@ -127,7 +134,7 @@ class OpticalLink:
     def learn_from(self, error: BaseException) -> None:
         """Smaller messages after damaged ones; the usual baud rate after trouble at a faster one."""
         client = self._connected
-        at_speed = client.limits.baud != self._place.baud
+        at_speed = client.limits.baud != self._settings.baud
         if client.too_fast or (at_speed and isinstance(error, (NoAnswer, LineTooNoisy))):
             self._too_fast = True  # whether it is the speed that fails or not: the usual one is safer
         elif isinstance(error, LineTooNoisy):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final
 
+from nesgw.config.settings import MeterSettings
 from nesgw.errors import PortUnavailable, TableNotPresent
 from nesgw.meter.link import MeterLink
 from nesgw.meter.session_mode import SessionChoice, SessionMode
@@ -33,17 +34,15 @@ class MeterSession:
     def __init__(
         self,
         link: MeterLink,
+        settings: MeterSettings,
         *,
-        mode: SessionMode | Literal["auto"] = "per-poll",
-        max_session: float = 300.0,
-        idle: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
-        self._configured = mode
+        self._configured = settings.session
         self._choice = SessionChoice()
-        self._max_session = max_session
-        self._idle = idle  # seconds from one poll to the next, for keep-open
+        self._max_session = settings.max_session
+        self._idle = settings.poll_interval  # seconds from one poll to the next, for keep-open
         self._clock = clock
         self._since: float | None = None
         self._failures = 0  # sessions in a row

@@ -78,16 +78,15 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
     from nesgw.commands.terminal.progress import Progress
     from nesgw.meter.meter import Meter
 
-    place = target.place()
-    meter = Meter(place)
+    meter = Meter(target.with_key())
     with Progress() as progress:
         try:
-            progress.step(f"opening a session with the meter at {place.port}")
+            progress.step(f"opening a session with the meter at {target.meter.port}")
             with meter.session(time.monotonic() + _LIMIT):
                 progress.step("asking the meter who it is and what it measures")
                 facts = meter.facts()
                 progress.step(f"reading {len(facts.layout.fields)} values")
-                reading, doubts = _judged(meter.reading, target.max_power)
+                reading, doubts = _judged(meter.reading, target.meter.power_limit())
         except PortBusy as busy:
             progress.clear()
             if not _print_cached(target, options, None, busy.happened):
@@ -107,7 +106,7 @@ def _print(target: Target, options: argparse.Namespace, identity: MeterIdentity,
     elif options.raw:
         _print_raw(reading.tables)
     else:
-        print(console.page(target.label, identity, reading.time, reading.values), end="")
+        print(console.page(target.meter.shown_as, identity, reading.time, reading.values), end="")
 
 
 def _print_everything(target: Target, options: argparse.Namespace) -> None:
@@ -120,7 +119,7 @@ def _print_everything(target: Target, options: argparse.Namespace) -> None:
 
     with _reader(target) as reader:
         facts = run(identify(), reader)
-        reading, doubts = _judged(lambda: _values(facts, reader), target.max_power)
+        reading, doubts = _judged(lambda: _values(facts, reader), target.meter.power_limit())
         found = run(everything(facts, machine_zone()), reader)
     _say(doubts)
     for remark in found.remarks:
@@ -244,7 +243,7 @@ def _print_cached(target: Target, options: argparse.Namespace, identity: MeterId
         _print_raw(tables)
     else:
         values = {key: value for key, value in state.items() if key != "time"}
-        print(console.page(target.label, identity, read_at, values), end="")
+        print(console.page(target.meter.shown_as, identity, read_at, values), end="")
     return True
 
 
