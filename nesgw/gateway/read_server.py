@@ -37,7 +37,7 @@ class ReadRequest:
 
     def __init__(self, part: Part) -> None:
         self.part = part
-        self.passed_over = False  # once there was no room for it in a whole gap between two polls
+        self.passed_over: float | None = None  # since when there was no room for it behind a poll, monotonic
 
 
 class ReadServer:

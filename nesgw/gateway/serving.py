@@ -1,8 +1,8 @@
 """Reads for commands with the worker's own meter and session, in what the polls leave of each interval.
 
 Right behind a poll a command's reads share its session; in between, a burst of them shares one of its own. Each read
-begins only if it will be over before the next beat. Where the beats are so close that one never is, the command gets a
-turn behind every other poll, and beats are missed meanwhile.
+begins only if it will be over before the next beat. Where the beats are so close that one never is, the command and the
+polls take turns, and beats are missed meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nesgw.tables.register import Part
 LINGER: Final = 0.2  # seconds for which a session is held for the next request of the same command
 BURST: Final = 55.0  # seconds: an optical session of more than ten minutes is cut, and an MEP device waits meanwhile
 PAUSE: Final = 1.0  # between two bursts
-OVERTIME: Final = 4.0  # seconds: the turn of a command whose read never fits between two beats
+OVERTIME: Final = 4.0  # seconds: a read that fits between no two beats waits so long, and then has its turn so long
 
 
 class Serving:
@@ -44,10 +44,11 @@ class Serving:
         if request is None:
             return
         if not self._has_room(request, gap):
-            if not request.passed_over:
-                request.passed_over = True
+            now = self._clock()
+            request.passed_over = now if request.passed_over is None else request.passed_over
+            if now - request.passed_over < OVERTIME:
                 return
-            gap = Gap(self._clock() + OVERTIME, self._clock() + 2 * OVERTIME)
+            gap = self._overtime(request)
         self._burst(gap)
 
     def between_polls(self, gap: Gap, obstacle: NesgwError | None) -> None:
@@ -74,6 +75,10 @@ class Serving:
             self._answer(request)
         if self._clock() > gap.ends - PAUSE:
             self._not_before = self._clock() + PAUSE
+
+    def _overtime(self, request: ReadRequest) -> Gap:
+        ends = self._clock() + max(OVERTIME, self._meter.seconds(request.part))
+        return Gap(ends, ends + OVERTIME)
 
     def _next(self) -> ReadRequest | None:
         until = self._clock() + LINGER

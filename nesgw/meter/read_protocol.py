@@ -21,7 +21,7 @@ from nesgw.tables.register import Part, table_name
 
 SOCKET: Final = "reader"  # its name in the meter's folder
 
-MOST: Final = STEP  # bytes of a request: between two of them a poll can have its turn
+MOST: Final = STEP // 2  # bytes of a request: one fits between polls two seconds apart
 LONGEST_REQUEST: Final = 40  # bytes of the line
 LONGEST_HEAD: Final = 4096  # bytes of the answer's line
 LONGEST_FACT: Final = 300  # characters

@@ -86,7 +86,7 @@ class TestTheProtocol:
             b"",
             b"GET 23 0 4",
             b"GET 23 0 0\n",
-            b"GET 23 0 513\n",
+            b"GET 23 0 257\n",
             b"GET 23 16777216 1\n",
             b"GET 23 -1 4\n",
             b"PUT 23 0 4\n",
@@ -136,10 +136,10 @@ class TestTheProtocol:
         assert "\n" not in str(parse_head(answer(error)))
 
     def test_a_long_part_is_asked_for_in_pieces(self):
-        assert [(part.offset, part.size) for part in parts_of(Part("BT23", 23, 100, 1200))] == [
-            (100, 512),
-            (612, 512),
-            (1124, 176),
+        assert [(part.offset, part.size) for part in parts_of(Part("BT23", 23, 100, 600))] == [
+            (100, 256),
+            (356, 256),
+            (612, 88),
         ]
 
 
@@ -164,8 +164,12 @@ class TestReading:
         assert asked == []
 
     def test_whoever_waits_can_end_the_wait(self, folder):
-        with serving(folder, lambda _: "later"), pytest.raises(Stopped):
-            reader_of(folder, stop=lambda: True).read(BT23)
+        with (
+            serving(folder, lambda _: "later"),
+            reader_of(folder, stop=lambda: True) as reader,
+            pytest.raises(Stopped),
+        ):
+            reader.read(BT23)
 
     def test_one_client_is_served_at_a_time_and_the_next_when_it_has_gone(self, folder):
         with serving(folder) as (_, asked):
