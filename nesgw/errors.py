@@ -13,6 +13,7 @@ The branches are chosen by what the daemon does about them:
         MeterBusy                the meter says bsy, dnr, dlk or rno
         SessionRefused           the meter answers, but gives no session
         MeterMisbehaved          sound packets with unsound content
+        ReaderBusy, ReaderGone   of a command that the daemon reads for
         BrokerUnavailable        MQTT
         HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
@@ -139,12 +140,12 @@ class PortBusy(PortUnavailable):
     do = "stop that program (for the nesgw service: sudo systemctl stop nesgw)"
 
 
-class GuestRefused(PortBusy):
-    """The daemon holds the device and would lend it, but this user cannot ask: the folder is the daemon's."""
+class ReaderDenied(PortBusy):
+    """The daemon holds the device and would read for the command, but this user may not ask it."""
 
     exit_code = EX_NOPERM
-    what = "{port}: in use by {holder}; if that is the nesgw service, this user may not ask it for a turn"
-    do = "run the command with sudo"
+    what = "{port}: in use by {holder}; if that is the nesgw service, user {user} may not ask it to read"
+    do = "sudo usermod -aG {group} {user}, then log in again; or run the command with sudo"
 
 
 class PortDenied(PortUnavailable):
@@ -230,6 +231,22 @@ class MeterMisbehaved(Retryable):
     kind = "content"
     what = "the meter's answer to {service} makes no sense: {problem}"
     do = "if it lasts, please report it with the output of nesgw dump"
+
+
+class ReaderBusy(Retryable):
+    """The daemon is there and does not answer in time."""
+
+    kind = "service"
+    what = "the nesgw service has not answered for {seconds:.0f} s"
+    do = "it may be busy with another nesgw command, or its meter does not answer (nesgw doctor): try again"
+
+
+class ReaderGone(Retryable):
+    """The daemon ended while it was being asked, or does not speak as it should."""
+
+    kind = "service"
+    what = "the nesgw service ended while it was reading for this command"
+    do = "start the command again"
 
 
 class BrokerUnavailable(Retryable):
