@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 SERVICE_USER: Final = "nesgw"
-_SERVICE_GROUP: Final = SERVICE_USER
+SERVICE_GROUP: Final = SERVICE_USER
 _SYSTEM: Final = Path("/etc")
 
 
@@ -22,7 +22,7 @@ def making_private(path: Path) -> str:
     """Return the command that makes an existing file one of the service alone, or of its owner."""
     name = shlex.quote(str(path))
     if _is_of_service(path):
-        return f"sudo chown root:{_SERVICE_GROUP} {name} && sudo chmod 0640 {name}"
+        return f"sudo chown root:{SERVICE_GROUP} {name} && sudo chmod 0640 {name}"
     return f"chmod o-rwx {name}"
 
 
@@ -30,14 +30,14 @@ def making(path: Path) -> str:
     """Return the command that makes an empty file for a secret."""
     name = shlex.quote(str(path))
     if _is_of_service(path):
-        return f"sudo install -m 0640 -g {_SERVICE_GROUP} /dev/null {name}"
+        return f"sudo install -m 0640 -g {SERVICE_GROUP} /dev/null {name}"
     return f"install -m 0600 /dev/null {name}"
 
 
 def _is_of_service(path: Path) -> bool:
     """Whether a file is among the system's, on a machine where the service's group exists."""
     try:
-        grp.getgrnam(_SERVICE_GROUP)
+        grp.getgrnam(SERVICE_GROUP)
     except KeyError:
         return False
     return path.absolute().is_relative_to(_SYSTEM)

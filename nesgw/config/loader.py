@@ -23,6 +23,7 @@ from nesgw.config.settings import (
     HttpSettings,
     MeterSettings,
     MqttSettings,
+    Secret,
     Settings,
     TlsSettings,
 )
@@ -225,10 +226,14 @@ def _read_secrets(config: Config, document: Document) -> Secrets:
         if (key := attempt(_of_key(index, meter), lambda meter=meter: secrets.read_key(meter)))  # type: ignore[misc]
     }
     password = attempt(_of_password(config.mqtt), lambda: secrets.read_password(config.mqtt))
-    token = attempt(("http", "token_file"), lambda: secrets.read_token(config.http.token_file, "http-token"))
+    token = attempt(("http", "token_file"), lambda: _http_token(config.http))
     if mistakes:
         raise WrongConfiguration(mistakes)
     return Secrets(keys, password or NO_SECRET, token)
+
+
+def _http_token(http: HttpSection) -> Secret | None:
+    return secrets.read_token(http.token_file) if http.enabled else None
 
 
 def _of_key(index: int, meter: MeterSection) -> Location:
