@@ -43,6 +43,11 @@ def read_key(meter: MeterSection) -> Key:
     return parse_key(text, meter.interface)
 
 
+def has_none(meter: MeterSection) -> bool:
+    """Whether a meter's block names no key, and none is handed to this process."""
+    return _secret(meter.key.get_secret_value(), "", f"{meter.name}.key") is None and not meter.key_file
+
+
 def read_password(mqtt: MqttSection) -> Secret:
     """Read the broker's password; an empty one where there is none. Raises ValueError with what to do."""
     direct = mqtt.password.get_secret_value()
