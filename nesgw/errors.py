@@ -296,7 +296,7 @@ class NumberRefused(Retryable):
 class TlsWanted(SessionRefused):
     """The MEP port answers only within TLS."""
 
-    do = "this meter seems to ask for TLS on its MEP port, which nesgw does not speak: ask the utility to allow it without"
+    do = "the MEP port seems to ask for TLS, which nesgw does not speak: ask the utility to do without it"
 
 
 class BrokerUnavailable(Retryable):

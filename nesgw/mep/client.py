@@ -125,7 +125,7 @@ class MepClient:
     @property
     def notice(self) -> NesgwError | None:
         """What a person should mend although reading goes on; None where there is nothing."""
-        return self._enable_weak(self._spoiled) if self._link.answer_size.weak else None
+        return self._enable_weak() if self._link.answer_size.weak else None
 
     def spare(self) -> int:
         """Count the reads that can be made now without waiting for the average that the guide asks for."""
@@ -141,9 +141,11 @@ class MepClient:
         """Read exactly ``count`` bytes, in one partial read where they fit into an answer.
 
         Several are not atomic: the meter may update between two of them. Behind a table's end there are zeros, as the
-        meter itself has them on the optical port; one that has nothing at all from ``offset`` on raises MeterMisbehaved.
-        Raises TableNotPresent, KeyRefused, NoAnswer, LineTooNoisy, MeterBusy, NumberRefused, TlsWanted, PollTooLong and
-        Stopped; what the port raises passes through.
+        meter itself has them on the optical port.
+
+        Raises TableNotPresent, KeyRefused, MeterMisbehaved (there is nothing at all from ``offset`` on, or the meter
+        does not do it), NoAnswer, LineTooNoisy, MeterBusy, NumberRefused, TlsWanted, PollTooLong and Stopped; what the
+        port raises passes through.
         """
         data, largest = b"", LARGEST_READ
         while len(data) < count:
@@ -162,8 +164,7 @@ class MepClient:
             except _Failed as failure:
                 if failure.event.reason is not Reason.TOO_LONG:
                     raise self._failed(request, failure.event) from None
-                self._spoiled = failure.event
-                self._trace("-- %s", self._enable_weak(failure.event).happened)
+                self._trace("-- %s", self._enable_weak().happened)
                 continue
             data += piece
             if len(piece) < request.count:
@@ -192,26 +193,29 @@ class MepClient:
             return
 
     def _whole(self, refused: PartialRead) -> bytes:
-        """Read a whole table, for its size."""
+        """Read a whole table, for its size; the size of one that fills an answer is not known."""
         try:
-            return self._ask(FullRead(refused.table))
+            table = self._ask(FullRead(refused.table))
         except _ReadRefused:
-            raise self._refused(refused, ResponseCode.NOT_POSSIBLE) from None
+            table = bytes(LARGEST_READ)
         except _Failed as failure:
             raise self._failed(refused, failure.event) from None
+        if len(table) == LARGEST_READ:
+            raise self._refused(refused, ResponseCode.NOT_POSSIBLE)
+        return table
 
     # --- One read -------------------------------------------------------------------------------------------------
 
     def _ask(self, request: Request) -> bytes:
         """Read, with patience for a meter that is busy and for what may be damage."""
-        pauses = iter(_PATIENCE)
-        again = iter((0.0,))
+        passing, once_more = iter(_PATIENCE), iter((0.0,))
+        pauses = dict.fromkeys(_PASSING, passing) | dict.fromkeys(_PERHAPS_DAMAGED, once_more)
         while True:
             try:
                 return self._exchange(request)
             except _ReadRefused as refusal:
-                pause = next(pauses if refusal.code in _PASSING else again, None)
-                if pause is None or refusal.code not in _PASSING + _PERHAPS_DAMAGED:
+                pause = next(pauses.get(refusal.code, iter(())), None)
+                if pause is None:
                     raise
                 self._pause(pause, request)
 
@@ -229,6 +233,8 @@ class MepClient:
                         case Refused():
                             raise _ReadRefused(event.code)
                         case GaveUp():
+                            if event.reason is Reason.TOO_LONG:
+                                self._spoiled = event
                             self._recover()
                             raise _Failed(event)
                         case _:
@@ -238,7 +244,7 @@ class MepClient:
             self._link.abandon(self._clock())
 
     def _recover(self) -> None:
-        """Switch Enable off and on, so that it has settled by the next poll; neither the limit nor stop() has to wait."""
+        """Switch Enable off and on, so that it has settled by the next poll; no limit keeps it from that."""
         while self._link.state is State.RECOVER and not self._stop():
             self._wait_and_look(self._clock() + _SLICE)
 
@@ -257,10 +263,8 @@ class MepClient:
         self._write()
         if events:
             return events
-        now = self._clock()
-        for other in (self._link.deadline(), end):
-            end = end if other is None else min(end, other)
-        soonest = self._link.nothing_before()
+        now, deadline, soonest = self._clock(), self._link.deadline(), self._link.nothing_before()
+        end = end if deadline is None else min(end, deadline)
         if soonest is not None and (nap := min(soonest, end) - now) > _NAP:
             self._sleep(nap)  # to wake for each byte of a frame would cost more than all the rest
             now += nap
@@ -309,20 +313,21 @@ class MepClient:
                 return MepKeyRefused(service=str(request), code=str(ResponseCode.WRONG_DIGEST))
             rest = self._link.key_rests_until - self._clock()
             return KeyRests(service=str(request), code=str(ResponseCode.WRONG_DIGEST), seconds=round(rest))
-        if event.reason in (Reason.CUT_SHORT, Reason.TOO_LONG):
-            return self._enable_weak(event)
+        if event.reason in (Reason.CUT_SHORT, Reason.TOO_LONG) and self._link.answer_size.weak:
+            return self._enable_weak()
         kind = {
             Reason.SILENCE: MepNoAnswer,
             Reason.ZEROS: WrongLevels,
             Reason.ECHO: LoopedBack,
             Reason.DAMAGED: MepLineTooNoisy,
+            Reason.CUT_SHORT: MepLineTooNoisy,
             Reason.REQUEST_DAMAGED: MepRequestDamaged,
             Reason.NUMBER: NumberRefused,
         }[event.reason]
         return kind(port=self._port.name, service=str(request), attempts=event.transmissions)
 
-    def _enable_weak(self, event: GaveUp) -> EnableWeak:
-        return EnableWeak(port=self._port.name, got=event.got, expected=event.expected)
+    def _enable_weak(self) -> EnableWeak:
+        return EnableWeak(port=self._port.name, got=self._spoiled.got, expected=self._spoiled.expected)
 
 
 def table_name(table: int) -> str:

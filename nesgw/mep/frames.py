@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from nesgw.errors import ProtocolMisuse
 from nesgw.mep.digest import DIGEST_LENGTH, DigestKey
@@ -77,16 +77,13 @@ _MEANING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FullRead:
-    """Read a table from its beginning: the answer has its real size, which is how that is found out.
-
-    ``count`` is what there is room for. It has to be there: without it some meters take other bytes for it.
-    """
+    """Read a whole table: the answer has its real size, which is how that is found out."""
 
     table: int
-    count: int = LARGEST_READ
+    count: ClassVar[int] = 0x0200  # what other clients ask for. Without a count a meter takes other bytes for it
 
     def __post_init__(self) -> None:
-        _check(self.table, 0, self.count)
+        _check(self.table, 0, 1)
 
     def message(self, number: int) -> bytes:
         """Give what the digest covers: everything from the code to the sequence number."""
