@@ -4,9 +4,9 @@ Bytes and the time go in; events, bytes and the state of Enable come out. Opens 
 ``client.py`` is the loop that does. What leads from one state to the next stands in ``session.py``; here is found out
 what happened, and done what the table says.
 
-How frames are found: two bytes of length and so many behind them, as long as the line is in step. Bytes that turn out
-to be no frame are kept until the line is silent, and then searched for an answer that verifies. A stray byte costs
-time, no answer.
+How frames are found: two bytes of length and so many behind them, as long as the line is in step. Where it turns out
+not to be, everything that came since the request is searched for an answer that verifies, once the line is silent: a
+stray byte costs time, no answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from nesgw.mep.session import Action, Condition, Happening, State, find_row
 
 _SEGMENT: Final = 117  # bytes that the meter sends without a pause (page 21)
 _MOST_NUMBERS: Final = 5  # that the meter may report within one read
-_MOST_BYTES: Final = 2 * (LENGTH + LARGEST_MESSAGE)  # of noise are kept
+_MOST_BYTES: Final = 2 * (LENGTH + LARGEST_MESSAGE)  # are kept, of noise and all
 _DOUBTS: Final = 10  # reads in a row that ended in 0x0B alone, before a proven key counts as unproven
 _ALERTS: Final = 2  # a second are possible; what comes more often is no alert
 
@@ -154,7 +154,7 @@ class _Read:
     bare: list[ResponseCode] = field(default_factory=list)  # codes without a digest
     doubts: int = 0  # 0x0B
     spoiled: int = 0  # answers of the right length that were cut short or damaged
-    got: int = 0
+    got: int = 0  # bytes of the last of them
     heard: set[Reason] = field(default_factory=set)
 
     @property
@@ -193,6 +193,7 @@ class Link:
         self._key_rests = 0  # in a row
         self._key_rests_until = float("-inf")
         self._buffer = bytearray()  # received and not yet understood
+        self._since_sent = bytearray()  # received since the last transmission
         self._began = 0.0  # its first byte
         self._last_byte = float("-inf")
         self._troubled = False  # the next request waits for a silent line
@@ -295,6 +296,7 @@ class Link:
         """Send the frame; one that is sent again is the same, one with a new number is only built here."""
         again = read.frame is not None
         self._discard()
+        self._since_sent.clear()
         if read.frame is None:
             read.frame = sign(read.request, read.number, self._key)
             read.tries = 0
@@ -325,9 +327,10 @@ class Link:
         if not self._buffer:
             self._began = now
         self._buffer += data
+        self._since_sent += data
         events = self._scan(now)
-        if (excess := len(self._buffer) - _MOST_BYTES) > 0:
-            del self._buffer[:excess]
+        del self._buffer[_MOST_BYTES:]
+        del self._since_sent[:-_MOST_BYTES]
         return events
 
     def _scan(self, now: float) -> list[Event]:
@@ -372,10 +375,12 @@ class Link:
         self._discard()
         if not read:
             return self._happen(Happening.BROKEN, now)
-        if read.due or len(noise) < LENGTH:
+        if read.due or read.frame is None:
             return []
-        if answer := read.frame and self._search(noise, read.request, read.frame):
+        if answer := self._search(read.request, read.frame):
             return self._answered(read, answer, now)
+        if len(noise) < LENGTH:
+            return []
         if length == read.expected:
             read.heard.add(Reason.CUT_SHORT)
             read.spoil(len(noise) - LENGTH)
@@ -388,16 +393,13 @@ class Link:
         self.statistics.noise_bytes += len(self._buffer)
         self._buffer.clear()
 
-    def _search(self, noise: bytes, request: Request, frame: Frame) -> Answer | None:
-        """Look for an answer that verifies among bytes that are no frame.
-
-        A stray zero and the first of the length pass for an alert: that zero is put back.
-        """
-        noise = b"\0" + noise
-        for start in range(len(noise) - LENGTH):
+    def _search(self, request: Request, frame: Frame) -> Answer | None:
+        """Look for an answer that verifies in all that came since the request was sent, wherever it begins."""
+        said = bytes(self._since_sent)
+        for start in range(len(said) - LENGTH):
             body = start + LENGTH
-            end = body + int.from_bytes(noise[start:body], "big")
-            if body < end <= len(noise) and (answer := understand_signed(noise[body:end], request, frame, self._key)):
+            end = body + int.from_bytes(said[start:body], "big")
+            if body < end <= len(said) and (answer := understand_signed(said[body:end], request, frame, self._key)):
                 return answer
         return None
 
@@ -520,7 +522,7 @@ class Link:
         reason = self._reason(read)
         if reason is Reason.TOO_LONG:
             self.answer_size.spoiled(self._now)
-        return [GaveUp(reason, read.transmissions, read.got, read.expected)]
+        return [GaveUp(reason, read.transmissions, read.got, read.expected if read.got else 0)]
 
     def _reason(self, read: _Read) -> Reason:
         """Tell the one that says most about the line, of all that was heard."""
