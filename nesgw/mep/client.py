@@ -223,7 +223,8 @@ class MepClient:
         """Make one read of the link, and wait for what becomes of it."""
         while self._link.state in (State.SETTLE, State.RECOVER):
             self._turn(request)
-        events = self._link.ask(request, self._clock())
+        events = self._link.receive(self._port.read(0), self._clock())  # what came since the read before
+        events += self._link.ask(request, self._clock())
         try:
             while True:
                 for event in events:

@@ -11,7 +11,6 @@ stray byte costs time, no answer.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -43,7 +42,7 @@ _SEGMENT: Final = 117  # bytes that the meter sends without a pause (page 21)
 _MOST_NUMBERS: Final = 5  # that the meter may report within one read
 _MOST_BYTES: Final = 2 * (LENGTH + LARGEST_MESSAGE)  # are kept, of noise and all
 _DOUBTS: Final = 10  # reads in a row that ended in 0x0B alone, before a proven key counts as unproven
-_ALERTS: Final = 2  # a second are possible; what comes more often is no alert
+_ALERTS: Final = 2  # may come close together; more than these and one a second are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Timing:
     off: float = 1.0  # Enable, to recover
     key_rest: float = 60.0  # after a refused key, twice as long each time
     key_rest_most: float = 3600.0
-    tries: int = 3  # transmissions of a packet
+    tries: int = 3  # transmissions of a packet, and of all for one read but for those with a new number
     byte_time: float = 10 / 9600  # 8N1 sends ten bits a byte
 
 
@@ -148,6 +147,7 @@ class _Read:
     frame: Frame | None = None  # what was transmitted last, as long as an answer to it counts
     sent_until: float = 0.0
     tries: int = 0  # transmissions of this frame
+    repeats: int = 0  # of any frame
     transmissions: int = 0
     answer: Answer | None = None
     reported: list[int] = field(default_factory=list)  # numbers, by 0x0C
@@ -197,7 +197,8 @@ class Link:
         self._began = 0.0  # its first byte
         self._last_byte = float("-inf")
         self._troubled = False  # the next request waits for a silent line
-        self._alerts: deque[float] = deque(maxlen=_ALERTS + 1)
+        self._looked_at = float("-inf")
+        self._alerts_possible = 0.0  # that a meter may have sent and that were not seen yet
         self._now, self._happened = float("-inf"), Happening.OPENED
 
     @property
@@ -215,6 +216,7 @@ class Link:
         self._read = None
         self._outgoing = b""
         self._discard()
+        self._looked_at = now
         self._state = State.CLOSED
         self._happen(Happening.OPENED, now)
 
@@ -317,6 +319,8 @@ class Link:
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take what arrived, in whatever pieces it did, nothing included."""
+        self._alerts_possible = min(self._alerts_possible, _ALERTS) + (now - self._looked_at)
+        self._looked_at = now
         if not data:
             return []
         self.statistics.bytes_in += len(data)
@@ -342,13 +346,8 @@ class Link:
             frame = bytes(self._buffer[:end])
             del self._buffer[:end]
             self._began = now
-            events += self._alert(now) if end == LENGTH else self._frame(frame, now)
+            events += self._happen(Happening.ALERT, now) if end == LENGTH else self._frame(frame, now)
         return events
-
-    def _alert(self, now: float) -> list[Event]:
-        """Take two zeros for an alert, unless there are more of them than a meter sends."""
-        self._alerts.append(now)
-        return self._happen(Happening.ALERT, now)
 
     def _frame(self, frame: bytes, now: float) -> list[Event]:
         read = self._read
@@ -459,7 +458,7 @@ class Link:
             case Condition.NUMBER_TWICE:
                 return read.reported.count(read.reported[-1]) == 2
             case Condition.TRIES_LEFT:
-                return read.tries < self.timing.tries
+                return read.repeats < self.timing.tries - 1
             case Condition.TOO_LONG:
                 return read.spoiled > 1
         raise AssertionError(condition)
@@ -473,7 +472,9 @@ class Link:
         return []
 
     def _count_alert(self) -> list[Event]:
-        many = len(self._alerts) > _ALERTS and self._now - self._alerts[0] < 1.0
+        """Take two zeros for an alert, unless there are more of them than a meter sends."""
+        self._alerts_possible -= 1
+        many = self._alerts_possible < 0
         self.statistics.zeros += many
         self.statistics.alerts += not many
         if many and self._read:
@@ -491,7 +492,7 @@ class Link:
 
     def _deliver(self) -> list[Event]:
         read = self._under_way
-        self._troubled = read.transmissions > 1  # an answer to another transmission may follow
+        self._troubled = read.tries > 1  # an answer to another transmission may follow
         self.statistics.answers += 1
         self.statistics.answer_seconds += max(0.0, self._now - read.sent_until)
         assert isinstance(read.answer, Data | Refusal)  # noqa: S101
@@ -512,7 +513,8 @@ class Link:
     def _repeat(self) -> list[Event]:
         read = self._under_way
         read.due, read.asked_at = True, self._now
-        self._troubled = True
+        read.repeats += read.frame is not None
+        self._troubled |= self._happened in (Happening.BROKEN, Happening.SILENCE)
         return []
 
     def _give_up(self) -> list[Event]:

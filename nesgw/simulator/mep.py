@@ -58,6 +58,7 @@ class Manners:
     throttle: float = 0.1  # between the beginnings of two answers
     pause: float = 0.025  # after each 117 bytes
     alerts: bool = False  # a device was registered, and something waits for it
+    floating: bool = False  # wrong levels or wires: zeros without end, and nothing is heard
     weak_after: int = 0  # Enable sags: what follows so many bytes of an answer is lost; 0: it is strong
     weak_garbles: bool = False  # it is damaged in place of lost
     stray_zero: bool = True  # sent when Enable is switched on
@@ -86,6 +87,7 @@ class MepPort:
         self.meter = meter
         self.manners = Manners(**manners)  # type: ignore[arg-type]
         self.monitor = Monitor()
+        self.window = WINDOW
         self.keys = [key[:16] for key in (mak, meter.key) if key]
         self.number = random.Random(f"mep {meter.seed}").randrange(NUMBERS) if number is None else number
         self._pace = 0.0
@@ -97,6 +99,7 @@ class MepPort:
         self._answered_at = float("-inf")
         self._requested_at = float("-inf")
         self._alert_at = meter.started + 1.0
+        self._zero_at = meter.started
         self._refused_at: deque[float] = deque(maxlen=2)
         self._outside = False
 
@@ -163,6 +166,7 @@ class MepPort:
         with self.meter.lock:
             self.meter.advance(now)
             self._alert(now)
+            self._float(now)
             faults = self.meter.faults
             ready = sorted((item for item in self._out if item[0] <= now), key=lambda item: item[0])
             self._out = deque(item for item in self._out if item[0] > now)
@@ -179,6 +183,8 @@ class MepPort:
             times = [at for at, _ in self._out]
             if self.manners.alerts:
                 times.append(self._alert_at)
+            if self.manners.floating:
+                times.append(self._zero_at)
             if (other := self.meter.wake()) is not None:
                 times.append(other)
             return min(times, default=None)
@@ -198,7 +204,7 @@ class MepPort:
 
     def _hears(self, now: float) -> bool:
         awake = self._enabled_at is not None and now >= self._enabled_at + WAKING
-        return awake and not self._mute() and not self.meter.deaf_at(now)
+        return awake and not self.manners.floating and not self._mute() and not self.meter.deaf_at(now)
 
     def _request(self, body: bytes, now: float) -> None:
         """Answer what follows a length field, unless the answer is to be silence."""
@@ -244,7 +250,7 @@ class MepPort:
     def _answer(self, message: bytes, now: float) -> bytes | None:
         """What a request gets whose digest is right: all but the digest; None for silence."""
         number = int.from_bytes(message[-4:], "big")
-        inside = 1 <= (number - self.number) % NUMBERS <= WINDOW
+        inside = 1 <= (number - self.number) % NUMBERS <= self.window
         self.monitor.out_of_window += not inside and self._outside
         self._outside = not inside
         if not inside:
@@ -330,3 +336,10 @@ class MepPort:
             if self.manners.alerts and self._hears(now) and now - self._alert_at < 1.0:
                 self._out.append((self._alert_at, b"\0\0"))
             self._alert_at += 1.0
+
+    def _float(self, now: float) -> None:
+        """A zero now and then, as a line without a level gives them."""
+        while now >= self._zero_at:
+            if self.manners.floating:
+                self._out.append((self._zero_at, b"\0"))
+            self._zero_at += 0.02

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +9,8 @@ import pytest
 from nesgw.mep.client import MepClient
 from nesgw.mep.digest import DigestKey
 from nesgw.mep.link import Link
-from nesgw.simulator import DEFAULT_KEY, MepPort, SimulatedMeter, VirtualLine
+from nesgw.simulator import DEFAULT_KEY, Faults, MepPort, SimulatedMeter, VirtualLine
+from nesgw.simulator.mep import Manners
 
 
 class Line(VirtualLine[MepPort]):
@@ -49,21 +49,31 @@ class Line(VirtualLine[MepPort]):
         self.meter.enable(False, self.clock())
 
 
-class Rig:
-    """A meter, its port, a line and a client in virtual time."""
+TABLES = {
+    1: b"ELON83331-3I" + bytes(range(12)),
+    21: bytes.fromhex("40 05 01 0B 00 00 00 00 00 37"),
+    23: bytes(number * 7 % 251 for number in range(225)),
+    28: bytes(number * 11 % 253 for number in range(336)),
+    52: bytes.fromhex("1A 0B 14 08 1E 00 15"),
+    2048 + 3: b"4080123456".ljust(143, b"\0"),
+    2048 + 4: bytes(range(150)),
+    2048 + 53: bytes(number % 249 for number in range(1000)),
+}
 
-    def __init__(
-        self, profile: str = "83331-3i", *, key: bytes = DEFAULT_KEY, meter: Any = None, **manners: Any
-    ) -> None:
-        self.meter = SimulatedMeter(profile, clock=lambda: 1_000_000.0, **(meter or {}))
+
+class Rig:
+    """A meter whose tables stand still, its port, a line and a client in virtual time."""
+
+    def __init__(self, *, key: bytes = DEFAULT_KEY, baud: int = 9600, **manners: Any) -> None:
+        self.meter = SimulatedMeter(images=TABLES, clock=lambda: 1_000_000.0)
         self.port = MepPort(self.meter, **manners)
-        self.line = Line(self.port)
+        self.line = Line(self.port, baud)
         self.link = Link(DigestKey(key))
         self.trace: list[str] = []
         self.client = self.open()
 
     def open(self, **options: Any) -> MepClient:
-        """Open the port (again): another client with the same link."""
+        """Open the port, or open it again: another client with the same link."""
         return MepClient(
             self.line,
             self.link,
@@ -74,18 +84,32 @@ class Rig:
         )
 
     @property
-    def manners(self) -> Any:
+    def manners(self) -> Manners:
         return self.port.manners
+
+    @property
+    def faults(self) -> Faults:
+        return self.meter.faults
 
     @property
     def now(self) -> float:
         return self.line.clock()
 
-    def image(self, table: int, offset: int, count: int) -> bytes:
-        """What the meter really holds, filled up with zeros."""
-        return (self.meter.image(table) or b"")[offset : offset + count].ljust(count, b"\0")
+    def read(self, table: int, offset: int, count: int) -> None:
+        """Read, and compare with the meter."""
+        assert self.client.read(table, offset, count) == TABLES[table][offset : offset + count].ljust(count, b"\0")
+
+    def poll(self) -> None:
+        """Read what a poll reads; every byte has to be the meter's."""
+        for table, count in ((28, 220), (23, 80)):
+            self.read(table, 0, count)
+
+    def clean(self) -> None:
+        """Demand that the client did nothing that it should not."""
+        monitor = self.port.monitor
+        assert (monitor.forbidden, monitor.too_soon, monitor.keys_repeated, monitor.while_off) == (0, 0, 0, 0)
 
 
 @pytest.fixture
-def rig() -> Callable[..., Rig]:
-    return Rig
+def rig() -> Rig:
+    return Rig()

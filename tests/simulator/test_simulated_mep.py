@@ -315,3 +315,9 @@ class TestTheMonitor:
         assert hand.port.monitor.out_of_window == 0
         hand.body(READ_BT23, 6)
         assert hand.port.monitor.out_of_window == 1
+
+
+def test_wrong_levels_are_zeros_without_end() -> None:
+    hand = Hand(floating=True)
+    hand.hear(1.0)
+    assert set(hand.ask(hand.frame(READ_BT23), 1.0)) == {0}
