@@ -42,7 +42,8 @@ class Course:
     def hear(self, data: bytes) -> None:
         """Have bytes arrive, at once and one by one."""
         events = self.whole.receive(data, self.now)
-        again = [event for byte in data for event in self.cut.receive(bytes((byte,)), self.now)]
+        pieces = [bytes((byte,)) for byte in data] or [b""]
+        again = [event for piece in pieces for event in self.cut.receive(piece, self.now)]
         assert events == again, "the cut made a difference"
         self._judge(events)
 

@@ -319,8 +319,9 @@ class Link:
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take what arrived, in whatever pieces it did, nothing included."""
-        self._alerts_possible = min(self._alerts_possible, _ALERTS) + (now - self._looked_at)
-        self._looked_at = now
+        if now > self._looked_at:
+            self._alerts_possible = min(self._alerts_possible, _ALERTS) + now - self._looked_at
+            self._looked_at = now
         if not data:
             return []
         self.statistics.bytes_in += len(data)

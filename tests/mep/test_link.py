@@ -493,10 +493,12 @@ class TestSpoiledAnswers:
         assert events == [GaveUp(Reason.ZEROS, 3)]
         assert bench.link.statistics.alerts <= 1 + bench.now - 100.0 < bench.link.statistics.zeros / 10
 
-    def test_alerts_that_came_between_two_reads_are_alerts(self) -> None:
+    @pytest.mark.parametrize("size", [1, 2, 18])
+    def test_alerts_that_came_between_two_reads_are_alerts(self, size: int) -> None:
         bench = Bench()
         bench.pass_time(9.0)
-        bench.hear(9 * ALERT)
+        for _ in range(0, 18, size):
+            bench.hear(bytes(size))
         assert (bench.link.statistics.alerts, bench.link.statistics.zeros) == (9, 0)
 
 
