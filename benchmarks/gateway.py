@@ -11,10 +11,10 @@ from pathlib import Path
 
 def main(path: str, interval: float) -> None:
     """Run until SIGTERM."""
-    from nesgw import apart
+    from nesgw.gateway import config_process as apart
 
     loading = apart.loading(Path(path))
-    from nesgw import daemon
+    from nesgw.gateway import daemon
 
     config, secrets = loading()
     for meter in config.meter:

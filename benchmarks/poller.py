@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from benchmarks.pace import GAP, Pace
-from nesgw.meter import Meter, MeterPort
+from nesgw.meter.session import Meter, MeterPort
 from nesgw.simulator import DEFAULT_KEY
 
 

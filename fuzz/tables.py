@@ -15,7 +15,6 @@ from nesgw.errors import MeterMisbehaved, TableNotPresent, UnsupportedMeter
 from nesgw.tables import alarms, clock, demands, event_log, load_profile, mbus, outages, queues, self_reads
 from nesgw.tables.dimensions import BT20, BT21, decode_dimensions, decode_order
 from nesgw.tables.identity import BT00, BT01, ET03, ET29, decode_general_configuration, decode_identity
-from nesgw.tables.inquiry import Inquiry
 from nesgw.tables.installation import (
     BT15,
     ET04_PHASES,
@@ -28,6 +27,7 @@ from nesgw.tables.installation import (
     energy_unit_part,
 )
 from nesgw.tables.layout import Layout
+from nesgw.tables.query import PendingQuery
 from nesgw.tables.register import Part
 
 DOCUMENTED = (MeterMisbehaved, UnsupportedMeter, TableNotPresent)
@@ -37,14 +37,14 @@ MOST_BYTES = 20_000
 Answer = Callable[[Part], bytes]
 
 
-def follow(inquiry: Inquiry, answer: Answer):
+def follow(query: PendingQuery, answer: Answer):
     """Read on as the daemon does; a list that never ends is left."""
     for _ in range(MOST_ANSWERS):
-        if inquiry.wanted is None:
-            return inquiry.result
-        if inquiry.wanted.size > MOST_BYTES:
+        if query.wanted is None:
+            return query.result
+        if query.wanted.size > MOST_BYTES:
             return None
-        inquiry.answer(answer(inquiry.wanted))
+        query.answer(answer(query.wanted))
     return None
 
 
@@ -98,7 +98,7 @@ def history(answer: Answer, byteorder: str) -> None:
         if snapshot := self_reads.decode_snapshot(part, answer(part), dimensions, layout):
             published(snapshot.payload())
     if queue := self_reads.self_read_queue(dimensions):
-        news = follow(Inquiry(queues.look(queue, byteorder, most=3)), answer)
+        news = follow(PendingQuery(queues.look(queue, byteorder, most=3)), answer)
         if news:
             for snapshot in self_reads.decode_self_reads(news, dimensions, layout):
                 published(snapshot.payload())
@@ -111,7 +111,7 @@ def events(answer: Answer, byteorder: str) -> None:
     logs = event_log.event_queues(dimensions, alternate)
     bookmark = None
     for most in (50, None):
-        news = follow(Inquiry(event_log.look_for_events(logs, byteorder, bookmark, most)), answer)
+        news = follow(PendingQuery(event_log.look_for_events(logs, byteorder, bookmark, most)), answer)
         if news:
             bookmark = news.bookmark
             published([event.payload() for event in news.events])
@@ -121,7 +121,7 @@ def power_outages(answer: Answer, byteorder: str) -> None:
     """ET81 behind ET36, and the list in ET09."""
     sizes = queues.decode_log_sizes(answer(queues.ET36), byteorder)
     if queue := outages.outage_queue(sizes):
-        news = follow(Inquiry(queues.look(queue, byteorder, most=20)), answer)
+        news = follow(PendingQuery(queues.look(queue, byteorder, most=20)), answer)
         if news:
             published([outage.payload() for outage in outages.decode_outages(news)])
     published([outage.payload() for outage in outages.decode_outage_list(answer(outages.outage_list(10)), byteorder)])
@@ -138,7 +138,7 @@ def sub_meters(answer: Answer, byteorder: str) -> None:
             published(reading.payload())
     sizes = queues.decode_log_sizes(answer(queues.ET36), byteorder)
     if queue := mbus.mbus_queue(sizes):
-        news = follow(Inquiry(queues.look(queue, byteorder, most=5)), answer)
+        news = follow(PendingQuery(queues.look(queue, byteorder, most=5)), answer)
         if news:
             published([reading.payload() for reading in mbus.decode_queued(news, byteorder)])
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from nesgw.cli import main
+from nesgw.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

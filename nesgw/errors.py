@@ -15,9 +15,11 @@ The branches are chosen by what the daemon does about them:
         NumberRefused            the MEP port wants another sequence number, again and again
         MeterMisbehaved          sound packets with unsound content
         BrokerUnavailable        MQTT
+        HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
+        TokenRefused             of Home Assistant
         UnsupportedMeter
       TableNotPresent          do without that table
       OutputFailed             of a command
@@ -307,6 +309,14 @@ class BrokerUnavailable(Retryable):
     do = "{advice}"
 
 
+class HomeAssistantUnavailable(Retryable):
+    """Home Assistant's WebSocket interface cannot be reached, or gives no answer."""
+
+    kind = "home_assistant"
+    what = "Home Assistant at {url}: {problem}"
+    do = "{advice}"
+
+
 class CacheUnavailable(Retryable):
     """The RAM disk is full, gone or not ours to write; the files of before stay as they are."""
 
@@ -343,6 +353,15 @@ class KeyRests(MepKeyRefused):
     """The MEP port refused the key not long ago, so the meter was not asked."""
 
     what = "the meter refused the key; it is shown again in {seconds} s"
+
+
+class TokenRefused(OperatorNeeded):
+    """Home Assistant does not take the token. Never tried again by itself: it counts as a failed login."""
+
+    kind = "token"
+    exit_code = EX_NOPERM
+    what = "Home Assistant at {url}: {problem}"
+    do = "make a long-lived access token as an administrator (your profile, Security), and write it into token_file"
 
 
 class UnsupportedMeter(OperatorNeeded):

@@ -1,4 +1,4 @@
-"""A soak in accelerated time: a hundred thousand polls of the real worker, outlet and RAM disk, with random faults.
+"""A soak in accelerated time: a hundred thousand polls of the real worker, publisher and RAM disk, with random faults.
 
     scripts/soak [--polls N] [--seed N] [--profile NAME] [--session MODE]
 
@@ -90,9 +90,9 @@ class Soak(Rig):
     """A rig that plans its own faults and keeps account of the polls."""
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        super().__init__(folder, options.profile, interval=INTERVAL, paced=False, mode=options.session)
+        super().__init__(folder, options.profile, interval=INTERVAL, paced=False, session=options.session)
         self.broker = Counting(self)
-        self.worker._outlet._broker = self.broker
+        self.worker._publisher._broker = self.broker
         self.options = options
         self.chance = random.Random(options.seed)
         actual = self.line.meter.profile.actual

@@ -30,7 +30,7 @@ def imports(path):
 
 
 def part(module):
-    """The part of nesgw that a module belongs to: nesgw.optical.link -> optical, nesgw.meter -> meter."""
+    """The part of nesgw that a module belongs to: nesgw.optical.link -> optical, nesgw.meter.session -> meter."""
     return module.split(".")[1] if module.startswith("nesgw.") else ""
 
 
@@ -44,19 +44,16 @@ def modules(name):
     [
         ("values", set()),
         ("errors", set()),
-        ("units", set()),
-        ("key", set()),
-        ("logs", set()),
-        ("notify", set()),
-        ("schedule", set()),
-        ("session_choice", set()),
-        ("config", {"errors", "key", "units"}),
+        ("config", {"errors", "ports", "config"}),
+        ("ports", {"errors", "ports"}),
         ("optical", {"errors", "optical"}),
+        ("mep", {"errors", "mep"}),
         ("tables", {"errors", "values", "tables"}),
         ("plausibility", {"values", "tables", "plausibility"}),
-        ("publishers", {"errors", "values", "tables", "publishers"}),
+        ("publishers", {"errors", "values", "config", "tables", "publishers"}),
         ("simulator", {"simulator"}),
-        ("meter", {"errors", "values", "optical", "tables", "session_choice"}),
+        ("meter", {"errors", "values", "config", "ports", "optical", "tables", "meter"}),
+        ("gateway", {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "gateway"}),
     ],
 )
 def test_dependencies_point_one_way(who, may_know):
@@ -67,24 +64,31 @@ def test_dependencies_point_one_way(who, may_know):
 
 def test_nobody_knows_the_daemon_but_the_command_line():
     for path in FILES:
-        if path.is_relative_to(PACKAGE / "cli"):
+        if path.is_relative_to(PACKAGE / "commands"):
             continue
-        assert "nesgw.daemon" not in set(imports(path)), path
+        assert "nesgw.gateway.daemon" not in set(imports(path)), path
 
 
 @pytest.mark.parametrize(
     ("library", "home"),
-    [("serial", "optical/port.py"), ("paho", "publishers/mqtt.py"), ("systemd", "notify.py")],
+    [("serial", "ports/serial_port.py"), ("paho", "publishers/mqtt/publisher.py"), ("systemd", "gateway/systemd.py")],
 )
 def test_each_library_to_the_outside_is_known_in_one_place(library, home):
     homes = {str(path.relative_to(PACKAGE)) for path in FILES if library in {m.split(".")[0] for m in imports(path)}}
     assert homes == {home}
 
 
-def test_the_protocol_core_knows_no_port_no_clock_and_no_thread():
-    for name in ("crc", "packet", "link", "services", "session"):
+@pytest.mark.parametrize(
+    ("folder", "core"),
+    [
+        ("optical", ("crc", "packet", "link", "services", "session")),
+        ("mep", ("digest", "frames", "session", "link", "pace", "answer_size", "read_plan")),
+    ],
+)
+def test_the_protocol_core_knows_no_port_no_clock_and_no_thread(folder, core):
+    for name in core:
         forbidden = {"serial", "time", "threading", "os", "socket", "select"}
-        assert not forbidden & {module.split(".")[0] for module in imports(PACKAGE / "optical" / f"{name}.py")}
+        assert not forbidden & {module.split(".")[0] for module in imports(PACKAGE / folder / f"{name}.py")}
 
 
 def test_the_meter_is_only_ever_read():

@@ -1,11 +1,13 @@
 """A simulated meter in virtual time, as a port that a Meter opens: hours pass in no time."""
 
 import threading
+from dataclasses import fields
 
-from nesgw.meter import Meter, MeterPort
+from nesgw.config.settings import MeterSettings, Secret
+from nesgw.gateway.worker import Worker
+from nesgw.meter.session import Meter
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.simulator import DEFAULT_KEY, SimulatedMeter, VirtualLine
-from nesgw.worker import Worker
 
 
 class VirtualPort(VirtualLine):
@@ -29,9 +31,16 @@ def line_to(profile="83331-3i", **overrides):
     return VirtualPort(SimulatedMeter(profile, clock=lambda: 1_000_000.0, **overrides))
 
 
-def meter_on(line, key=DEFAULT_KEY, **options):
+def settings_with(key=DEFAULT_KEY, **options):
+    """The settings of a meter on the line; one session a poll, where nothing else is asked for."""
+    return MeterSettings("house", key=Secret(key), **{"port": "virtual", "session": "per-poll", **options})
+
+
+def meter_on(line, settings=None, **options):
+    """A meter on the line; ``options`` are of its settings, or of the object itself."""
+    own = {field.name: options.pop(field.name) for field in fields(MeterSettings) if field.name in options}
     return Meter(
-        MeterPort("virtual", key),
+        settings or settings_with(**own),
         clock=line.clock,
         sleep=line.sleep,
         opener=lambda *_args, **_options: line,
@@ -39,7 +48,7 @@ def meter_on(line, key=DEFAULT_KEY, **options):
     )
 
 
-class Outlet:
+class MeterPublisher:
     """Writes down what it is told, and when."""
 
     def __init__(self, line, polls, last=None):
@@ -86,30 +95,26 @@ def work(
     line,
     polls,
     before_poll=None,
-    key=None,
     interval=10.0,
-    outlet=None,
-    max_power=44_000.0,
+    publisher=None,
     news=lambda: None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
-    outlet = outlet or Outlet(line, polls)
+    publisher = publisher or MeterPublisher(line, polls)
     happenings = dict(before_poll or {})
-    key = {} if key is None else {"key": key}
 
     def pause(seconds):
-        if len(outlet.statuses) in happenings:
-            happenings.pop(len(outlet.statuses))(line.meter)
+        if len(publisher.statuses) in happenings:
+            happenings.pop(len(publisher.statuses))(line.meter)
         line.sleep(seconds)
 
+    settings = settings_with(poll_interval=interval, **options)
     worker = Worker(
-        "house",
-        lambda turn: meter_on(line, stop=turn, idle=interval, **key, **options),
-        outlet,
-        poll_interval=interval,
-        max_power=max_power,
-        stop=outlet.stop,
+        settings,
+        lambda turn: meter_on(line, settings, stop=turn),
+        publisher,
+        stop=publisher.stop,
         news=news,
         clock=line.clock,
         pause=pause,
@@ -117,4 +122,4 @@ def work(
     worker.run()
     if worker.defect:
         raise worker.defect
-    return worker, outlet
+    return worker, publisher

@@ -29,9 +29,9 @@ from nesgw.errors import (
     Stopped,
     TableNotPresent,
 )
-from nesgw.optical.joining import Span, joined
 from nesgw.optical.link import DEFAULT_PACKET_SIZE, Event, GaveUp, Link, LinkStatistics, Reason, Received, Stale, Timing
 from nesgw.optical.packet import OVERHEAD
+from nesgw.optical.read_plan import Span, coalesce
 from nesgw.optical.services import (
     BAUD_CODES,
     Identification,
@@ -430,7 +430,7 @@ class MeterClient:
     def read_all(self, spans: Sequence[Span]) -> dict[Span, bytes]:
         """Read several spans as ``read`` does each, in as few bytes on the wire as what was negotiated allows."""
         found: dict[Span, bytes] = {}
-        for group in joined(tuple(spans), self._limits.packet_size, self._largest_read):
+        for group in coalesce(tuple(spans), self._limits.packet_size, self._largest_read):
             table, begin, end = group[0].table, group[0].offset, max(span.end for span in group)
             data = self.read(table, begin, end - begin)
             found |= {span: data[span.offset - begin : span.end - begin] for span in group}

@@ -35,7 +35,7 @@ _EARLIER, _MUCH_EARLIER = 1 / 64, 1 / 16
 _HINTING = 4
 _TELLING = 16
 
-Mark = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
+Fingerprint = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class _Exchange:
     expects: int = 1  # bytes of the answer if it is no refusal
     sent: float = 0.0  # when the last byte of ours has left: of the packet on its way, or of an acknowledgement
     raw: bytes = b""  # as which bytes: to recognise its echo
-    before: frozenset[Mark] = frozenset()  # what the meter may have accepted last before this packet
+    before: frozenset[Fingerprint] = frozenset()  # what the meter may have accepted last before this packet
     awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
     deadline: float = 0.0
     attempts: int = 0
@@ -166,7 +166,7 @@ class Link:
         self.statistics = statistics or LinkStatistics()
         self._outgoing: list[bytes] = []  # packets and acknowledgements to be written
         self._toggle = True  # of the last packet sent; each new one flips it, over sessions too
-        self._meter_may_know: frozenset[Mark] = frozenset()  # candidates for the meter's last accepted packet
+        self._meter_may_know: frozenset[Fingerprint] = frozenset()  # candidates for the meter's last accepted packet
         self._sending_until = float("-inf")
         self._last_activity = float("-inf")  # the end of the last byte sent or received
         self._echoing = False  # this probe hears itself
@@ -187,7 +187,7 @@ class Link:
         self._last_byte = 0.0
         self._begun = (0.0, 0)  # when the packet at the buffer's front began to arrive, and with how many bytes
         self._complete = math.inf  # when it is complete, by the best estimate so far
-        self._last_accepted: Mark | None = None
+        self._last_accepted: Fingerprint | None = None
         self._last_accepted_at = 0.0
         self._pieces: list[bytes] = []  # of an answer in several packets
         self._pieces_due = 0
@@ -198,7 +198,7 @@ class Link:
         What the meter may hold as its last accepted packet is not forgotten: only six silent seconds make it so.
         """
         if self._exchange:
-            self._meter_may_know = self._exchange.before | {_mark(self._exchange.raw)}
+            self._meter_may_know = self._exchange.before | {_fingerprint(self._exchange.raw)}
         self._outgoing.clear()
         self._forget_echo()
         self._clear()
@@ -250,18 +250,18 @@ class Link:
         packet = exchange.packets[0]
         known = self._meter_may_know
         exchange.raw = flipped = packet._replace(toggle=not self._toggle).encode()
-        if _mark(flipped) in known:
+        if _fingerprint(flipped) in known:
             kept = packet._replace(toggle=self._toggle).encode()
-            exchange.raw = flipped if _mark(kept) in known else kept
+            exchange.raw = flipped if _fingerprint(kept) in known else kept
         exchange.before = known
         exchange.attempts = 0
-        self._toggle = _mark(exchange.raw)[0]
+        self._toggle = _fingerprint(exchange.raw)[0]
         self._transmit(exchange, now)
 
     def _transmit(self, exchange: _Exchange, now: float) -> None:
         exchange.attempts += 1
         exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
-        self._meter_may_know = exchange.before | {_mark(exchange.raw)}
+        self._meter_may_know = exchange.before | {_fingerprint(exchange.raw)}
         if exchange.attempts > 1:
             self.statistics.retransmissions += 1
             self._forget_echo()  # what has not come back by now will not
@@ -475,7 +475,7 @@ class Link:
     # --- The exchange ---------------------------------------------------------------------------------------------
 
     def _acknowledged(self, exchange: _Exchange, now: float) -> list[Event]:
-        self._meter_may_know = frozenset((_mark(exchange.raw),))
+        self._meter_may_know = frozenset((_fingerprint(exchange.raw),))
         if len(exchange.packets) > 1:
             exchange.packets.popleft()
             self._send_next(exchange, now)
@@ -494,7 +494,7 @@ class Link:
         return self._give_up(exchange, exchange.attempts)
 
     def _give_up(self, exchange: _Exchange, attempts: int) -> list[Event]:
-        self._meter_may_know = exchange.before | {_mark(exchange.raw)}
+        self._meter_may_know = exchange.before | {_fingerprint(exchange.raw)}
         self._exchange = None
         self._pieces = []
         self._forget_echo()
@@ -530,7 +530,7 @@ class Link:
             self._echoing = True
             self._disbelieve_ack(exchange, now)  # it came before the packet had left: the echo of an ACK of ours
             return []
-        packet, mark = Packet.decode(raw), _mark(raw)
+        packet, mark = Packet.decode(raw), _fingerprint(raw)
         self.statistics.packets_in += 1
         if mark == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1
@@ -554,7 +554,7 @@ class Link:
             self.statistics.stale_answers += 1
             return [Stale(message)]
         self._exchange = None
-        self._meter_may_know = frozenset((_mark(exchange.raw),))
+        self._meter_may_know = frozenset((_fingerprint(exchange.raw),))
         # Whoever answers has the request: where its ACK was lost, the answer stands for it.
         return [Received(message)] if exchange.delivered else [Delivered(), Received(message)]
 
@@ -563,7 +563,7 @@ class Link:
         if self._can_be_refused(exchange) and exchange.awaiting is _Awaiting.ANSWER:
             exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
             exchange.deadline = now + self.timing.response
-            self._meter_may_know = exchange.before | {_mark(exchange.raw)}
+            self._meter_may_know = exchange.before | {_fingerprint(exchange.raw)}
 
     def _join(self, packet: Packet) -> bytes | None:
         """Give the whole message once its last packet is here; one out of sequence is the rest of a stale message."""
@@ -591,6 +591,6 @@ def _common_length(one: bytes, other: bytes) -> int:
     return next((index for index in range(shortest) if one[index] != other[index]), shortest)
 
 
-def _mark(raw: bytes) -> Mark:
+def _fingerprint(raw: bytes) -> Fingerprint:
     """Give toggle and CRC: by them the receiver of a packet tells it from the one before."""
     return is_toggled(raw), raw[-2:]

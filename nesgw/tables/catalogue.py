@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from nesgw.tables.register import Difference, Field, Kind, Register, TierRegister, Twin
+from nesgw.tables.register import Difference, Field, Kind, Primary, Register, TierRegister
 from nesgw.values import Firmware
 
 ALL: Final = Firmware(0, 0)
@@ -121,19 +121,19 @@ TIER_FIELDS: Final = (
 # BT28: the present values. Numbers 18-21 and 32-40 are twins on the primary side: no fields of their own.
 PRESENT_VALUES: Final = (
     Register(0, 8, Field("power_import", "Power import", POWER,
-        "Active power drawn, net over the phases; zero while feeding in."), V2_00, primary=Twin(18, 81, V2_12)),
+        "Active power drawn, net over the phases; zero while feeding in."), V2_00, primary=Primary(18, 81, V2_12)),
     Register(1, 9, Field("power_export", "Power export", POWER,
-        "Active power fed in, net over the phases; zero while drawing."), V2_00, primary=Twin(19, 82, V2_12)),
+        "Active power fed in, net over the phases; zero while drawing."), V2_00, primary=Primary(19, 82, V2_12)),
     Register(2, 10, Field("reactive_power_import", "Reactive power import", REACTIVE_POWER,
-        "Reactive power of inductive sign.", enabled=False), V2_00, primary=Twin(20, 83, V2_12)),
+        "Reactive power of inductive sign.", enabled=False), V2_00, primary=Primary(20, 83, V2_12)),
     Register(3, 11, Field("reactive_power_export", "Reactive power export", REACTIVE_POWER,
-        "Reactive power of capacitive sign.", enabled=False), V2_00, primary=Twin(21, 84, V2_12)),
+        "Reactive power of capacitive sign.", enabled=False), V2_00, primary=Primary(21, 84, V2_12)),
     Register(4, 12, Field("current_l1", "Current L1", CURRENT,
-        "Current of phase L1; positive also while feeding in.", phases=(1,)), V2_00, primary=Twin(38, 197, V3_50)),
+        "Current of phase L1; positive also while feeding in.", phases=(1,)), V2_00, primary=Primary(38, 197, V3_50)),
     Register(5, 13, Field("current_l2", "Current L2", CURRENT,
-        "Current of phase L2; positive also while feeding in.", phases=(2,)), V2_00, primary=Twin(39, 198, V3_50)),
+        "Current of phase L2; positive also while feeding in.", phases=(2,)), V2_00, primary=Primary(39, 198, V3_50)),
     Register(6, 14, Field("current_l3", "Current L3", CURRENT,
-        "Current of phase L3; positive also while feeding in.", phases=(3,)), V2_00, primary=Twin(40, 199, V3_50)),
+        "Current of phase L3; positive also while feeding in.", phases=(3,)), V2_00, primary=Primary(40, 199, V3_50)),
     Register(7, 15, Field("voltage_l1", "Voltage L1", VOLTAGE,
         "Voltage of phase L1.", phases=(1,)), V2_00),
     Register(8, 16, Field("voltage_l2", "Voltage L2", VOLTAGE,
@@ -165,17 +165,17 @@ PRESENT_VALUES: Final = (
     Register(25, 107, Field("reactive_power_q4", "Reactive power Q4", REACTIVE_POWER,
         "Reactive power of quadrant 4.", enabled=False), V3_10),
     Register(26, 185, Field("power_import_l1", "Power import L1", POWER,
-        "Active power drawn on phase L1.", phases=(1,)), V3_50, primary=Twin(32, 191, V3_50)),
+        "Active power drawn on phase L1.", phases=(1,)), V3_50, primary=Primary(32, 191, V3_50)),
     Register(27, 186, Field("power_import_l2", "Power import L2", POWER,
-        "Active power drawn on phase L2.", phases=(2,)), V3_50, primary=Twin(33, 192, V3_50)),
+        "Active power drawn on phase L2.", phases=(2,)), V3_50, primary=Primary(33, 192, V3_50)),
     Register(28, 187, Field("power_import_l3", "Power import L3", POWER,
-        "Active power drawn on phase L3.", phases=(3,)), V3_50, primary=Twin(34, 193, V3_50)),
+        "Active power drawn on phase L3.", phases=(3,)), V3_50, primary=Primary(34, 193, V3_50)),
     Register(29, 188, Field("power_export_l1", "Power export L1", POWER,
-        "Active power fed in on phase L1.", phases=(1,)), V3_50, primary=Twin(35, 194, V3_50)),
+        "Active power fed in on phase L1.", phases=(1,)), V3_50, primary=Primary(35, 194, V3_50)),
     Register(30, 189, Field("power_export_l2", "Power export L2", POWER,
-        "Active power fed in on phase L2.", phases=(2,)), V3_50, primary=Twin(36, 195, V3_50)),
+        "Active power fed in on phase L2.", phases=(2,)), V3_50, primary=Primary(36, 195, V3_50)),
     Register(31, 190, Field("power_export_l3", "Power export L3", POWER,
-        "Active power fed in on phase L3.", phases=(3,)), V3_50, primary=Twin(37, 196, V3_50)),
+        "Active power fed in on phase L3.", phases=(3,)), V3_50, primary=Primary(37, 196, V3_50)),
     Register(41, 202, Field("voltage_continuous_l1", "Voltage continuous L1", VOLTAGE,
         "Voltage of phase L1 by the meter's continuous measurement.", phases=(1,), enabled=False), V3_70),
     Register(42, 203, Field("voltage_continuous_l2", "Voltage continuous L2", VOLTAGE,

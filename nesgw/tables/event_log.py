@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
-from nesgw.tables.inquiry import Steps, ask
+from nesgw.tables.query import Query, ask
 from nesgw.tables.queues import Head, Queue
 from nesgw.tables.register import EXTENDED, Part
 from nesgw.tables.times import decode_utc, iso
@@ -102,7 +102,7 @@ def event_queues(dimensions: LogDimensions, alternate_entries: int = 0) -> tuple
 
 def look_for_events(
     queues: Sequence[Queue], byteorder: ByteOrder, after: int | None = None, most: int | None = None
-) -> Steps[NewEvents]:
+) -> Query[NewEvents]:
     """Read the events after the one numbered ``after``, or all; at the most the newest ``most``.
 
     From 3.70 on both logs share one sequence. Entries written meanwhile are left to the next look, together with

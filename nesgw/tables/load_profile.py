@@ -18,9 +18,9 @@ from typing import Final
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.catalogue import PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.identity import ByteOrder
-from nesgw.tables.inquiry import Inquiry, Steps, ask
 from nesgw.tables.installation import Installation
 from nesgw.tables.layout import published_number, register_factor
+from nesgw.tables.query import PendingQuery, Query, ask
 from nesgw.tables.queues import STEP, Head, decode_head
 from nesgw.tables.register import EXTENDED, Field, Kind, Part
 from nesgw.tables.times import decode_utc
@@ -329,7 +329,7 @@ def _known_sources(firmware: Firmware, installation: Installation) -> dict[int, 
 # Reading
 
 
-class ProfileReading(Inquiry[None]):
+class ProfileReading(PendingQuery[None]):
     """Reads the intervals of one set that ended after ``since`` and not after ``until``, both aware; the oldest first.
 
     ``intervals`` grows while it goes on, so that rows can be shown at once; ``done`` of ``total`` bytes are read, and
@@ -349,7 +349,7 @@ class ProfileReading(Inquiry[None]):
         self._blocks: dict[int, Block] = {}
         super().__init__(self._read())
 
-    def _read(self) -> Steps[None]:
+    def _read(self) -> Query[None]:
         head = yield from self._status()
         blocks: list[Block] = []
         for age in range((yield from self._first_age(head)), head.valid):
@@ -366,7 +366,7 @@ class ProfileReading(Inquiry[None]):
             else:
                 self.intervals += intervals
 
-    def _status(self) -> Steps[Head]:
+    def _status(self) -> Query[Head]:
         data = yield from ask(self._profile.status)
         return decode_status(data, self._profile, self._byteorder)
 
@@ -377,13 +377,13 @@ class ProfileReading(Inquiry[None]):
             raise _nonsense(self._profile.name, "the load profile was set up anew while it was read")
         return begun
 
-    def _block(self, head: Head, age: int) -> Steps[Block]:
+    def _block(self, head: Head, age: int) -> Query[Block]:
         if age not in self._blocks:
             data = yield from ask(self._profile.header_part(head, age))
             self._blocks[age] = decode_block(data, age, self._profile)
         return self._blocks[age]
 
-    def _first_age(self, head: Head) -> Steps[int]:
+    def _first_age(self, head: Head) -> Query[int]:
         """The newest block that began before ``until``: mostly the newest of all, else found by halving."""
         low, high = 0, head.valid
         while low < high:
@@ -395,7 +395,7 @@ class ProfileReading(Inquiry[None]):
     def _wanted(self, block: Block) -> list[int]:
         return [index for index in block.processed if self._since < block.ends(index) <= self._until]
 
-    def _intervals(self, head: Head, block: Block) -> Steps[list[Interval]]:
+    def _intervals(self, head: Head, block: Block) -> Query[list[Interval]]:
         """Read the wanted intervals of one block, neighbours together."""
         size, most = self._profile.interval_size, max(1, STEP // self._profile.interval_size)
         intervals: list[Interval] = []

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
-from nesgw.tables.inquiry import Steps, ask
+from nesgw.tables.query import Query, ask
 from nesgw.tables.register import EXTENDED, Part
 
 # The most bytes that one step asks for, about half a second on the line: between two steps a poll can have its turn.
@@ -51,7 +51,7 @@ class Queue(NamedTuple):
         """Decode the head; one that contradicts the list's dimensions is refused."""
         return decode_head(self.head.whole(data), byteorder, self.name, self.capacity, wide=self.wide)
 
-    def read_newest(self, head: Head, count: int) -> Steps[list[bytes]]:
+    def read_newest(self, head: Head, count: int) -> Query[list[bytes]]:
         """Read the newest ``count`` entries, newest first."""
         entries: list[bytes] = []
         while len(entries) < count:
@@ -95,7 +95,7 @@ class News(NamedTuple):
     bookmark: int | None  # the next look's ``after``; None if there was nothing to go by
 
 
-def look(queue: Queue, byteorder: ByteOrder, after: int | None = None, most: int | None = None) -> Steps[News]:
+def look(queue: Queue, byteorder: ByteOrder, after: int | None = None, most: int | None = None) -> Query[News]:
     """Read what came after the entry numbered ``after``, or all; at the most the newest ``most``.
 
     These lists' numbers have 16 bits and are never reset: they go on from 65535 with 0.

@@ -53,7 +53,7 @@ class Field(NamedTuple):
     diagnostic: bool = False  # Home Assistant's diagnostic category
 
 
-class Twin(NamedTuple):
+class Primary(NamedTuple):
     """Where BT28 has the same quantity a second time, with the transformer ratios applied."""
 
     number: int
@@ -68,7 +68,7 @@ class Register(NamedTuple):
     source: int | None  # the id by which BT22 or BT27 name it; None where the guides give none
     field: Field
     since: Firmware
-    primary: Twin | None = None  # BT28: the primary side of the transformers
+    primary: Primary | None = None  # BT28: the primary side of the transformers
 
 
 class TierRegister(NamedTuple):

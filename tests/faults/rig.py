@@ -1,4 +1,4 @@
-"""A worker with a real outlet on a simulated meter in virtual time, every published state compared with the meter."""
+"""A worker with a real publisher on a simulated meter in virtual time: each published state is compared with it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import threading
 from dataclasses import dataclass, field
 
-from nesgw.publishers.outlet import Outlet, OutletSettings
+from nesgw.config.settings import HomeAssistantSettings, MqttSettings
+from nesgw.gateway.worker import Worker
+from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
 from nesgw.simulator import DEFAULT_KEY
-from nesgw.worker import Worker
 from tests.faults.truth import wrong_values
-from tests.virtual import line_to, meter_on
+from tests.virtual import line_to, meter_on, settings_with
 
 
 @dataclass
@@ -67,19 +68,20 @@ class Rig:
         self.stop = threading.Event()
         self.until = 0.0
         self.meter_options = options
-        outlet = Outlet(
-            OutletSettings("house", "House", interval),
+        settings = settings_with(key, label="House", poll_interval=interval, **options)
+        publisher = MeterPublisher(
+            settings,
             Topics("nesgw", "nesgw"),
             RamDisk(folder, "house", allow_disk=True),
             self.broker,
+            mqtt=MqttSettings(),
+            home_assistant=HomeAssistantSettings(),
         )
-        outlet.prepare()
+        publisher.prepare()
         self.worker = Worker(
-            "house",
-            lambda turn: meter_on(self.line, key=key, stop=turn, idle=interval, **options),
-            outlet,
-            poll_interval=interval,
-            max_power=44_000.0,
+            settings,
+            lambda turn: meter_on(self.line, settings, stop=turn),
+            publisher,
             stop=self.stop,
             clock=self.line.clock,
             pause=self._pause,

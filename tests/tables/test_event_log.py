@@ -24,7 +24,7 @@ from nesgw.tables.event_log import (
     event_queues,
     look_for_events,
 )
-from nesgw.tables.inquiry import Inquiry
+from nesgw.tables.query import PendingQuery
 from nesgw.tables.queues import Queue
 
 RECORD = bytes.fromhex("1a 0b 13 16 05 09 67 12 ff ff 02 08 01 00")  # the guides' form, number 4711
@@ -64,14 +64,14 @@ def queues(*logs: Log) -> tuple[Queue, ...]:
 
 def look(*logs: Log, after=None, most=None, during=lambda step: None):
     """Play the meter; ``during`` may change it before each read. Returns what was found and asked for."""
-    inquiry = Inquiry(look_for_events(queues(*logs), "little", after, most))
+    query = PendingQuery(look_for_events(queues(*logs), "little", after, most))
     images = {74: logs[0], 2127: logs[-1]}
     asked = []
-    while part := inquiry.wanted:
+    while part := query.wanted:
         during(len(asked))
         asked.append(tuple(part[1:]))
-        inquiry.answer(bytes(images[part.table].image[part.offset : part.offset + part.size]))
-    return inquiry.result, asked
+        query.answer(bytes(images[part.table].image[part.offset : part.offset + part.size]))
+    return query.result, asked
 
 
 def numbers(found) -> list[int]:
@@ -104,10 +104,10 @@ class TestDimensions:
 class TestOneEvent:
     def event(self, data: bytes) -> Event:
         image = {0: head(1, 0, 4711), 11: data}
-        inquiry = Inquiry(look_for_events(event_queues(LogDimensions(200, 2)), "little"))
-        while part := inquiry.wanted:
-            inquiry.answer(image[part.offset])
-        return inquiry.result.events[0]
+        query = PendingQuery(look_for_events(event_queues(LogDimensions(200, 2)), "little"))
+        while part := query.wanted:
+            query.answer(image[part.offset])
+        return query.result.events[0]
 
     def test_the_worked_example(self):
         event = self.event(RECORD)
@@ -198,9 +198,9 @@ class TestWhatIsRead:
         assert (numbers(found), found.bookmark) == ([1, 2], 2)
 
     def test_a_missing_table_is_said_so(self):
-        inquiry = Inquiry(look_for_events(event_queues(LogDimensions(5, 2)), "little"))
+        query = PendingQuery(look_for_events(event_queues(LogDimensions(5, 2)), "little"))
         with pytest.raises(TableNotPresent):
-            inquiry.answer(None)
+            query.answer(None)
 
 
 class TestTwoLogs:
@@ -279,14 +279,14 @@ class TestWhileTheMeterWrites:
 
 class TestNonsense:
     def test_more_entries_than_the_log_can_hold_are_refused(self):
-        inquiry = Inquiry(look_for_events(event_queues(LogDimensions(5, 2)), "little"))
+        query = PendingQuery(look_for_events(event_queues(LogDimensions(5, 2)), "little"))
         with pytest.raises(MeterMisbehaved, match="6 entries up to index 0 in a list of 5"):
-            inquiry.answer(head(6, 0, 9))
+            query.answer(head(6, 0, 9))
 
     def test_an_index_beyond_the_log_is_refused(self):
-        inquiry = Inquiry(look_for_events(event_queues(LogDimensions(5, 2)), "little"))
+        query = PendingQuery(look_for_events(event_queues(LogDimensions(5, 2)), "little"))
         with pytest.raises(MeterMisbehaved, match="index 5"):
-            inquiry.answer(head(5, 5, 9))
+            query.answer(head(5, 5, 9))
 
     def test_a_newest_entry_with_another_number_is_refused(self):
         log = Log(5, [1, 2, 3])
@@ -304,9 +304,9 @@ class TestNonsense:
     def test_any_bytes_are_events_or_refused_by_name(self, dimensions, answers, after):
         with suppress(MeterMisbehaved):
             queues = event_queues(decode_log_dimensions(dimensions, "little"), 3)
-            inquiry = Inquiry(look_for_events(queues, "big", after))
+            query = PendingQuery(look_for_events(queues, "big", after))
             for answer in answers:
-                if part := inquiry.wanted:
-                    inquiry.answer((answer * part.size)[: part.size])
-            if inquiry.wanted is None:
-                json.dumps([event.payload() for event in inquiry.result.events])
+                if part := query.wanted:
+                    query.answer((answer * part.size)[: part.size])
+            if query.wanted is None:
+                json.dumps([event.payload() for event in query.result.events])

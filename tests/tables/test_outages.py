@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from nesgw.errors import MeterMisbehaved
 from nesgw.tables.event_log import EVENT_TYPES
-from nesgw.tables.inquiry import Inquiry
 from nesgw.tables.outages import (
     ET04_OUTAGES,
     Outage,
@@ -22,6 +21,7 @@ from nesgw.tables.outages import (
     outage_list,
     outage_queue,
 )
+from nesgw.tables.query import PendingQuery
 from nesgw.tables.queues import ET36, LogSize, News, Queue, decode_log_sizes, look
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -59,32 +59,32 @@ class TestOutageLog:
     def test_the_newest_are_read_round_the_end_of_the_ring(self):
         #                     three of three entries, the newest at index 0, number 65536 mod 65536
         answers = {(0, 6): "04 03 00 00 00 09", (6, 12): OUTAGE.hex(), (18, 24): OVER_SPRING.hex() + OUTAGE.hex()}
-        inquiry = Inquiry(look(Queue("ET81", 2129, 3, 12), "little"))
-        while part := inquiry.wanted:
-            inquiry.answer(bytes.fromhex(answers[part.offset, part.size]))
-        assert inquiry.result == News(((65534, OVER_SPRING), (65535, OUTAGE), (0, OUTAGE)), bookmark=0)
+        query = PendingQuery(look(Queue("ET81", 2129, 3, 12), "little"))
+        while part := query.wanted:
+            query.answer(bytes.fromhex(answers[part.offset, part.size]))
+        assert query.result == News(((65534, OVER_SPRING), (65535, OUTAGE), (0, OUTAGE)), bookmark=0)
 
     def test_only_what_came_after_the_bookmark_is_read(self):
-        inquiry = Inquiry(look(Queue("ET81", 2129, 3, 12), "little", after=65535))
+        query = PendingQuery(look(Queue("ET81", 2129, 3, 12), "little", after=65535))
         asked = []
-        while part := inquiry.wanted:
+        while part := query.wanted:
             asked.append((part.offset, part.size))
-            inquiry.answer(bytes.fromhex("04 03 00 00 00 09") if part.offset == 0 else OUTAGE)
+            query.answer(bytes.fromhex("04 03 00 00 00 09") if part.offset == 0 else OUTAGE)
         assert asked == [(0, 6), (6, 12), (0, 6)]
-        assert inquiry.result == News(((0, OUTAGE),), bookmark=0)
+        assert query.result == News(((0, OUTAGE),), bookmark=0)
 
     def test_an_entry_that_was_replaced_meanwhile_is_left_out(self):
         heads = ["04 03 00 05 00 00", "04 03 01 06 00 00"]
-        inquiry = Inquiry(look(Queue("ET81", 2129, 3, 12), "little"))
-        while part := inquiry.wanted:
-            inquiry.answer(bytes.fromhex(heads.pop(0)) if part.offset == 0 else OUTAGE * (part.size // 12))
-        assert [number for number, _ in inquiry.result.entries] == [4, 5]
+        query = PendingQuery(look(Queue("ET81", 2129, 3, 12), "little"))
+        while part := query.wanted:
+            query.answer(bytes.fromhex(heads.pop(0)) if part.offset == 0 else OUTAGE * (part.size // 12))
+        assert [number for number, _ in query.result.entries] == [4, 5]
 
     def test_an_entry_that_no_request_can_ask_for_is_nonsense(self):
         """Wild dimensions: index 65000 times 267 bytes is more than the 24 bits of a partial read's offset."""
-        inquiry = Inquiry(look(Queue("BT74", 74, 65535, 267, wide=True), "little"))
+        query = PendingQuery(look(Queue("BT74", 74, 65535, 267, wide=True), "little"))
         with pytest.raises(MeterMisbehaved, match="BT74 makes no sense: 267 bytes at offset 17355011"):
-            inquiry.answer(bytes.fromhex("04 01 00 e8 fd 01 00 00 00 00 00"))
+            query.answer(bytes.fromhex("04 01 00 e8 fd 01 00 00 00 00 00"))
 
     def test_times_are_local(self):
         (outage,) = decode_outages(News(((17, OUTAGE),), 17))
@@ -158,6 +158,6 @@ def test_any_bytes_are_outages_or_refused_by_name(data, after, entry):
     json.dumps([outage.payload() for outage in decode_outages(News(((1, entry),), 1), COPENHAGEN)])
     with suppress(MeterMisbehaved):
         if queue := outage_queue(decode_log_sizes(data, "big")):
-            inquiry = Inquiry(look(queue, "big", after))
-            while part := inquiry.wanted:
-                inquiry.answer((data * part.size)[: part.size])
+            query = PendingQuery(look(queue, "big", after))
+            while part := query.wanted:
+                query.answer((data * part.size)[: part.size])

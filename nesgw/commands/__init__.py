@@ -1,0 +1,139 @@
+"""The command line: one module or one folder a command. Prints for people, exits with sysexits.h codes.
+
+A module's ``arguments`` describes its command; its ``run`` does it and returns the exit code. Only the module of the
+command that is given is imported, and heavy imports are inside ``run``: no command waits for what it does not need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final, NoReturn
+
+from nesgw import __version__
+from nesgw.commands.terminal.screen import plain
+from nesgw.config.key import without_keys
+from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
+
+# Each command with its module below this package.
+_MODULES: Final = {
+    "run": "run",
+    "read": "read.command",
+    "history": "history.command",
+    "dump": "dump.command",
+    "align": "align.command",
+    "check-config": "check_config",
+    "doctor": "doctor.command",
+    "forget": "forget.command",
+    "simulate": "simulate",
+    "demo": "demo",
+}
+COMMANDS: Final = tuple(_MODULES)
+
+# Everything else of this kind is told where it is met: what is left is what we print.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with the exit code of sysexits.h and a pointer to the help.
+
+    No option is known by its beginning alone: ``--key`` was once taken for ``--key-file``, and the key printed as the
+    name of a file that does not exist.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EX_USAGE, f"{self.prog}: {without_keys(message)}; see: {self.prog} --help\n")
+
+
+def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Build the parser of the command line, with these commands (the man page is made from that of all)."""
+    top = _Parser(prog="nesgw", description="Reads Echelon/NES electricity meters over their optical port.")
+    top.add_argument("--version", action="version", version=f"nesgw {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in names:
+        module = _module(name)
+        summary = (module.__doc__ or "").splitlines()[0].removeprefix(f"nesgw {name}: ")
+        command = commands.add_parser(name, help=summary, description=summary)
+        module.arguments(command)
+    return top
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"nesgw.commands.{_MODULES[name]}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Every error of ours ends as its sentence on stderr and its exit code."""
+    codecs.register_error("plain", plain)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller, who wants to see nothing
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")  # a terminal without our signs is no reason to fail
+    try:
+        options = _parsed(argv)
+        code: int = _module(options.command).run(options)
+        sys.stdout.flush()
+    except NesgwError as error:
+        print(*(f"nesgw: {line}" for line in without_keys(str(error)).splitlines()), sep="\n", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (nesgw read | head): not an error of ours.
+        _let_go_of_output()
+        return 0
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _let_go_of_output()
+            failed = OutputFailed(place=error.filename or "the output", problem=error.strerror)
+            print(f"nesgw: {failed}", file=sys.stderr)
+            return failed.exit_code
+        import traceback
+
+        traceback.print_exc()
+        print("nesgw: this is a defect in nesgw: please report it with the lines above", file=sys.stderr)
+        return EX_SOFTWARE
+    return code
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Take the command line apart; argparse prints help and version itself, and says nothing if that fails."""
+    given = sys.argv[1:] if argv is None else argv
+    known = given[0] if given and given[0] in COMMANDS else None  # what else there is only the help has to say
+    try:
+        top = parser([known] if known else COMMANDS)
+        options, unknown = top.parse_known_args(given)
+        if unknown:
+            top.error(_refused(unknown))
+        return options
+    finally:
+        sys.stdout.flush()
+
+
+def _refused(words: Sequence[str]) -> str:
+    """Say which options are unknown by their names alone: what stands behind one may be a key."""
+    names = [word.partition("=")[0] for word in words if word.startswith("--")]
+    if "--key" in names or "--password" in names:
+        return "no secret is given on the command line, where others can see it: name a file that holds it"
+    return f"unknown option {', '.join(names)}" if names else "more words than the command takes"
+
+
+def _let_go_of_output() -> None:
+    """Send what is still buffered nowhere: Python flushes it at its end, and a failure there has a code of its own."""
+    with contextlib.suppress(OSError, ValueError):  # no file behind it, as in a test
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,126 @@
+"""nesgw dump: every readable table, raw and decoded, without key and serial number, for a bug report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nesgw.commands.target import target, target_arguments, visit
+from nesgw.commands.terminal.interrupt import INTERRUPTED, interruptible
+from nesgw.errors import EX_OK, NesgwError, OutputFailed, Retryable, Stopped, WrongUsage
+
+if TYPE_CHECKING:
+    from nesgw.commands.dump.document import Tables
+    from nesgw.commands.terminal.progress import Progress
+    from nesgw.meter.visit import Visit
+
+_GIVE_UP_AT: Final = 3  # tables that could not be read for trouble on the line
+_UNREAD: Final = "unread"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", type=Path, help="default: nesgw-dump-MODEL-FIRMWARE-DATE.json, here"
+    )
+    parser.add_argument(
+        "--load-profile",
+        action="store_true",
+        help="also what was used when, for weeks back: only if the report is about it; takes minutes",
+    )
+    target_arguments(parser)
+    parser.epilog = "Serial numbers, customer ids and the key are never in the file; it says what was masked."
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, mask, write; 130 when interrupted, and then nothing is written."""
+    from nesgw.commands.dump import document as dump
+    from nesgw.commands.terminal.progress import Progress
+
+    if options.file:
+        _refuse(options.file)
+    chosen = target(options)
+    made = datetime.now(UTC)
+    tables = dump.Tables()
+    with interruptible() as asked, Progress() as progress:
+        try:
+            with visit(chosen, lambda text: progress.step(text or "reading"), asked.is_set) as there:
+                for number, name in enumerate(dump.CATALOGUE):
+                    if name == "BT20" and not options.file:  # by now it is known which meter it is
+                        _refuse(Path(dump.file_name(tables, made)))
+                    if options.load_profile or name not in dump.LOAD_PROFILE:
+                        _read(name, there, tables, progress, number / len(dump.CATALOGUE))
+        except Stopped:
+            progress.clear()
+            print("nesgw: interrupted; nothing was written", file=sys.stderr)
+            return INTERRUPTED
+    content = dump.document(tables, chosen.meter.key.reveal() if chosen.meter.key else None, made)
+    path: Path = options.file or Path(dump.file_name(tables, made))
+    _write(path, dump.text(content))
+    print(_summary(path, tables, content))
+    return EX_OK
+
+
+def _read(name: str, there: Visit, tables: Tables, progress: Progress, share: float) -> None:
+    """Read one table, or find out how it is refused. Raises what keeps several tables from being read."""
+    from nesgw.commands.dump.document import next_part, refusal, take
+
+    while (part := next_part(name, tables)) is not None:
+        got = sum(len(data) for data in tables.data.values())
+        progress.bar(share, f"{name}, {got / 1000:.1f} kB so far")
+        try:
+            take(name, there.get(part), tables)
+        except Stopped:
+            raise
+        except NesgwError as problem:
+            code = refusal(problem)
+            unread = sum(why.startswith(_UNREAD) for why in tables.refused.values())
+            if code is None and (not isinstance(problem, Retryable) or unread + 1 == _GIVE_UP_AT):
+                raise
+            tables.refused[name] = code or f"{_UNREAD}: {problem.happened}"
+            return
+    tables.at[name] = datetime.now(UTC)
+
+
+def _refuse(path: Path) -> None:
+    """Find out before minutes of reading that the file cannot be written."""
+    folder = path.parent
+    try:
+        if path.exists():
+            raise WrongUsage(command="dump", problem=f"{path} is there already: name another file")
+        writable = folder.is_dir() and os.access(folder, os.W_OK)
+    except OSError as error:
+        raise WrongUsage(command="dump", problem=f"{path}: {error.strerror}") from None
+    if not writable:
+        raise WrongUsage(
+            command="dump", problem=f"{folder.absolute()} is no folder that this user may write to: name another file"
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        file = path.open("x", encoding="utf-8")
+    except OSError as error:
+        raise WrongUsage(command="dump", problem=f"{path}: {error.strerror}") from None
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        path.unlink()  # half a dump is none, and would stand in the way of the next
+        raise OutputFailed(place=path, problem=error.strerror) from None
+
+
+def _summary(path: Path, tables: Tables, content: dict[str, object]) -> str:
+    """One sentence: what is in the file, and what is not."""
+    decoded = content["decoded"]
+    who = decoded.get("identity") if isinstance(decoded, dict) else None
+    of = f" of the meter ({who['manufacturer']} {who['model']}, firmware {who['firmware']})" if who else ""
+    values = "" if any(name in tables.data for name in ("BT64", "BT65", "BT66", "BT67")) else ", the load profile"
+    return (
+        f"{path}: {len(tables.data)} tables{of}, raw and decoded, and how {len(tables.refused)} others were refused; "
+        f"left out: the key, all serial numbers and customer ids{values}."
+    )

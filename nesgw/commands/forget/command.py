@@ -1,0 +1,162 @@
+"""nesgw forget: removes our own retained topics of a meter that is gone from the broker; without ID: lists them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nesgw.commands.check_config import config_argument
+from nesgw.commands.terminal.screen import Paint
+from nesgw.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from nesgw.commands.forget.retained import Leftover
+    from nesgw.config.settings import Settings
+    from nesgw.publishers.mqtt.publisher import BrokerSession
+
+_YES: Final = frozenset({"y", "yes"})
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    config_argument(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("id", metavar="ID", nargs="?", help="the meter's serial number as listed, or gateway/NAME")
+    which.add_argument("--all", action="store_true", help="all meters and gateways that are offline")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List what there is, or remove some of it after asking."""
+    from nesgw.commands.forget.retained import find, plain
+    from nesgw.publishers.mqtt.publisher import BrokerSession
+    from nesgw.publishers.topics import Topics
+
+    loaded = _settings(options.config)
+    settings = loaded.mqtt
+    topics = Topics(settings.base_topic, loaded.gateway.name, loaded.homeassistant.discovery_prefix)
+    wanted = plain(options.id) if options.id else None
+    with BrokerSession(settings, "nesgw-forget") as session:
+        found = find(session.retained(topics.of_everything()), topics, wanted)
+        if options.all:
+            for each in (each for each in found if each.online):
+                print(f"left alone, for it is online: {each.id} ({each.name})")
+            chosen = [each for each in found if not each.online]
+        else:
+            chosen = [each for each in found if each.id == wanted]
+    where = f"the broker {settings.host}:{settings.port}"
+    if wanted and not chosen:
+        print(f"nesgw: nothing of {wanted} is on {where}{'; it has:' if found else ''}", file=sys.stderr)
+    if not options.all and not chosen:
+        _list(found, where)
+        return EX_OK
+    if not chosen:
+        print(f"nothing to remove from {where}")
+        return EX_OK
+    _describe(chosen)
+    if not options.yes:
+        if not sys.stdin.isatty():
+            print("nesgw: there is no terminal to ask on; to remove it without asking: --yes", file=sys.stderr)
+            return EX_USAGE
+        if not _agreed(chosen, where):
+            print("nothing was removed")
+            return EX_OK
+    # The person may have taken minutes: another visit, to a broker that is surely still there.
+    with BrokerSession(settings, "nesgw-forget") as session:
+        return _remove(session, chosen)
+
+
+def _settings(source: Path) -> Settings:
+    """The configuration without the keys of the meters, which are not needed."""
+    from nesgw.config import loader
+    from nesgw.config.secrets import Secrets, read_password
+
+    config = loader.read(source)
+    try:
+        password = read_password(config.mqtt)
+    except ValueError as error:
+        raise ConfigError([f"{source}: mqtt.password_file: {error}"]) from None
+    return loader.settings(config, Secrets(mqtt_password=password))
+
+
+def _list(found: Sequence[Leftover], where: str) -> None:
+    if not found:
+        print(f"nothing of nesgw is on {where}")
+        return
+    paint = Paint(sys.stdout)
+    id_width, name_width = (max(len(getattr(each, key)) for each in found) for key in ("id", "name"))
+    for each in found:
+        state = paint.green("online ") if each.online else paint.grey("offline")
+        words = [f"last read {_when(each.last_read)}"] if each.last_read else []
+        words += [f"by gateway {name}" for name in each.gateways] + (["this gateway"] if _is_own_gateway(each) else [])
+        print(f"{each.id:<{id_width}}  {each.name:<{name_width}}  {state}  {', '.join(words)}".rstrip())
+    print("\nto remove one: nesgw forget ID; all that are offline: nesgw forget --all")
+
+
+def _is_own_gateway(each: Leftover) -> bool:
+    return each.ours and each.id.startswith("gateway/")
+
+
+def _when(moment: datetime) -> str:
+    age = (datetime.now(UTC) - moment).total_seconds()
+    if 0 <= age < 120:
+        return f"{age:.0f} s ago"
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _describe(chosen: Iterable[Leftover]) -> None:
+    """Print what would go, and on stderr what speaks against it."""
+    for each in chosen:
+        read = f", last read {_when(each.last_read)}" if each.last_read else ""
+        print(f"{each.id} ({each.name}{read}):", *(f"  {topic}" for topic in each.topics), sep="\n", flush=True)
+        if each.online:
+            reader = f"gateway {each.gateways[0]}" if each.gateways else "its gateway"
+            _warn(f"{each.id} is online: {reader} reads it, and publishes it again")
+        elif each.ours:
+            of = "this gateway" if _is_own_gateway(each) else "read by this gateway"
+            _warn(f"{each.id} is {of}: it comes back when that runs")
+
+
+def _warn(text: str) -> None:
+    print(Paint(sys.stderr).yellow(f"nesgw: warning: {text}"), file=sys.stderr, flush=True)
+
+
+def _agreed(chosen: Sequence[Leftover], where: str) -> bool:
+    count = sum(len(each.topics) for each in chosen)
+    try:
+        answer = input(f"remove {'this topic' if count == 1 else f'these {count} topics'} from {where}? [y/N] ")
+    except EOFError:
+        print()
+        return False
+    except KeyboardInterrupt:
+        print("\nnothing was removed")
+        raise
+    return answer.strip().lower() in _YES
+
+
+def _remove(session: BrokerSession, chosen: Sequence[Leftover]) -> int:
+    """Remove, and look whether it is gone: a broker does not say what its access control list swallows."""
+    from nesgw.publishers.message import Message, Part
+
+    doomed = [topic for each in chosen for topic in each.topics]
+    session.publish(Message(topic, "", Part.STATE) for topic in doomed)
+    left = {topic for topic, payload in session.retained(doomed).items() if payload}
+    for each in chosen:
+        for topic in each.topics:
+            print(f"{'still there' if topic in left else 'removed'}: {topic}")
+    for each in chosen:
+        if each.online:
+            _warn(f"{each.id} is still read: to have it back in Home Assistant at once, restart its gateway")
+    if not left:
+        return EX_OK
+    if any(each.online for each in chosen):
+        advice = "the gateway that reads the meter has published it again: take the meter out of its configuration"
+    else:
+        advice = "the broker may not let this user remove it: see its access control list"
+    print(f"nesgw: {len(left)} of {len(doomed)} topics are still there: {advice}", file=sys.stderr)
+    return EX_UNAVAILABLE

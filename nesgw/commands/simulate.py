@@ -1,0 +1,84 @@
+"""nesgw simulate: a simulated meter on a pseudo terminal, so that everything can be tried without hardware."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+from nesgw.commands.terminal.numbers import at_least_one
+from nesgw.errors import EX_OK, PortUnavailable, WrongUsage
+
+if TYPE_CHECKING:
+    from nesgw.simulator import PtyLine
+
+
+_DEFAULT: Final = "83331-3i"  # the three-phase meter of most households that run nesgw
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    profile_argument(parser)
+    parser.add_argument(
+        "--interface", choices=("optical", "mep"), default="optical", help="which of its ports (default: optical)"
+    )
+    parser.add_argument("--from", dest="dump", metavar="FILE", help="play back what nesgw dump wrote, as that meter")
+    parser.add_argument("--link", metavar="PATH", help="also make a symbolic link of this name to the device")
+    seed_argument(parser)
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--baud", type=at_least_one, default=9600, metavar="N", help="pace of the line (default: 9600)")
+    pace.add_argument("--no-pacing", action="store_true", help="pass the bytes on as fast as the machine can")
+
+
+def profile_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --profile with what each profile is."""
+    from nesgw.simulator import PROFILES
+
+    names = ", ".join(PROFILES)
+    parser.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default=_DEFAULT,
+        metavar="NAME",
+        help=f"which meter: {names} (default: {_DEFAULT})",
+    )
+
+
+def seed_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --seed."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another number, another house (default: 0)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the device path on stdout and serve the meter until Ctrl-C."""
+    from nesgw.simulator import DEFAULT_KEY, serve
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+
+    def ready(line: PtyLine) -> None:
+        print(options.link or line.path, flush=True)
+        print(f"the key of this meter is {DEFAULT_KEY.decode()}; Ctrl-C ends it", file=sys.stderr)
+
+    try:
+        serve(
+            options.profile,
+            options.link,
+            options.seed,
+            options.baud,
+            not options.no_pacing,
+            ready=ready,
+            stop=stop,
+            from_dump=options.dump,
+            interface=options.interface,
+        )
+    except ValueError as error:
+        raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error}") from None
+    except OSError as error:
+        if options.dump and error.filename == options.dump:
+            raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error.strerror}") from None
+        raise PortUnavailable(port=options.link, problem=error.strerror or str(error)) from None
+    return EX_OK

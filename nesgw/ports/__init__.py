@@ -1,0 +1,1 @@
+"""Serial ports: found, opened for us alone, and explained where that fails."""

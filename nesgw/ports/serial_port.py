@@ -1,0 +1,332 @@
+"""The serial port: opens it for us alone, reads without delay, and says in our words what is wrong with it.
+
+The only import of pyserial. Knows no packet.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import grp
+import os
+import pwd
+import select
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import serial
+from serial.tools import list_ports
+
+from nesgw.errors import (
+    NesgwError,
+    NoProbe,
+    NotSerial,
+    PortAmbiguous,
+    PortBusy,
+    PortDenied,
+    PortLost,
+    PortMissing,
+    PortOfRoot,
+    PortUnavailable,
+)
+
+_WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
+_POLL: Final = 0.02  # for ports without a file descriptor to wait on
+_CHUNK: Final = 4096
+_OVERSTAY: Final = 0.5  # how long the port is waited for when it was lent
+_IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
+# Whatever a driver or a URL's handler raises is the port's trouble: pyserial's handlers have no common root of errors.
+_FAILURES = Exception
+
+
+class SerialPort:
+    """An open port. ``read`` returns as soon as anything is there; every failure is a PortLost."""
+
+    def __init__(self, device: Any, name: str) -> None:  # pyserial's classes share an interface, not a base
+        self._device = device
+        self._name = name
+        self._descriptor = _descriptor(device)
+        # pyserial's own reading and writing make three system calls of one; only a URL's port cannot do without.
+        self._terminal = self._descriptor if self._descriptor is not None and os.isatty(self._descriptor) else None
+
+    @property
+    def name(self) -> str:
+        """The device as the user named it, or as it was found."""
+        return self._name
+
+    @property
+    def baud(self) -> int:
+        """Bits per second."""
+        return int(self._device.baudrate)
+
+    @baud.setter
+    def baud(self, baud: int) -> None:
+        with self._failing_as_lost():
+            self._device.baudrate = baud
+
+    def read(self, timeout: float) -> bytes:
+        """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
+        try:
+            if self._descriptor is not None:
+                if self._terminal is not None and not timeout:
+                    return _read(self._terminal, announced=False)
+                ready, _, _ = select.select([self._descriptor], [], [], timeout)
+                if self._terminal is not None:
+                    return _read(self._terminal, announced=True) if ready else b""
+            else:
+                end = time.monotonic() + timeout
+                while not self._device.in_waiting and time.monotonic() < end:
+                    time.sleep(_POLL)
+            return bytes(self._device.read(_CHUNK))
+        except _FAILURES as problem:
+            raise self._lost(problem) from problem
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        try:
+            if self._terminal is not None:
+                with suppress(BlockingIOError):
+                    data = data[os.write(self._terminal, data) :]
+            if data:
+                self._device.write(data)
+        except _FAILURES as problem:
+            raise self._lost(problem) from problem
+
+    def drain(self) -> None:
+        """Wait until everything written has left."""
+        with self._failing_as_lost():
+            self._device.flush()
+
+    def flush_input(self) -> None:
+        """Drop what has arrived."""
+        with self._failing_as_lost():
+            self._device.reset_input_buffer()
+
+    def lend(self) -> bool:
+        """Let others use the port while it stays open here: RTS and DTR, the probe's supply, do not drop."""
+        if self._terminal is None:
+            return False
+        with self._failing_as_lost():
+            fcntl.ioctl(self._terminal, termios.TIOCNXCL)
+            fcntl.flock(self._terminal, fcntl.LOCK_UN)
+        return True
+
+    def reclaim(self) -> None:
+        """Have it for us alone again, after a little patience. Raises PortBusy while somebody else has it."""
+        end = time.monotonic() + _OVERSTAY
+        with self._failing_as_lost():
+            while not self._locked():
+                if time.monotonic() > end:
+                    holder = find_holder(self._name, but=os.getpid()) or "another program"
+                    raise PortBusy(port=self._name, holder=holder)
+                time.sleep(_POLL)
+            _keep_others_off(self._device)
+
+    def _locked(self) -> bool:
+        try:
+            fcntl.flock(self._device.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the port back once all is out; one that is gone is as good as closed."""
+        with suppress(_FAILURES):
+            self._device.flush()
+            time.sleep(_IN_THE_CHIP * 10 / self._device.baudrate)
+        with suppress(_FAILURES):
+            # A pseudo terminal outlives this, and would refuse the next one to open it.
+            fcntl.ioctl(self._device.fileno(), termios.TIOCNXCL)
+        with suppress(_FAILURES):
+            self._device.close()
+
+    @contextmanager
+    def _failing_as_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except NesgwError:
+            raise
+        except _FAILURES as problem:
+            raise self._lost(problem) from problem
+
+    def _lost(self, problem: Exception) -> PortLost:
+        return PortLost(port=self._name, problem=_sentence(problem))
+
+
+def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) -> SerialPort:
+    """Open a device path, a pyserial URL (socket://, rfc2217://, …) or "auto", for this process alone.
+
+    RTS and DTR are set before the port opens: some probes draw their supply from them. Raises PortMissing,
+    PortAmbiguous, PortBusy, PortDenied or PortUnavailable.
+    """
+    name = find_port() if port == "auto" else port
+    device = None
+    try:
+        device = serial.serial_for_url(_patient_url(name), do_not_open=True)
+        device.baudrate = baud
+        device.timeout = 0
+        # RFC 2217 knows no time-out for writing: pyserial's handler refuses to open with one.
+        device.write_timeout = None if _is_rfc2217(name) else _WRITE_TIMEOUT
+        device.exclusive = True  # flock: between us and whoever is as polite
+        device.rts, device.dtr = rts, dtr
+        device.open()
+        _keep_others_off(device)
+    except _FAILURES as problem:
+        if device is not None:
+            with suppress(_FAILURES):  # half open: what went wrong first is what to report
+                device.close()
+        raise _why_not(name, problem) from problem
+    _avoid_latency(device, name)
+    _wake_in_time()
+    return SerialPort(device, name)
+
+
+def _is_rfc2217(name: str) -> bool:
+    return name.lower().startswith("rfc2217://")
+
+
+def _patient_url(name: str) -> str:
+    """Do not wait for a bridge to confirm RTS and DTR: one whose device has no such lines never does."""
+    if not _is_rfc2217(name) or "ign_set_control" in name:
+        return name
+    return f"{name}{'&' if '?' in name else '?'}ign_set_control"
+
+
+def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: Path = Path("/dev/serial/by-id")) -> str:
+    """Find the only USB serial device; its name under ``by_id`` where it has one, for it survives re-plugging."""
+    try:
+        links = {str(link.resolve()): str(link) for link in by_id.iterdir()} if by_id.is_dir() else {}
+        found = [links.get(str(Path(port.device).resolve()), port.device) for port in ports() if port.vid is not None]
+    except (OSError, TypeError, ValueError):  # unplugged in this very moment: pyserial stumbles over what has gone
+        found = []
+    if not found:
+        raise NoProbe()
+    if len(found) > 1:
+        raise PortAmbiguous(count=len(found), names=", ".join(sorted(found)))
+    return str(found[0])
+
+
+def _read(descriptor: int, *, announced: bool) -> bytes:
+    """Read without waiting. A device that ``select`` has announced and that gives nothing has gone."""
+    try:
+        data = os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return b""
+    if announced and not data:
+        raise serial.SerialException("it returned no data")
+    return data
+
+
+def _descriptor(device: Any) -> int | None:
+    try:
+        return int(device.fileno())
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None
+
+
+def _keep_others_off(device: Any) -> None:
+    """Have the kernel refuse everybody else, a terminal program that locks nothing included."""
+    descriptor = _descriptor(device)
+    if descriptor is not None and os.isatty(descriptor):
+        fcntl.ioctl(descriptor, termios.TIOCEXCL)
+
+
+def _avoid_latency(device: Any, name: str) -> None:
+    """Have a USB adapter hand over bytes at once: an FTDI chip collects them for 16 ms if it is left alone.
+
+    The flag is enough for that driver; the file is for others, and mostly root's. Without either all works, slower.
+    """
+    with suppress(_FAILURES):
+        device.set_low_latency_mode(True)
+    with suppress(OSError):
+        timer = Path("/sys/class/tty") / Path(name).resolve().name / "device" / "latency_timer"
+        if timer.is_file():
+            timer.write_text("1", encoding="ascii")
+
+
+def _wake_in_time() -> None:
+    """Have the kernel end this thread's sleeps when they are over, not 50 µs later as it likes to: proc(5).
+
+    A silence of 175 µs (turn-around) would be half as long again, in each packet.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{threading.get_native_id()}/timerslack_ns").write_text("1", encoding="ascii")
+
+
+def _why_not(name: str, problem: Exception) -> PortUnavailable:
+    match _number(problem):
+        case errno.ENOENT | errno.ENXIO | errno.ENODEV:
+            return PortMissing(port=name)
+        case errno.EACCES | errno.EPERM:
+            group = _group(name)
+            return (PortOfRoot if group == "root" else PortDenied)(port=name, user=_user(), group=group)
+        case errno.EBUSY | errno.EAGAIN:
+            return PortBusy(port=name, holder=find_holder(name) or "another program")
+        case errno.ENOTTY | errno.EISDIR:
+            return NotSerial(port=name)
+        case _:
+            return PortUnavailable(port=name, problem=_sentence(problem))
+
+
+def _number(problem: Exception) -> int | None:
+    """The system's error number. What pyserial says of a device that takes no settings has lost it."""
+    number = getattr(problem, "errno", None)
+    if number is None and isinstance(problem.__context__, termios.error):
+        number = problem.__context__.args[0]
+    return number if isinstance(number, int) else None
+
+
+def _sentence(problem: Exception) -> str:
+    """Say it in the system's words, without pyserial's repetition of the port's name."""
+    if number := _number(problem):
+        return os.strerror(number)
+    if "returned no data" in str(problem):
+        return "it was unplugged, or another program reads from it"
+    if isinstance(problem.__context__, OSError) and problem.__context__.strerror:
+        return problem.__context__.strerror  # of a URL: the network's
+    if isinstance(problem.__context__, TypeError):
+        return "a URL needs a host and a port number, such as socket://HOST:PORT"
+    return str(problem)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _group(name: str) -> str:
+    """Name the group that the device really belongs to; it is not dialout everywhere."""
+    try:
+        number = Path(name).stat().st_gid
+    except OSError:
+        return "dialout"
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def find_holder(name: str, processes: Path = Path("/proc"), but: int | None = None) -> str | None:
+    """Name the program (``but`` not that process) that has the device open, as far as this user may look."""
+    device = str(Path(name).resolve())
+    for process in processes.glob("[0-9]*"):
+        if process.name == str(but):
+            continue
+        with suppress(OSError):
+            if any(str(link.readlink()) == device for link in _links(process / "fd")):
+                return f"{(process / 'comm').read_text(errors='replace').strip()} (process {process.name})"
+    return None
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    for link in folder.iterdir():
+        with suppress(OSError):  # descriptors come and go
+            link.readlink()
+            yield link

@@ -1,0 +1,222 @@
+"""Where the MQTT broker is, how to trust it, and what to tell a person about trouble with it.
+
+Opens no connection and knows no MQTT library; no sentence contains the password.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from nesgw.config.settings import MqttSettings, TlsSettings
+from nesgw.errors import BrokerUnavailable, ConfigError
+
+
+class Stage(Enum):
+    """How far a connection came before it failed; the fact ``stage`` of a ``BrokerUnavailable``."""
+
+    REACH = "reach"
+    TLS = "tls"
+    LOGIN = "login"
+    USE = "use"
+
+
+class TlsContext(ssl.SSLContext):
+    """A client's context that can close a socket whose handshake failed, which its maker loses hold of."""
+
+    last: ssl.SSLSocket | None = None
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """Wrap a socket and remember it."""
+        self.last = super().wrap_socket(*args, **kwargs)
+        return self.last
+
+    def close_last(self) -> None:
+        """Close the socket that was wrapped last."""
+        if self.last is not None:
+            self.last.close()
+            self.last = None
+
+
+def tls_context(tls: TlsSettings) -> TlsContext:
+    """Load the certificates; a file that cannot serve is a mistake of the configuration."""
+    context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = tls.verify_hostname
+    if tls.ca_file is None:
+        context.load_default_certs()
+    else:
+        _load_ca(context, tls.ca_file)
+    if tls.cert_file is not None:
+        _load_certificate(context, tls.cert_file, tls.key_file)
+    return context
+
+
+def _load_ca(context: ssl.SSLContext, file: Path) -> None:
+    _check_readable("ca_file", file)
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError as error:
+        raise _mistake("ca_file", file, "holds no certificate in PEM format", "give the CA's certificate") from error
+
+
+def _load_certificate(context: ssl.SSLContext, file: Path, key_file: Path | None) -> None:
+    _check_readable("cert_file", file)
+    if key_file is not None:
+        _check_readable("key_file", key_file)
+    try:
+        context.load_cert_chain(file, key_file, password=_no_passphrase)
+    except ValueError as error:
+        advice = "take the passphrase off: openssl pkey -in OLD -out NEW"
+        raise _mistake("key_file", key_file or file, "is protected by a passphrase", advice) from error
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            advice = "give the key that the certificate was made with"
+            raise _mistake("key_file", key_file or file, f"does not belong to {file}", advice) from error
+        where = file if key_file is None else f"{file} or {key_file}"
+        advice = "give the certificate and its key as PEM"
+        raise _mistake("cert_file", where, "holds no certificate and key in PEM format", advice) from error
+
+
+def _no_passphrase() -> str:
+    # Without this OpenSSL would ask for it on the terminal.
+    raise ValueError("a passphrase is needed")
+
+
+def _check_readable(option: str, file: Path) -> None:
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        advice = "let the nesgw user read it" if isinstance(error, PermissionError) else "correct the path"
+        raise _mistake(option, file, (error.strerror or "cannot be read").lower(), advice) from error
+
+
+def _mistake(option: str, file: Path | str, problem: str, advice: str) -> ConfigError:
+    return ConfigError([f"[mqtt.tls] {option}: {file}: {problem}: {advice}"])
+
+
+def trouble(settings: MqttSettings, stage: Stage, problem: str, advice: str) -> BrokerUnavailable:
+    """Make the error that says what is wrong with this broker."""
+    return BrokerUnavailable(host=settings.host, port=settings.port, problem=problem, advice=advice, stage=stage.value)
+
+
+_ADDRESS: Final = "check host and port under [mqtt]"
+
+_REACH: Final = {
+    errno.ECONNREFUSED: ("no broker listens there", f"start it (sudo systemctl start mosquitto), or {_ADDRESS}"),
+    errno.ENETUNREACH: ("there is no network", "nothing to do unless it lasts; nesgw tries again"),
+    errno.EHOSTUNREACH: ("the host cannot be reached", f"switch it on, or {_ADDRESS}"),
+    errno.ETIMEDOUT: ("it does not answer", f"check the broker and the firewall, or {_ADDRESS}"),
+}
+
+
+def unreachable(settings: MqttSettings, error: Exception) -> BrokerUnavailable:
+    """Say why no connection came about."""
+    if isinstance(error, ssl.SSLError):
+        return bad_tls(settings, error)
+    if isinstance(error, socket.gaierror):
+        if error.errno == socket.EAI_AGAIN:
+            return trouble(settings, Stage.REACH, "the name cannot be looked up now", "check the network and its DNS")
+        return trouble(settings, Stage.REACH, "no host has this name", _ADDRESS)
+    if isinstance(error, ValueError):  # a name that cannot even be looked up
+        return trouble(settings, Stage.REACH, "this is not the name of a host", _ADDRESS)
+    code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else getattr(error, "errno", None)
+    if settings.tls and isinstance(error, ConnectionResetError):
+        return _no_tls(settings)
+    problem, advice = _REACH.get(code or 0, (str(error), _ADDRESS))
+    return trouble(settings, Stage.REACH, problem, advice)
+
+
+# OpenSSL's X509_V_ERR_…: the certificate of the broker does not hold.
+_UNTRUSTED: Final = frozenset({2, 18, 19, 20, 21})
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_WRONG_NAME: Final = frozenset({62, 64})
+
+
+def bad_tls(settings: MqttSettings, error: ssl.SSLError) -> BrokerUnavailable:
+    """Say why the handshake failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        code = error.verify_code
+        if code in _UNTRUSTED:
+            problem = "its certificate comes from a CA that is not trusted"
+            advice = "set ca_file under [mqtt.tls] to the certificate of the broker's CA"
+        elif code in _WRONG_NAME:
+            problem = "its certificate is made out to another name"
+            advice = "set host to the name in the certificate, or verify_hostname = false under [mqtt.tls]"
+        elif code == _EXPIRED:
+            problem, advice = "its certificate has expired", "renew it, and check this machine's clock"
+        elif code == _NOT_YET_VALID:
+            problem, advice = "its certificate is not valid yet", "check this machine's clock (timedatectl)"
+        else:
+            problem, advice = f"its certificate does not hold: {error.verify_message}", "check [mqtt.tls]"
+        return trouble(settings, Stage.TLS, problem, advice)
+    if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"} or isinstance(error, ssl.SSLEOFError):
+        return _no_tls(settings)
+    return alerted(settings, str(error)) or trouble(
+        settings, Stage.TLS, f"TLS failed: {(error.reason or str(error)).lower()}", "check [mqtt.tls]"
+    )
+
+
+def alerted(settings: MqttSettings, text: str) -> BrokerUnavailable | None:
+    """Say what the broker has against our certificate, if ``text`` is such an alert of OpenSSL's."""
+    if "ALERT_CERTIFICATE_REQUIRED" in text or ("ALERT_HANDSHAKE_FAILURE" in text and _has_no_certificate(settings)):
+        problem, advice = "it asks for a client certificate", "set cert_file and key_file under [mqtt.tls]"
+    elif "ALERT_UNKNOWN_CA" in text or "ALERT_BAD_CERTIFICATE" in text or "ALERT_CERTIFICATE" in text:
+        problem = "it does not accept our client certificate"
+        advice = "set cert_file and key_file under [mqtt.tls] to a certificate that its CA issued"
+    else:
+        return None
+    return trouble(settings, Stage.TLS, problem, advice)
+
+
+def _has_no_certificate(settings: MqttSettings) -> bool:
+    return settings.tls is not None and settings.tls.cert_file is None
+
+
+def _no_tls(settings: MqttSettings) -> BrokerUnavailable:
+    advice = "set the port that it speaks TLS on (mostly 8883), or enabled = false under [mqtt.tls]"
+    return trouble(settings, Stage.TLS, "it does not speak TLS on this port", advice)
+
+
+def silent(settings: MqttSettings, closed: bool) -> BrokerUnavailable:
+    """Say that something took the connection but did not answer as a broker does."""
+    if closed and settings.tls is not None:
+        # It has an alert to say why, which a socket that is closed at once may not let us read.
+        problem = "it closes the connection after the TLS handshake"
+        advice = (
+            "if it asks for a client certificate, set cert_file and key_file under [mqtt.tls] to one that it accepts"
+        )
+        return trouble(settings, Stage.TLS, problem, advice)
+    problem = "it closes the connection without an answer" if closed else "it takes the connection but does not answer"
+    advice = "check that MQTT is spoken on this port"
+    if settings.tls is None:
+        advice += ", and if with TLS (mostly on 8883), set enabled = true under [mqtt.tls]"
+    return trouble(settings, Stage.REACH, problem, advice)
+
+
+# The return codes of CONNACK, as MQTT 5 numbers them.
+_PROTOCOL: Final = 132
+_CLIENT_ID: Final = 133
+_UNAVAILABLE: Final = 136
+
+
+def refused(settings: MqttSettings, code: int) -> BrokerUnavailable:
+    """Say why the broker did not let us in."""
+    if code == _PROTOCOL:
+        problem, advice = "it does not speak MQTT 3.1.1", "update the broker"
+    elif code == _CLIENT_ID:
+        problem, advice = "it refuses our client id", "allow it there, or choose another [gateway] name"
+    elif code == _UNAVAILABLE:
+        problem, advice = "it is not ready", "nothing to do unless it lasts; nesgw tries again"
+    elif settings.username:
+        problem = f'it refused the login of user "{settings.username}"'
+        advice = "check username and password_file under [mqtt]"
+    else:
+        problem = "it lets nobody in without a login"
+        advice = "set username and password_file under [mqtt]"
+    return trouble(settings, Stage.LOGIN, problem, advice)

@@ -1,0 +1,254 @@
+"""nesgw doctor as a user runs it, with a simulated meter on a pseudo terminal and a real broker."""
+
+import json
+import os
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nesgw.commands import main
+from nesgw.commands.doctor import steps as diagnosis
+from nesgw.ports.serial_port import open_port
+from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.simulator import DEFAULT_KEY, Code, PtyLine, SimulatedMeter
+
+KEY = DEFAULT_KEY.decode()
+WRONG = "0123456789abcdefghij"
+KEY_REFUSED = "the meter refused the key: Security was answered err (refused without a reason): compare the key"
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch):
+    monkeypatch.setattr(diagnosis, "_PERIOD", 0.05)
+    monkeypatch.setattr(diagnosis, "_BEATS", 4)
+    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+
+
+@pytest.fixture(autouse=True)
+def _no_service_user(monkeypatch):
+    """A machine on which nesgw is installed would ask whether its user may open the pseudo terminal."""
+
+    def unknown(name):
+        raise KeyError(name)
+
+    monkeypatch.setattr(diagnosis.pwd, "getpwnam", unknown)
+
+
+@pytest.fixture
+def line():
+    with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
+        yield line
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Write a configuration for a port and return its path."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as ram_disk:
+
+        def write(port, key=KEY, mqtt="enabled = false"):
+            path = tmp_path / "config.toml"
+            path.touch(0o600)
+            key_line = f'key = "{key}"\n' if key else ""
+            path.write_text(
+                f'[[meter]]\nname = "house"\nport = "{port}"\n{key_line}'
+                f'[cache]\ndirectory = "{ram_disk}"\n[mqtt]\n{mqtt}\n'
+            )
+            write.folder = Path(ram_disk, "house")
+            return str(path)
+
+        yield write
+
+
+def examined(config, capsys):
+    """The exit code, the whole text, and the first line of each step by its title."""
+    code = main(["doctor", "--config", config])
+    text = capsys.readouterr().out
+    lines = [line for line in text.splitlines() if line.startswith(("ok ", "failed ", "skipped "))]
+    return code, text, {line[9:25].strip(): line.split()[0] + ": " + line[25:] for line in lines}
+
+
+def service_said(folder, last_error=None, age=0.0):
+    """What a running service leaves on the RAM disk."""
+    now = datetime.now(UTC).isoformat()
+    folder.mkdir(exist_ok=True)
+    (folder / "status.json").write_text(
+        json.dumps({"last_read": None if last_error else now, "last_error": last_error})
+    )
+    (folder / "reading.json").write_text(json.dumps({"time": now, "power": 512, "energy_import": 12.345}))
+    then = time.time() - age
+    os.utime(folder / "status.json", (then, then))
+
+
+def test_all_is_well(line, configured, broker, capsys):
+    code, text, steps = examined(configured(line.path, mqtt=f'host = "127.0.0.1"\nport = {broker.port}'), capsys)
+    assert code == 0
+    assert list(steps) == [
+        "configuration",
+        "key",
+        "port",
+        "permission",
+        "port free",
+        "probe echo",
+        "meter answers",
+        "open tables",
+        "key accepted",
+        "tables",
+        "RAM disk",
+        "broker",
+        "broker's TLS",
+        "broker's login",
+    ]
+    assert steps["key"] == "ok: recognised as 20 characters"
+    assert steps["probe echo"] == "ok: none"
+    assert steps["open tables"] == "ok: ELON 83331-3I, serial number 4080123456, firmware 3.84.06"
+    assert steps["key accepted"] == "ok: the meter took it"
+    assert "values; power" in steps["tables"]
+    assert text.endswith("\nall is well\n")
+    assert KEY not in text
+
+
+def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(line, configured, capsys):
+    code, text, steps = examined(configured(line.path, key=""), capsys)
+    assert code == 78
+    assert steps["key"].startswith("failed: the meter has no key")
+    assert "ask the utility for the optical read-only key" in text
+    assert steps["open tables"].startswith("ok: ELON 83331-3I, serial number 4080123456")
+    assert steps["key accepted"] == "skipped: needs: key"
+    assert line.meter.counters.requests["security"] == 0
+    assert text.endswith("1 of 14 steps needs attention: begin with 'key'\n")
+
+
+def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
+    code, text, steps = examined(configured(line.path, key=WRONG), capsys)
+    assert code == 77
+    assert steps["key accepted"].startswith("failed: the meter refused the key")
+    assert "do not try the same key again: a meter counts wrong keys" in text
+    assert line.meter.counters.wrong_keys == 1
+    assert WRONG not in text
+
+
+def test_a_key_that_the_service_was_refused_is_not_tried_again_until_it_is_another_one(line, configured, capsys):
+    config = configured(line.path, key=WRONG)
+    os.utime(config, (time.time() - 900,) * 2)
+    service_said(configured.folder, KEY_REFUSED, age=600)
+    code, _, steps = examined(config, capsys)
+    assert code == 77
+    assert steps["key accepted"].startswith("skipped: the meter refused it 10 min ago")
+    assert line.meter.counters.wrong_keys == 0
+    os.utime(config, (time.time() - 300,) * 2)
+    assert examined(config, capsys)[2]["key accepted"].startswith("failed: the meter refused the key")
+    assert line.meter.counters.wrong_keys == 1
+
+
+def test_a_port_that_the_service_holds_is_judged_by_what_the_service_says(line, configured, capsys):
+    config = configured(line.path)
+    service_said(configured.folder)
+    daemon = open_port(line.path)
+    try:
+        code, _, steps = examined(config, capsys)
+    finally:
+        daemon.close()
+    assert code == 0
+    assert steps["port free"].startswith("ok: held by the nesgw service (")
+    assert steps["probe echo"].startswith("skipped: the service has the port")
+    assert steps["meter answers"] == "ok: the service read it 0 s ago"
+    assert steps["key accepted"] == "ok: the service reads with it"
+    assert steps["tables"] == "ok: 2 values; power 512 W, energy import 12.345 kWh"
+    assert line.meter.counters.bytes_in == 0
+
+
+def test_a_key_that_only_the_service_sees_is_no_failure_while_it_reads(line, configured, capsys):
+    config = configured(line.path, key="")  # a systemd credential
+    service_said(configured.folder)
+    daemon = open_port(line.path)
+    try:
+        code, _, steps = examined(config, capsys)
+    finally:
+        daemon.close()
+    assert code == 0
+    assert steps["key"].startswith("skipped: the service has one")
+    assert steps["key accepted"] == "ok: the service reads with it"
+
+
+def test_a_service_that_cannot_read_is_quoted(line, configured, capsys):
+    config = configured(line.path)
+    daemon = open_port(line.path)
+    try:
+        service_said(configured.folder, "/dev/x: no answer to Identify in 4 attempts: seat the probe")
+        code, _, steps = examined(config, capsys)
+        assert code == 69
+        assert steps["meter answers"].startswith("failed: the service says: /dev/x: no answer to Identify")
+        assert steps["tables"] == "skipped: needs: key accepted"
+        service_said(configured.folder, KEY_REFUSED)
+        code, _, steps = examined(config, capsys)
+        assert code == 77
+        assert steps["meter answers"].startswith("ok: it does")
+        assert steps["key accepted"].startswith("skipped: the meter refused it 0 s ago")
+    finally:
+        daemon.close()
+
+
+def test_a_port_that_another_program_holds_is_69_and_names_it(line, configured, capsys):
+    other = open_port(line.path)
+    try:
+        code, text, steps = examined(configured(line.path), capsys)
+    finally:
+        other.close()
+    assert code == 69
+    assert f"(process {os.getpid()})" in steps["port free"]
+    assert "stop that program" in text
+    assert steps["tables"] == "skipped: needs: key accepted"
+
+
+def test_swapped_optics_are_69_and_the_remedy_is_to_turn(line, configured, capsys):
+    line.meter.faults.deaf()
+    line.meter.faults.echo()
+    code, text, steps = examined(configured(line.path), capsys)
+    assert code == 69
+    assert steps["probe echo"] == "failed: only the probe's own light comes back"
+    assert "→ transmitter and receiver are swapped: turn it by 180°" in text
+    assert steps["meter answers"] == "skipped: needs: probe echo"
+
+
+def test_a_meter_that_identifies_itself_and_refuses_the_logon_may_want_tls_or_time(configured, capsys):
+    with PtyLine(SimulatedMeter("83331-3i", logon_refused=Code.ERR), baud=None) as line:
+        code, text, steps = examined(configured(line.path), capsys)
+    assert code == 69
+    assert steps["meter answers"].startswith("ok: answered 4 of 4")
+    assert steps["open tables"].startswith("failed: the meter refused Logon")
+    assert "a meter ignores its optical port for five" in text
+    assert "ask for TLS" in text
+
+
+def test_no_probe_at_all(configured, capsys):
+    code, _, steps = examined(configured("/dev/nes-ir-probe"), capsys)
+    assert code == 69
+    assert steps["port"] == "failed: /dev/nes-ir-probe: no such device"
+    assert steps["RAM disk"].startswith("ok")
+
+
+def test_mistakes_in_the_configuration_are_78_with_a_line_each(tmp_path, capsys):
+    path = tmp_path / "config.toml"
+    path.write_text('[[meter]]\nname = "house"\npoll_intervall = "10s"\nbaud = 5\n')
+    code, text, steps = examined(str(path), capsys)
+    assert code == 78
+    assert "unknown option; did you mean 'poll_interval'?" in text
+    assert "meter.house.baud" in text
+    assert steps["all else"] == "skipped: needs: configuration"
+
+
+def test_several_meters_are_told_apart_and_one_can_be_chosen(configured, tmp_path, capsys):
+    path = tmp_path / "two.toml"
+    path.write_text(
+        '[[meter]]\nname = "house"\nport = "/dev/a"\n[[meter]]\nname = "barn"\nport = "/dev/b"\n'
+        '[cache]\ndirectory = "/dev/shm"\n[mqtt]\nenabled = false\n'
+    )
+    main(["doctor", "--config", str(path)])
+    said = capsys.readouterr().out
+    assert "failed   house: port            /dev/a: no such device" in said
+    assert "failed   barn: port             /dev/b: no such device" in said
+    main(["doctor", "--config", str(path), "--meter", "barn"])
+    assert "/dev/a" not in capsys.readouterr().out

@@ -1,0 +1,319 @@
+"""nesgw history: times as people write them, rows in three forms, going on, and the command itself."""
+
+import json
+import os
+import pty
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from nesgw.commands import main
+from nesgw.commands.history.rows import Kept, Row, Sheet, go_on, kept_set, moment, rows
+from nesgw.errors import NoLoadProfile, PortBusy, WrongUsage
+from nesgw.meter.visit import Visit
+from nesgw.ports.serial_port import open_port
+from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
+from nesgw.tables.installation import Installation
+from nesgw.tables.load_profile import Interval, ProfileSet, decode_channels
+from nesgw.tables.register import Part
+from nesgw.values import Firmware
+from tests.broker_fixtures import eventually
+from tests.virtual import line_to, meter_on, settings_with
+
+NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+
+CHANNELS = decode_channels((0, 1, 15), Firmware(3, 84), Installation())
+KEPT = Kept(ProfileSet(0, 30, 96, 3, QUARTER, Part("BT62", 62, 0, 10)), CHANNELS)
+INTERVALS = (
+    Interval(NOON, (), (115_921_000, 201, 229_500), (0, 0, 0)),
+    Interval(NOON + QUARTER, (), (115_921_083, 201, 231_000), (0, 0, 0)),
+    Interval(NOON + 2 * QUARTER, ("power_failure",), (115_921_100, None, 230_100), (0, 4, 0)),
+)
+HEADER = (
+    "time,energy_import (kWh),energy_export (kWh),voltage_l1 (V),"
+    "energy_import in the interval (kWh),energy_export in the interval (kWh),status\n"
+)
+
+
+@pytest.fixture
+def warsaw(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Warsaw")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+class TestTimes:
+    @pytest.mark.parametrize(
+        ("text", "means"),
+        [
+            ("2026-11-01", datetime(2026, 10, 31, 23, 0, tzinfo=UTC)),
+            ("2026-07-01T10:00", datetime(2026, 7, 1, 8, 0, tzinfo=UTC)),
+            ("2026-11-01 10:00", datetime(2026, 11, 1, 9, 0, tzinfo=UTC)),
+            ("2026-11-01T10:00Z", datetime(2026, 11, 1, 10, 0, tzinfo=UTC)),
+            ("2026-11-01T10:00+02:00", datetime(2026, 11, 1, 8, 0, tzinfo=UTC)),
+            ("now", NOW),
+            ("today", datetime(2026, 11, 19, 23, 0, tzinfo=UTC)),
+            ("yesterday", datetime(2026, 11, 18, 23, 0, tzinfo=UTC)),
+            ("-7d", NOW - timedelta(days=7)),
+            ("-90m", NOW - timedelta(minutes=90)),
+            ("-12h", NOW - timedelta(hours=12)),
+            ("-2w", NOW - timedelta(weeks=2)),
+        ],
+    )
+    def test_are_local_unless_they_say_otherwise(self, warsaw, text, means):
+        assert moment(text, NOW) == means
+
+    @pytest.mark.parametrize("text", ["", "tomorrow", "7d", "-7y", "2026-13-01", "10:00"])
+    def test_anything_else_is_told_what_would_be_right(self, text):
+        with pytest.raises(ValueError, match="is no time; write 2026-11-01"):
+            moment(text, NOW)
+
+
+class TestRows:
+    def test_csv_has_registers_units_what_was_counted_and_the_status(self):
+        sheet = Sheet(KEPT, "csv")
+        assert sheet.header == HEADER
+        assert [sheet.row(row) for row in rows(INTERVALS, KEPT)] == [
+            "2026-11-19T12:00:00Z,115921.0,0.201,229.5,,,\n",
+            "2026-11-19T12:15:00Z,115921.083,0.201,231.0,0.083,0.0,\n",
+            "2026-11-19T12:30:00Z,115921.1,,230.1,0.017,,power_failure energy_export:skipped\n",
+        ]
+
+    def test_json_is_an_object_a_line(self):
+        (row,) = rows(INTERVALS, KEPT, 2)
+        text = Sheet(KEPT, "json").row(row)
+        assert text.endswith("}\n")
+        assert json.loads(text) == {
+            "time": "2026-11-19T12:30:00Z",
+            "energy_import": 115_921.1,
+            "energy_export": None,
+            "voltage_l1": 230.1,
+            "in_the_interval": {"energy_import": 0.017, "energy_export": None},
+            "status": ["power_failure", "energy_export:skipped"],
+        }
+
+    def test_a_table_is_in_local_time_and_leaves_registers_out_where_there_is_no_room(self, warsaw):
+        wide, narrow = Sheet(KEPT, "table", 120), Sheet(KEPT, "table", 70)
+        row = list(rows(INTERVALS, KEPT))[1]
+        assert wide.row(row) == ("2026-11-19 13:15   115 921.083       0.083         0.201       0.000       231.000\n")
+        assert narrow.row(row) == "2026-11-19 13:15       0.083       0.000       231.000\n"
+        assert len(set(map(len, wide.header.splitlines()))) == 1
+        assert wide.header.splitlines()[-2].split()[2:] == ["import", "counted", "export", "counted", "Voltage", "L1"]
+        assert wide.header.splitlines()[-1].split() == ["local", "time", "kWh", "kWh", "kWh", "kWh", "V"]
+
+    def test_nothing_is_counted_over_a_gap(self):
+        gap = (INTERVALS[0], INTERVALS[2])
+        assert list(rows(gap, KEPT))[1] == Row(INTERVALS[2], (None, None, None))
+
+
+class TestGoingOn:
+    @pytest.fixture
+    def sheet(self):
+        return Sheet(KEPT, "csv")
+
+    def file(self, tmp_path, text):
+        path = tmp_path / "rows"
+        path.write_text(text)
+        return path
+
+    def test_after_the_last_whole_row_and_what_is_broken_off_is_cut(self, tmp_path, sheet):
+        row = "2026-11-19T12:15:00Z,115921.083,0.201,231.0,0.083,0.0,\n"
+        path = self.file(tmp_path, f"{HEADER}{row}2026-11-19T12:3")
+        assert go_on(path, sheet, "csv") == NOON + QUARTER
+        assert path.read_text() == HEADER + row
+
+    @pytest.mark.parametrize("text", ["", "time,energy_imp", HEADER])
+    def test_a_file_that_has_just_begun_begins_anew(self, tmp_path, sheet, text):
+        path = self.file(tmp_path, text)
+        assert go_on(path, sheet, "csv") is None
+        assert path.read_text() in ("", HEADER)
+
+    @pytest.mark.parametrize("form", ["csv", "json"])
+    @pytest.mark.parametrize("text", ["dear diary", "dear diary\nit rained\nand", HEADER.replace("kWh", "Wh"), "\n"])
+    def test_a_file_of_something_else_is_left_alone(self, tmp_path, form, text):
+        path = self.file(tmp_path, text)
+        with pytest.raises(WrongUsage, match="name another file"):
+            go_on(path, Sheet(KEPT, form), form)
+        assert path.read_text() == text
+
+
+class TestWhichSet:
+    def kept(self, line, wanted=None):
+        place = settings_with()
+        with Visit(meter_on(line), place, None, clock=line.clock, sleep=line.sleep) as visit:
+            return visit.find(kept_set(visit.facts(), wanted))
+
+    def test_the_first_unless_another_is_named(self):
+        line = line_to("gen4-4.30")
+        assert self.kept(line).profile.number == 0
+        third = self.kept(line, 3)
+        assert [channel.key for channel in third.channels] == [
+            "energy_import",
+            "energy_export",
+            "source_112",
+            "source_113",
+        ]
+
+    def test_one_that_is_not_there_is_told_which_are(self):
+        with pytest.raises(WrongUsage, match="no set 5 of channels; it has 1, 2, 3, 4"):
+            self.kept(line_to("gen4-4.30"), 5)
+
+    def test_the_primary_one_is_what_the_meter_says(self):
+        line = line_to("gen4-4.30")
+        line.meter.faults.flip(2048 + 55, 110, 0x01, count=1000)
+        assert self.kept(line).profile.number == 1
+
+    def test_a_meter_without_any(self):
+        steps = kept_set(facts_of(line_to()), None)
+        next(steps)
+        with pytest.raises(NoLoadProfile, match="the meter keeps no load profile"):
+            steps.send(bytes(31))
+
+
+def facts_of(line):
+    meter = meter_on(line)
+    with meter.session(line.clock() + 60):
+        return meter.facts()
+
+
+class TestTheCommand:
+    @pytest.fixture
+    def line(self):
+        with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
+            yield line
+
+    @pytest.fixture
+    def command(self, line, tmp_path):
+        key = tmp_path / "key"
+        key.write_text(DEFAULT_KEY.decode())
+        key.chmod(0o600)
+        return ["history", "--port", line.path, "--key-file", str(key)]
+
+    def test_a_day_is_there_row_by_row_without_a_gap(self, command, capsys):
+        assert main([*command, "--from", "-1d"]) == 0
+        header, *lines = capsys.readouterr().out.splitlines()
+        assert header.startswith("time,energy_import (kWh),")
+        times = [datetime.fromisoformat(line.split(",")[0]) for line in lines]
+        assert len(times) in (95, 96)
+        assert {later - earlier for earlier, later in pairwise(times)} == {QUARTER}
+        assert all(line.split(",")[5] for line in lines), "the first one, too, says what was counted"
+
+    def test_the_same_command_goes_on_with_its_file(self, command, tmp_path, capsys):
+        path = tmp_path / "rows.csv"
+        whole, part = [*command, "--from", "-1d", "--output", str(path)], "-12h"
+        assert main([*whole, "--to", part]) == 0
+        first = path.read_text()
+        assert main(whole) == 0
+        assert path.read_text().startswith(first)
+        assert len(path.read_text().splitlines()) == len(set(path.read_text().splitlines())) > len(first.splitlines())
+        assert capsys.readouterr() == ("", "")
+        assert main([*whole, "--to", part]) == 0
+        assert capsys.readouterr() == ("", f"nesgw: the meter has no more intervals than {path} has of that time\n")
+
+    @pytest.mark.parametrize(
+        ("times", "says"),
+        [
+            (["--from", "soon"], "--from: 'soon' is no time"),
+            (["--from", "2099-01-01"], "--from 2099-01-01 is not before --to now"),
+            (["--from", "-1d", "--to", "-2d"], "--from -1d is not before --to -2d"),
+            (["--from", "-999999w"], "--from: date value out of range"),
+            (["--from", "-1d", "--set", "7"], "the meter has no set 7 of channels; it has 1"),
+            (["--from", "-1d", "--output", "/"], "/: Is a directory"),
+        ],
+    )
+    def test_a_mistake_is_64_and_one_line(self, command, capsys, times, says):
+        assert main([*command, *times]) == 64
+        out, err = capsys.readouterr()
+        assert (out, len(err.splitlines())) == ("", 1)
+        assert says in err
+
+    def test_a_file_that_finds_no_room_is_74_and_goes_on_later(self, command, tmp_path, capsys):
+        path = tmp_path / "rows.csv"
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        try:
+            assert main([*command, "--from", "-1d", "--output", str(path)]) == 74
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert capsys.readouterr().err.splitlines() == [
+            f"nesgw: {path} is good so far; the same command goes on from there",
+            f"nesgw: {path}: File too large: make room there, or write to another place",
+        ]
+        assert path.stat().st_size == 2000
+        assert main([*command, "--from", "-1d", "--output", str(path)]) == 0
+        assert len(path.read_text().splitlines()) in (96, 97)
+
+    def test_times_of_which_the_meter_knows_nothing(self, command, capsys):
+        assert main([*command, "--from", "2001-01-01", "--to", "2001-01-02"]) == 0
+        assert capsys.readouterr().err == "nesgw: the meter has no intervals of that time\n"
+
+
+class TestInterrupted:
+    def test_it_ends_the_session_and_says_how_to_go_on(self, tmp_path):
+        """On a terminal, at the pace of 9600 baud; what is printed then is run, and goes on without a gap."""
+        with PtyLine(SimulatedMeter("83331-3i")) as line:
+            key = tmp_path / "key"
+            key.write_text(DEFAULT_KEY.decode())
+            key.chmod(0o600)
+            place = ["--port", line.path, "--key-file", str(key)]
+            command = [sys.executable, "-m", "nesgw", "history", "--from", "-20d", "--csv", *place]
+            far, near = pty.openpty()
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=near, text=True)
+            os.close(near)
+            seen = [process.stdout.readline().strip() for _ in range(3)]
+            process.send_signal(signal.SIGINT)
+            seen += process.communicate()[0].splitlines()
+            shown = b""
+            try:
+                while piece := os.read(far, 4096):
+                    shown += piece
+            except OSError:
+                pass
+            os.close(far)
+            assert process.wait(10) == 130
+            assert line.meter.state.name == "BASE", "the meter's session was ended"
+        text = shown.decode()
+        assert "kB" in text
+        assert " left" in text
+        assert "Traceback" not in text
+        (again,) = re.findall(r"to go on: nesgw history --from (\S+) --to \S+ --csv --port", text)
+        assert seen[-1].startswith(again)
+
+    def test_rows_that_nobody_takes_do_not_keep_the_port(self, tmp_path):
+        """As behind a pager: the pipe is full long before the last row."""
+        with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
+            key = tmp_path / "key"
+            key.write_text(DEFAULT_KEY.decode())
+            key.chmod(0o600)
+            command = [sys.executable, "-m", "nesgw", "history", "--from", "-12d", "--port", line.path]
+            with subprocess.Popen(
+                [*command, "--key-file", str(key)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            ) as process:
+
+                def free():
+                    if not line.meter.counters.sessions:
+                        return False
+                    try:
+                        open_port(line.path).close()
+                    except PortBusy:
+                        return False
+                    return True
+
+                eventually(free, "the port", 30)
+                assert process.poll() is None, "it waits for its reader"
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=10)
+        assert process.returncode == 130
+        last = out[: out.rfind(b"\n")].splitlines()[-1].split(b",")[0]
+        assert b"to go on: nesgw history --from " + last in err

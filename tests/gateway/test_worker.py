@@ -1,0 +1,226 @@
+"""One meter's loop, in virtual time: the beat, the outage, the key, the suspect reading, the other meter."""
+
+from itertools import pairwise
+
+import pytest
+import structlog
+
+from nesgw.gateway.worker import Worker
+from tests.virtual import MeterPublisher, line_to, meter_on, settings_with, work
+
+
+@pytest.fixture
+def logged():
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+def test_polls_keep_to_the_beat_however_long_they_take():
+    line = line_to()
+    start = line.clock()
+    _, publisher = work(line, polls=30)
+    lateness = [time - start - 10.0 * n for n, time in enumerate(publisher.times)]
+    assert 0 < lateness[0] < 5, "the first one learns what the meter has"
+    assert all(0 < late < 2 for late in lateness[1:])
+    assert lateness[-1] == pytest.approx(lateness[5], abs=0.3)
+
+
+def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none():
+    line = line_to()
+    start = line.clock()
+    _, publisher = work(line, polls=8, before_poll={3: lambda meter: meter.faults.silence(12.0)})
+    beats = [(time - start) // 10 for time in publisher.times]
+    assert beats == sorted(set(beats)), "no beat is made up for"
+    overran = [time for time in publisher.times[1:] if (time - start) % 10 > 3]
+    assert len(overran) == 1
+    assert all((time - start) % 10 < 3 for time in publisher.times if time > overran[0])
+
+
+def test_the_first_reading_announces_the_meter_and_says_that_it_is_available():
+    _, publisher = work(line_to(), polls=3)
+    assert publisher.said == [("identify", "4080123456", 54), ("available", True)]
+    assert len(publisher.readings) == 3
+
+
+def test_the_status_counts_polls_failures_duration_and_bytes():
+    line = line_to()
+    worker, publisher = work(line, polls=6, before_poll={2: lambda meter: meter.faults.silence(25.0)})
+    status = publisher.statuses[-1]
+    assert status.polls == 6
+    assert sum(status.failures.values()) >= 1
+    assert status.consecutive_failures == 0
+    assert status.last_error is None
+    assert status.last_read == publisher.readings[-1].time
+    assert status.poll_duration_ms is not None
+    assert (status.bytes_received, status.bytes_sent) == (line.meter.counters.bytes_out, line.meter.counters.bytes_in)
+    assert worker.status == status
+
+
+def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and_returns_by_itself(logged):
+    line = line_to()
+    start = line.clock()
+    _, publisher = work(line, polls=12, before_poll={3: lambda meter: meter.faults.silence(60.0)})
+    assert publisher.said[1:] == [("available", True), ("available", False), ("available", True)]
+    gap = max(later - earlier for earlier, later in pairwise(publisher.times))
+    assert 60 <= gap < 80
+    texts = [line["event"] for line in logged]
+    assert sum("no answer" in text for text in texts) == 1, "a trouble is told once"
+    assert sum("the meter is unavailable" in text for text in texts) == 1
+    assert sum("reading again after" in text for text in texts) == 1
+    assert start < publisher.times[0]
+
+
+def test_one_failed_poll_is_counted_but_not_told(logged):
+    line = line_to()
+    _, publisher = work(line, polls=6, before_poll={3: lambda meter: meter.faults.silence(8.5)})
+    assert sum(publisher.statuses[-1].failures.values()) <= 1
+    assert [line["log_level"] for line in logged if line["log_level"] != "info"] == []
+
+
+def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(logged):
+    happens = {
+        n: (lambda meter: meter.faults.zeros()) if n % 3 == 0 else (lambda meter: meter.faults.clear())
+        for n in range(3, 120)
+    }
+    _, publisher = work(line_to(), polls=120, before_poll=happens)
+    assert 70 < len(publisher.readings) < 90
+    rejected = [line for line in logged if line["event"].startswith("reading rejected")]
+    again = [line for line in logged if line["event"].startswith("reading again")]
+    assert len(rejected) == len(again) == 2  # in twenty minutes
+
+
+def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monkeypatch):
+    """As at 2400 baud, where all tables of a large meter take longer than the limit of a poll."""
+    monkeypatch.setattr("nesgw.meter.session._FACTS_LAST", 100.0)
+    monkeypatch.setattr("nesgw.gateway.worker.SHORTEST_LIMIT", 1.8)
+    _, publisher = work(line_to("gen4-4.30"), polls=45, interval=3.0)
+    assert len(publisher.readings) == 45
+
+
+class TestTheKey:
+    """Trap 10: a refused key must not be tried again at the poll's pace."""
+
+    def test_it_is_tried_again_after_five_minutes_and_then_ever_more_rarely(self):
+        line = line_to()
+        start = line.clock()
+        tried = []
+        counters = line.meter.counters
+
+        class Counting(MeterPublisher):
+            def report(self, status):
+                super().report(status)
+                tried.append(self.line.clock() - start)
+
+        publisher, settings = Counting(line, 7), settings_with(b"wrong" * 4)
+        worker = Worker(
+            settings,
+            lambda turn: meter_on(line, settings, stop=turn),
+            publisher,
+            stop=publisher.stop,
+            clock=line.clock,
+            pause=line.sleep,
+        )
+        worker.run()
+        assert counters.wrong_keys == 7
+        pauses = [round((later - earlier) / 60) for earlier, later in pairwise(tried)]
+        assert pauses == [5, 10, 20, 40, 60, 60]
+
+    def test_it_is_said_in_the_log_and_in_the_status_without_being_shown(self, logged):
+        worker, publisher = work(line_to(), polls=1, key=b"hunter22hunter22hunt")
+        assert "the meter refused the key" in publisher.statuses[0].last_error
+        assert "refused the key" in worker.in_words()
+        (warning,) = [line for line in logged if line["log_level"] == "warning"]
+        assert "asking again in 5 min" in warning["event"]
+        assert "hunter22" not in repr((logged, publisher.statuses, worker.in_words()))
+        assert publisher.readings == []
+        assert publisher.said == []
+
+
+def test_a_suspect_reading_is_read_again_at_once_and_a_single_wild_value_never_gets_out(logged):
+    line = line_to()
+    wild = {4: lambda meter: meter.faults.flip(23, 3, 0x04)}
+    worker, publisher = work(line, polls=8, before_poll=wild)
+    energies = [reading.values["energy_import"] for reading in publisher.readings]
+    assert len(energies) == 8, "the second read within the poll was good"
+    assert max(energies) - min(energies) < 1
+    assert worker.status.rejected == 0
+
+
+def test_a_reading_that_stays_suspect_is_rejected_counted_and_said(logged):
+    line = line_to()
+    wild = {4: lambda meter: meter.faults.flip(23, 3, 0x04, count=4)}
+    _, publisher = work(line, polls=8, before_poll=wild)
+    energies = [reading.values["energy_import"] for reading in publisher.readings]
+    assert max(energies) - min(energies) < 1
+    assert publisher.statuses[-1].rejected == 8 - len(publisher.readings) > 0
+    assert sum("reading rejected: " in line["event"] for line in logged) == 1
+
+
+def test_another_meter_on_the_port_becomes_another_device(logged):
+    line = line_to()
+    other = {4: lambda meter: meter.faults.swap("9999000001", {0: 5_000_000, 1: 20})}
+    worker, publisher = work(line, polls=8, before_poll=other)
+    assert [said[:2] for said in publisher.said if said[0] == "identify"] == [
+        ("identify", "4080123456"),
+        ("identify", "9999000001"),
+    ]
+    assert any("another meter" in line["event"] for line in logged)
+    assert publisher.readings[-1].values["energy_import"] == pytest.approx(5000, abs=1)
+    assert worker.online
+
+
+def test_frozen_values_make_the_meter_unavailable_until_they_move_again(logged):
+    line = line_to()
+    _, publisher = work(
+        line,
+        polls=100,
+        before_poll={5: lambda meter: meter.faults.freeze(800.0)},
+    )
+    assert ("available", False) in publisher.said
+    assert publisher.said[-1] == ("available", True)
+    assert any("repeated the same present values" in line["event"] for line in logged)
+
+
+def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
+    line = line_to()
+
+    class Broken(MeterPublisher):
+        def accept(self, reading):
+            raise ZeroDivisionError
+
+    publisher = Broken(line, 5)
+    worker = Worker(
+        settings_with(),
+        lambda turn: meter_on(line, stop=turn),
+        publisher,
+        stop=publisher.stop,
+        clock=line.clock,
+        pause=line.sleep,
+    )
+    worker.run()
+    assert isinstance(worker.defect, ZeroDivisionError)
+    assert publisher.stop.is_set()
+    assert line.meter.state.name == "BASE", "the meter's session was ended all the same"
+
+
+def test_only_what_changes_is_news():
+    line, told = line_to(), []
+    publisher = MeterPublisher(line, 4)
+    work(
+        line,
+        polls=4,
+        before_poll={2: lambda meter: meter.faults.silence()},
+        publisher=publisher,
+        news=lambda: told.append(len(publisher.statuses)),
+    )
+    assert told == [1, 3], "the first reading, and the first that failed; not the second, nor another one like it"
+
+
+def test_in_words_it_says_power_and_energy():
+    worker, _ = work(line_to(), polls=1)
+    words = worker.in_words()
+    assert words.startswith("house: power ")
+    assert "energy import 115 921." in words
+    worker.online = False
+    worker.status = worker.status._replace(last_error=None)
+    assert worker.in_words() == "house: waiting for the first reading"

@@ -1,0 +1,152 @@
+"""The line_test against the simulated meter in virtual time: steady beats, whatever the light does."""
+
+import pytest
+
+from nesgw.commands.align.judge import Seat, Window
+from nesgw.optical.line_test import IMPATIENT, Attempt, LineTest
+from nesgw.simulator import State
+from tests.virtual import line_to
+
+PERIOD = 0.4
+
+
+def prober_on(line):
+    return LineTest(line, clock=line.clock, sleep=line.sleep, timing=IMPATIENT)
+
+
+def turned(line, beats=20):
+    """The window after so many beats."""
+    line_test, window = prober_on(line), Window()
+    for _ in range(beats):
+        window.add(line_test.attempt(PERIOD))
+    return window
+
+
+def test_a_good_seat_is_answered_on_a_steady_beat_and_leaves_the_channel_closed():
+    line = line_to()
+    started = line.clock()
+    window = turned(line, 10)
+    assert window.beats == (Attempt(answered=True, heard=14),) * 10  # ACK and a packet of 5 bytes: 1 + 8 + 5
+    assert line.clock() - started == pytest.approx(10 * PERIOD)
+    assert line.meter.state is State.BASE
+    assert line.meter.counters.requests == {"identify": 10, "terminate": 10}
+    assert line.meter.counters.refusals == {}
+
+
+def test_the_bar_empties_as_the_light_fades():
+    qualities = []
+    for loss in (0, 0.005, 0.02, 0.08, 0.4):
+        line = line_to()
+        line.meter.faults.noise(drop=loss, corrupt=loss)
+        qualities.append(turned(line, 20).quality)
+    assert qualities == sorted(qualities, reverse=True)
+    assert qualities[0] == 1.0
+    assert 0.2 < qualities[2] < 0.9
+    assert qualities[-1] == 0.0
+
+
+def test_light_that_is_lost_on_the_way_to_the_meter_alone_or_back_alone_is_no_swapped_probe():
+    for direction in ("to_meter", "to_client"):
+        line = line_to()
+        line.meter.faults.noise(corrupt=0.15, direction=direction)
+        assert turned(line).seat in (Seat.WEAK, Seat.DAMAGED), direction
+
+
+def test_a_swapped_probe_that_sees_its_own_light():
+    line = line_to()
+    line.meter.faults.deaf()
+    line.meter.faults.echo()
+    window = turned(line, 10)
+    assert window.seat is Seat.ECHO
+    assert all(beat == Attempt(answered=False, echoes=1, heard=9) for beat in window.beats)
+
+
+def test_a_swapped_probe_that_sees_nothing():
+    line = line_to()
+    line.meter.faults.deaf()
+    window = turned(line, 10)
+    assert window.seat is Seat.NOTHING
+    assert set(window.beats) == {Attempt(answered=False)}
+
+
+def test_silence_does_not_stop_the_bar():
+    line = line_to()
+    line.meter.faults.deaf()
+    started = line.clock()
+    turned(line, 10)
+    assert line.clock() - started < 10 * 0.7
+
+
+def test_echo_beside_the_answers_is_seen_and_is_no_noise():
+    line = line_to()
+    line.meter.faults.echo()
+    window = turned(line, 10)
+    assert window.seat is Seat.GOOD
+    assert all(beat.echoes and not beat.noise for beat in window.beats)
+
+
+def test_ambient_light_is_noise_and_hides_neither_a_good_seat_nor_a_swapped_probe():
+    line = line_to()
+    line.meter.faults.flood(60, rate=20)
+    window = turned(line)
+    assert window.seat in (Seat.GOOD, Seat.WEAK)
+    assert sum(beat.noise for beat in window.beats) > 40
+    line = line_to()
+    line.meter.faults.deaf()
+    line.meter.faults.flood(60, rate=200)
+    assert turned(line).seat is Seat.NOTHING
+
+
+@pytest.mark.parametrize(
+    "sharing",
+    [
+        {"mep_first_packet": "nak"},
+        {"mep_first_packet": "nak", "mep_idle": 0.1},
+        {"mep_first_packet": "swallow"},
+    ],
+)
+def test_a_meter_that_shares_its_port_loses_the_first_packet_and_sits_well_all_the_same(sharing):
+    assert turned(line_to(**sharing)).seat is Seat.GOOD
+
+
+def test_a_channel_that_another_program_left_open_costs_one_beat_and_not_six_seconds():
+    line = line_to()
+    prober_on(line).identify()  # and its very packet is what the meter takes our first one for (trap 2)
+    started = line.clock()
+    window = turned(line, 4)
+    assert [beat.answered for beat in window.beats][1:] == [True] * 3
+    assert line.clock() - started < 3
+
+
+def test_a_channel_that_a_lost_terminate_left_open_is_an_answer_too():
+    line = line_to()
+    line_test = prober_on(line)
+    answered = [line_test.attempt(PERIOD).answered]
+    line.meter.session.state = State.ID
+    answered += [line_test.attempt(PERIOD).answered for _ in range(3)]
+    assert answered == [True] * 4
+    assert line.meter.counters.refusals["isss"] == 1
+
+
+def test_a_slow_meter_is_not_called_silent():
+    line = line_to(answer_delay=0.7)
+    window = turned(line)
+    assert sum(beat.answered for beat in window.beats) == 20
+
+
+def test_a_part_of_a_packet_does_not_make_the_meter_swallow_the_next_ones():
+    line = line_to()
+    line.write(bytes.fromhex("ee0000000030"))  # the head of a packet of 48 bytes, which never come
+    answered = [beat.answered for beat in turned(line, 4).beats]
+    assert answered.count(True) >= 2
+    assert answered[-2:] == [True, True]
+
+
+def test_a_hand_that_covers_the_light_for_a_while_is_followed_at_once():
+    line = line_to()
+    line_test = prober_on(line)
+    assert line_test.attempt(PERIOD).answered
+    line.meter.faults.deaf()
+    assert not any(line_test.attempt(PERIOD).answered for _ in range(5))
+    line.meter.faults.clear()
+    assert all(line_test.attempt(PERIOD).answered for _ in range(5))

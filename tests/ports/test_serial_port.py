@@ -1,0 +1,284 @@
+"""The port against pseudo terminals and sockets, and what it says of ports that are not as they should be."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import grp
+import os
+import re
+import socket
+import termios
+import threading
+import time
+import tty
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import serial
+
+import nesgw.optical
+from nesgw.errors import NoProbe, NotSerial, PortAmbiguous, PortBusy, PortDenied, PortLost, PortMissing, PortUnavailable
+from nesgw.ports.serial_port import SerialPort, find_holder, find_port, open_port
+
+
+@pytest.fixture
+def pty():
+    """The far end of a pseudo terminal, and the path of the near one."""
+    far, near = os.openpty()
+    tty.setraw(near)
+    path = os.ttyname(near)
+    os.close(near)
+    yield far, path
+    os.close(far)
+
+
+@pytest.fixture
+def port(pty):
+    port = open_port(pty[1])
+    yield port
+    port.close()
+
+
+def is_exclusive(descriptor):
+    tiocgexcl = 0x80045440  # Linux; not in termios
+    return bool.from_bytes(fcntl.ioctl(descriptor, tiocgexcl, bytes(4)), "little")
+
+
+class TestAPseudoTerminal:
+    def test_bytes_go_both_ways_unchanged(self, pty, port):
+        every_byte = bytes(range(256))
+        port.write(every_byte)
+        port.drain()
+        assert os.read(pty[0], 300) == every_byte
+        os.write(pty[0], every_byte)
+        assert port.read(1.0) == every_byte
+        assert port.name == pty[1]
+        assert port.baud == 9600
+
+    def test_reading_returns_as_soon_as_anything_is_there(self, pty, port):
+        threading.Timer(0.05, os.write, (pty[0], b"\x06")).start()
+        begin = time.monotonic()
+        assert port.read(5.0) == b"\x06"
+        assert time.monotonic() - begin < 1.0
+
+    def test_reading_returns_nothing_after_its_time(self, port):
+        assert port.read(0.0) == b""
+        begin = time.monotonic()
+        assert port.read(0.05) == b""
+        assert 0.04 < time.monotonic() - begin < 0.5
+
+    def test_waiting_takes_no_cpu(self, port):
+        begin = time.process_time()
+        port.read(0.3)
+        assert time.process_time() - begin < 0.05
+
+    def test_what_has_arrived_can_be_dropped(self, pty, port):
+        os.write(pty[0], b"old")
+        port.flush_input()
+        assert port.read(0.05) == b""
+
+    def test_the_baud_rate_can_change(self, port):
+        port.baud = 4800
+        assert port.baud == 4800
+
+    def test_a_second_opener_is_told_who_holds_it(self, pty, port):
+        with pytest.raises(PortBusy, match=rf"in use by \S+ \(process {os.getpid()}\)") as busy:
+            open_port(pty[1])
+        assert busy.value.facts["port"] == pty[1]
+
+    def test_it_is_exclusive_for_programs_that_lock_nothing_too(self, pty, port):
+        assert is_exclusive(port._device.fileno())  # root may open it all the same, so the flag is looked at
+        port.close()
+        near = os.open(pty[1], os.O_RDWR | os.O_NOCTTY)
+        assert not is_exclusive(near)
+        os.close(near)
+
+    def test_closed_it_can_be_opened_again(self, pty):
+        for _ in range(2):
+            open_port(pty[1]).close()
+
+    def test_a_far_end_that_goes_away_is_a_lost_port(self):
+        far, near = os.openpty()
+        port = open_port(os.ttyname(near))
+        os.close(near)
+        os.close(far)
+        with pytest.raises(PortLost):
+            port.read(0.1)
+        port.close()
+        port.close()
+
+
+class TestASocket:
+    def test_bytes_go_both_ways(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = open_port(f"socket://127.0.0.1:{server.getsockname()[1]}")
+            peer, _ = server.accept()
+            with peer:
+                port.write(b"there")
+                assert peer.recv(10) == b"there"
+                peer.sendall(b"and back")
+                assert port.read(1.0) == b"and back"
+                assert port.read(0.02) == b""
+            with pytest.raises(PortLost):
+                port.read(0.5)
+            port.close()
+
+    def test_nobody_listening(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            number = server.getsockname()[1]
+        with pytest.raises(PortUnavailable) as failure:
+            open_port(f"socket://127.0.0.1:{number}")
+        assert str(failure.value) == f"socket://127.0.0.1:{number}: Connection refused"
+
+
+class _Device:
+    """Stands for one of pyserial's classes."""
+
+    baudrate = 9600
+    in_waiting = 1
+
+    def __init__(self, failure=None):
+        self.failure = failure
+
+    def read(self, size):
+        if self.failure:
+            raise self.failure
+        return b"\x06"
+
+
+def test_a_port_without_a_descriptor_is_read_as_well():
+    assert SerialPort(_Device(), "rfc2217://pi:2217").read(0.1) == b"\x06"
+
+
+@pytest.mark.parametrize(
+    ("failure", "says"),
+    [
+        (OSError(errno.EIO, "whatever"), "Input/output error"),
+        (
+            serial.SerialException("device reports readiness to read but returned no data (device disconnected …?)"),
+            "it was unplugged, or another program reads from it",
+        ),
+        (termios.error(errno.EIO, "Input/output error"), "Input/output error"),
+    ],
+)
+def test_every_failure_in_use_is_a_lost_port(failure, says):
+    with pytest.raises(PortLost, match=f"/dev/ttyUSB0: .*{says}"):
+        SerialPort(_Device(failure), "/dev/ttyUSB0").read(0.1)
+
+
+class TestOpeningWhatCannotBeOpened:
+    def test_no_such_device(self):
+        with pytest.raises(PortMissing, match="/dev/nesgw-none: no such device"):
+            open_port("/dev/nesgw-none")
+
+    def test_no_terminal(self):
+        with pytest.raises(NotSerial, match="/dev/null: not a serial port: set port to the name of the probe"):
+            open_port("/dev/null")
+
+    def test_a_folder(self, tmp_path):
+        with pytest.raises(NotSerial):
+            open_port(str(tmp_path))
+
+    def test_a_url_without_a_port_number(self):
+        with pytest.raises(PortUnavailable, match="socket://here: a URL needs a host and a port number"):
+            open_port("socket://here")
+
+    def test_no_such_kind_of_url(self):
+        with pytest.raises(PortUnavailable, match="nonsense"):
+            open_port("nonsense://here")
+
+    @pytest.mark.parametrize(
+        ("number", "error"),
+        [
+            (errno.ENOENT, PortMissing),
+            (errno.ENODEV, PortMissing),
+            (errno.EBUSY, PortBusy),
+            (errno.EAGAIN, PortBusy),
+            (errno.EIO, PortUnavailable),
+        ],
+    )
+    def test_each_reason_has_its_error(self, monkeypatch, tmp_path, number, error):
+        def refuse(self):
+            raise serial.SerialException(number, f"could not open port: {os.strerror(number)}")
+
+        monkeypatch.setattr(serial.Serial, "open", refuse)
+        with pytest.raises(PortUnavailable) as failure:
+            open_port(str(tmp_path))
+        assert type(failure.value) is error
+
+    def test_a_refusal_names_the_group_that_the_device_really_has(self, monkeypatch, tmp_path):
+        device = tmp_path / "ttyUSB0"
+        device.touch()
+        monkeypatch.setattr(
+            serial.Serial, "open", lambda self: (_ for _ in ()).throw(serial.SerialException(errno.EACCES, "no"))
+        )
+        group = grp.getgrgid(device.stat().st_gid).gr_name
+        with pytest.raises(PortDenied, match=f"belongs to group {group}"):
+            open_port(str(device))
+
+    @pytest.mark.parametrize(
+        ("group", "remedy"), [("dialout", "sudo usermod -aG dialout "), ("root", "run the command")]
+    )
+    def test_nobody_is_told_to_join_the_group_of_root(self, monkeypatch, tmp_path, group, remedy):
+        monkeypatch.setattr(
+            serial.Serial, "open", lambda self: (_ for _ in ()).throw(serial.SerialException(errno.EACCES, "no"))
+        )
+        monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name=group))
+        with pytest.raises(PortDenied) as failure:
+            open_port(str(tmp_path))
+        assert failure.value.remedy.startswith(remedy)
+
+
+class TestTheOnlyProbe:
+    def port(self, device, vid=0x0403):
+        return SimpleNamespace(device=device, vid=vid)
+
+    def test_none(self, tmp_path):
+        with pytest.raises(NoProbe, match='port = "auto" finds no USB serial device: plug the probe in'):
+            find_port(lambda: [self.port("/dev/ttyS0", vid=None)], tmp_path)
+
+    def test_one_is_known_by_the_name_that_survives_replugging(self, tmp_path):
+        device = tmp_path / "ttyUSB0"
+        device.touch()
+        by_id = tmp_path / "by-id"
+        by_id.mkdir()
+        (by_id / "usb-FTDI_probe-if00-port0").symlink_to(device)
+        found = find_port(lambda: [self.port("/dev/ttyS0", vid=None), self.port(str(device))], by_id)
+        assert found == str(by_id / "usb-FTDI_probe-if00-port0")
+
+    def test_one_without_such_a_name(self, tmp_path):
+        assert find_port(lambda: [self.port("/dev/ttyUSB0")], tmp_path / "none") == "/dev/ttyUSB0"
+
+    @pytest.mark.parametrize("stumble", [TypeError("int() argument"), FileNotFoundError(2, "by-id"), ValueError()])
+    def test_one_that_is_unplugged_while_it_is_looked_for(self, tmp_path, stumble):
+        """pyserial reads what the kernel says of each device, and fails in its own ways where that has just gone."""
+
+        def vanishing():
+            raise stumble
+
+        with pytest.raises(PortMissing):
+            find_port(vanishing, tmp_path)
+
+    def test_two(self, tmp_path):
+        with pytest.raises(PortAmbiguous, match="2 USB serial devices: /dev/ttyUSB0, /dev/ttyUSB1"):
+            find_port(lambda: [self.port("/dev/ttyUSB1"), self.port("/dev/ttyUSB0")], tmp_path)
+
+
+def test_the_holder_is_found_in_proc(tmp_path):
+    process = tmp_path / "4711"
+    (process / "fd").mkdir(parents=True)
+    (process / "fd" / "3").symlink_to("/dev/null")
+    (process / "comm").write_text("minicom\n", encoding="utf-8")
+    assert find_holder("/dev/null", tmp_path) == "minicom (process 4711)"
+    assert find_holder("/dev/zero", tmp_path) is None
+    (process / "comm").write_bytes("fünfzehn Bytes".encode()[:2] + b"\n")  # the kernel cuts names where it will
+    assert find_holder("/dev/null", tmp_path) == "f\N{REPLACEMENT CHARACTER} (process 4711)"
+
+
+def test_nothing_but_the_port_imports_pyserial():
+    package = Path(nesgw.optical.__file__).parent
+    imports = re.compile(r"^\s*(import|from) serial\b", re.MULTILINE)
+    importing = [module.name for module in package.glob("*.py") if imports.search(module.read_text(encoding="utf-8"))]
+    assert importing == ["port.py"]

@@ -1,0 +1,220 @@
+"""What is said of one meter when: above all what is not said of another one."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
+from nesgw.publishers.message import Message
+from nesgw.publishers.meter_publisher import MeterPublisher
+from nesgw.publishers.payloads import MeterStatus
+from nesgw.publishers.ram_disk import RamDisk
+from nesgw.publishers.topics import Topics
+from nesgw.tables.mbus import MbusReading
+from nesgw.tables.mbus_records import MbusValue
+from nesgw.values import Firmware, MeterIdentity, Reading
+
+HOUSE = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "4080123456", "0000000012345678")
+NEW = replace(HOUSE, utility_serial="9999000001")
+FIELDS = ("energy_import", "power")
+
+
+class Broker:
+    """Keeps what is wanted, like the publisher, and has been sent nothing before."""
+
+    connected = True
+    delivered = True
+
+    def __init__(self) -> None:
+        self.wanted: dict[str, Message] = {}
+        self.kept: dict[str, str] = {}  # from before
+        self.asked: list[tuple[str, ...]] = []
+
+    def set(self, *messages: Message) -> None:
+        self.wanted |= {message.topic: message for message in messages}
+
+    def withdraw(self, *topics: str) -> None:
+        for topic in topics:
+            self.wanted.pop(topic, None)
+
+    def emit(self, *messages: Message) -> None:
+        raise NotImplementedError
+
+    def ask(self, filters: Sequence[str]) -> Callable[[float], dict[str, str]]:
+        self.asked.append(tuple(filters))
+        return lambda timeout: {topic: self.kept[topic] for topic in filters if topic in self.kept}
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker()
+
+
+def outlet_on(memory: Path, broker: Broker, *, per_value: bool = False) -> MeterPublisher:
+    publisher = MeterPublisher(
+        MeterSettings("house", label="House"),
+        Topics("nesgw", "nesgw"),
+        RamDisk(memory, "house"),
+        broker,
+        mqtt=MqttSettings(per_value_topics=per_value),
+        home_assistant=HomeAssistantSettings(),
+    )
+    publisher.prepare()
+    return publisher
+
+
+def reading() -> Reading:
+    values = {"energy_import": 344.18, "power": 2710}
+    return Reading(datetime.now(UTC) - timedelta(seconds=5), values, {"BT23": b"\x74\x40\x05\x00"})
+
+
+class TestWhatAnEarlierProcessLeft:
+    def test_is_gone_on_from_if_it_is_of_this_meter(self, memory: Path, broker: Broker) -> None:
+        before = outlet_on(memory, broker)
+        assert before.identify(HOUSE, FIELDS) is None
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id, last_event=7))
+        last = outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        assert last is not None
+        assert (last.state["energy_import"], last.status["last_event"]) == (344.18, 7)
+        assert last.age == pytest.approx(5.0, abs=2.0)
+
+    def test_outlasts_polls_in_which_the_meter_says_nothing(self, memory: Path, broker: Broker) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id, last_event=7))
+        for _ in range(2):  # the service starts twice while the probe is off
+            silent = outlet_on(memory, broker)
+            silent.report(MeterStatus(polls=1, failures={"no_answer": 1}))
+        last = silent.identify(HOUSE, FIELDS)
+        assert last is not None
+        assert (last.state["energy_import"], last.status["last_event"]) == (344.18, 7)
+
+    def test_is_another_meters_even_if_that_was_replaced_before_a_reading_of_the_new_one_was_accepted(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id))
+        before.identify(NEW, FIELDS)
+        before.report(MeterStatus(id=NEW.id))
+        last = outlet_on(memory, broker).identify(NEW, FIELDS)
+        assert last is None or not last.state
+
+    def test_of_a_meter_that_was_exchanged_meanwhile_is_swept_away(self, memory: Path, broker: Broker) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(MeterStatus(id=HOUSE.id))
+        assert outlet_on(memory, broker).identify(NEW, FIELDS) is None
+        assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
+
+
+class TestWhatTheBrokerRemembers:
+    def test_is_asked_for_once_as_soon_as_it_is_known_whose(self, memory: Path, broker: Broker) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        publisher = outlet_on(memory, broker)
+        publisher.expect(HOUSE.id)
+        last = publisher.identify(HOUSE, FIELDS)
+        assert last is not None
+        assert last.state == {"energy_import": 17.5}
+        assert len(broker.asked) == 1
+
+    def test_is_this_meters_if_another_seemed_to_be_there(self, memory: Path, broker: Broker) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        publisher = outlet_on(memory, broker)
+        publisher.expect(NEW.id)
+        last = publisher.identify(HOUSE, FIELDS)
+        assert last is not None
+        assert last.state == {"energy_import": 17.5}
+
+    def test_is_not_asked_for_while_the_meter_is_the_same(self, memory: Path, broker: Broker) -> None:
+        publisher = outlet_on(memory, broker)
+        for _ in range(3):
+            publisher.expect(HOUSE.id)
+            publisher.identify(HOUSE, FIELDS)
+        assert len(broker.asked) == 1
+
+
+class TestAMeterThatIsNoLongerAvailable:
+    @pytest.mark.parametrize("per_value", [False, True])
+    def test_has_no_values_that_a_broker_could_be_sent_again(
+        self, memory: Path, broker: Broker, per_value: bool
+    ) -> None:
+        publisher = outlet_on(memory, broker, per_value=per_value)
+        publisher.identify(HOUSE, FIELDS)
+        publisher.accept(reading())
+        publisher.available(online=True)
+        assert "nesgw/4080123456/state" in broker.wanted
+        assert ("nesgw/4080123456/value/power" in broker.wanted) is per_value
+        publisher.available(online=False)
+        assert not [topic for topic in broker.wanted if "/state" in topic or "/value/" in topic]
+        assert broker.wanted["nesgw/4080123456/availability"].payload == "offline"
+
+    def test_leaves_none_behind_when_another_takes_its_place(self, memory: Path, broker: Broker) -> None:
+        publisher = outlet_on(memory, broker)
+        publisher.identify(HOUSE, FIELDS)
+        publisher.accept(reading())
+        publisher.available(online=True)
+        publisher.identify(NEW, FIELDS)
+        assert "nesgw/4080123456/state" not in broker.wanted
+        assert broker.wanted["nesgw/4080123456/availability"].payload == "offline"
+
+
+class TestSubMeters:
+    TOLD = MbusReading(
+        time=datetime(2026, 11, 20, 8, 30),
+        handle=1,
+        serial="12345678",
+        manufacturer="KAM",
+        version=1,
+        medium="heat",
+        access=42,
+        conditions=(),
+        encrypted=False,
+        complete=True,
+        values=(MbusValue("energy", "Energy", 12345, "kWh", "energy", "total_increasing"),),
+    )
+
+    def test_one_is_a_device_behind_the_meter(self, memory: Path, broker: Broker) -> None:
+        publisher = outlet_on(memory, broker)
+        publisher.identify(HOUSE, FIELDS)
+        publisher.accept_sub_meter(self.TOLD, 300.0)
+        announced = json.loads(broker.wanted["homeassistant/device/nesgw_kam12345678/config"].payload)
+        assert announced["device"]["via_device"] == "nesgw_4080123456"
+        assert announced["components"]["energy"]["unit_of_measurement"] == "kWh"
+        assert json.loads(broker.wanted["nesgw/kam12345678/state"].payload)["energy"] == 12345
+
+    def test_a_telegram_that_cannot_be_decrypted_takes_no_entity_away(self, memory: Path, broker: Broker) -> None:
+        publisher = outlet_on(memory, broker)
+        publisher.identify(HOUSE, FIELDS)
+        publisher.accept_sub_meter(self.TOLD, 300.0)
+        before = broker.wanted["homeassistant/device/nesgw_kam12345678/config"]
+        publisher.accept_sub_meter(replace(self.TOLD, encrypted=True, values=()), 300.0)
+        assert broker.wanted["homeassistant/device/nesgw_kam12345678/config"] == before
+        assert json.loads(broker.wanted["nesgw/kam12345678/state"].payload)["energy"] is None
+
+
+def test_of_a_meter_that_is_gone_nothing_is_said_again_but_that_it_is(memory: Path, broker: Broker) -> None:
+    """So that what its owner has forgotten on the broker does not come back with the next connection."""
+    publisher = outlet_on(memory, broker)
+    publisher.identify(HOUSE, FIELDS)
+    publisher.report(MeterStatus(id=HOUSE.id))
+    publisher.identify(NEW, FIELDS)
+    of_the_old = {topic: message.payload for topic, message in broker.wanted.items() if HOUSE.id in topic}
+    assert of_the_old == {f"nesgw/{HOUSE.id}/availability": "offline"}

@@ -1,0 +1,60 @@
+"""Who is a twin and who only a memory."""
+
+from __future__ import annotations
+
+import json
+
+from nesgw.publishers.name_conflict import NameConflict
+
+
+def status(started: str, uptime: int) -> str:
+    return json.dumps({"version": "0.1.0", "started": started, "uptime_s": uptime, "meters": {}})
+
+
+def test_our_own_words_are_no_twin_even_late() -> None:
+    watch = NameConflict()
+    watch.published(status("ours", 1))
+    watch.published(status("ours", 2))
+    assert watch.seen(status("ours", 1), retained=True) is None
+    assert watch.seen(status("ours", 2), retained=False) is None
+
+
+def test_a_living_word_that_is_not_ours_is_a_twin() -> None:
+    watch = NameConflict()
+    watch.published(status("ours", 1))
+    assert watch.seen(status("theirs", 9), retained=False) == "nesgw 0.1.0, started theirs"
+
+
+def test_what_is_retained_is_a_twin_only_if_it_moves_on() -> None:
+    watch = NameConflict()
+    assert watch.seen(status("theirs", 9), retained=True) is None
+    assert watch.seen(status("theirs", 9), retained=True) is None
+    assert watch.seen(status("theirs", 3), retained=True) is None  # a broker restored from an older copy
+    assert watch.seen(status("theirs", 10), retained=True) is not None
+
+
+def test_two_former_runs_are_no_twin() -> None:
+    watch = NameConflict()
+    assert watch.seen(status("second", 9), retained=True) is None
+    assert watch.seen(status("first", 90), retained=True) is None
+
+
+def test_what_is_no_status_is_nobody() -> None:
+    watch = NameConflict()
+    for payload in ("", "online", "[]", "{}", '{"started":1,"uptime_s":"x","version":""}'):
+        assert watch.seen(payload, retained=False) is None
+
+
+def test_memory_of_others_is_bounded() -> None:
+    watch = NameConflict()
+    for number in range(1000):
+        watch.seen(status(str(number), 1), retained=True)
+        watch.published(status(f"ours {number}", 1))
+    assert len(watch._uptimes) <= 16
+    assert len(watch._ours) <= 17
+
+
+def test_nonsense_on_the_topic_is_neither() -> None:
+    watch = NameConflict()
+    for nonsense in ("", "[]", "{}", "[" * 100_000, f'{{"started": 1, "version": 1, "uptime_s": 1{"0" * 400}}}'):
+        assert watch.seen(nonsense, retained=True) is None
