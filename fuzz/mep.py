@@ -106,10 +106,11 @@ class Course:
         assert out[2] in (0x30, 0x3F)
         assert int.from_bytes(out[:2], "big") == len(out) - 2
         assert out[-8:] == KEY.digest(out[2:-8])
-        assert not self.sent or self.now - self.sent[-1] > 0.0999
-        self.sent.append(self.now)
+        end = self.now + len(out) * 10 / 9600
+        assert not self.sent or end - self.sent[-1] > 0.0999
+        self.sent.append(end)
         if len(self.sent) > 60:
-            assert self.now - self.sent[-61] > 0.999, "more than one read a second, and 60 ahead"
+            assert self.sent[-1] - self.sent[-61] > 0.99, "more than one read a second, and 60 ahead"
         self.raw = out
 
 

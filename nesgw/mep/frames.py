@@ -139,6 +139,11 @@ def sign(request: Request, number: int, key: DigestKey) -> Frame:
     return Frame(message, (len(message) + DIGEST_LENGTH).to_bytes(LENGTH, "big") + message + key.digest(message))
 
 
+def frame_length(request: Request) -> int:
+    """Count the bytes of the frame of a request."""
+    return LENGTH + len(request.message(0)) + DIGEST_LENGTH
+
+
 # --- Answers ----------------------------------------------------------------------------------------------------------
 
 

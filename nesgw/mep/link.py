@@ -31,6 +31,7 @@ from nesgw.mep.frames import (
     ResponseCode,
     WrongDigest,
     WrongNumber,
+    frame_length,
     sign,
     understand,
     understand_signed,
@@ -54,7 +55,7 @@ class Timing:
     gap: float = 0.2  # between two bytes of an answer; the meter pauses for 0.025
     frame: float = 0.5  # for a frame, beside the time of its bytes and its pauses
     pause: float = 0.025  # of the meter's, after each 117 bytes
-    spacing: float = 0.1  # from one request to the next
+    spacing: float = 0.1  # from the end of one request to the end of the next
     quiet: float = 0.1  # of silence before a request, after trouble
     never_quiet: float = 1.0  # for so long that silence is waited for
     off: float = 1.0  # Enable, to recover
@@ -186,7 +187,7 @@ class Link:
         self._wanted: Request | None = None  # what was asked for last
         self._read: _Read | None = None
         self._number = 0  # of the last request
-        self._sent_at = float("-inf")
+        self._sent_until = float("-inf")
         self._outgoing = b""
         self._key_proven = False
         self._doubted_reads = 0  # in a row, with nothing but 0x0B
@@ -275,7 +276,8 @@ class Link:
 
     def _send_at(self, read: _Read) -> float:
         """When the transmission that is due may begin: neither too soon, too often, nor into the meter's words."""
-        at = max(read.asked_at, self._sent_at + self.timing.spacing, self.pace.earliest)
+        spaced = self._sent_until + self.timing.spacing - frame_length(read.request) * self.timing.byte_time
+        at = max(read.asked_at, spaced, self.pace.earliest)
         if self._troubled or self._buffer:
             quiet = self._last_byte + self.timing.quiet
             at = max(at, min(quiet, read.asked_at + self.timing.never_quiet))
@@ -308,7 +310,7 @@ class Link:
         read.transmissions += 1
         read.sent_until = now + len(read.frame.raw) * self.timing.byte_time
         self._outgoing += read.frame.raw
-        self._sent_at = now
+        self._sent_until = read.sent_until
         self._troubled = False
         self.pace.take(now)
         self.statistics.requests += 1

@@ -53,7 +53,7 @@ class Manners:
     without_count: Literal["number", "refused", "wrong digest"] = "number"  # a full read that has no count
     past_end: Literal["zeros", "short", "refused"] = "zeros"
     too_long: Literal["refused", "cut", "silence"] = "refused"  # more than an answer holds
-    not_offered: Code = Code.IAR  # to tables that the guide does not list
+    not_offered: Code | None = Code.IAR  # to tables that the guide does not list; None: they are offered all the same
     answer_delay: float = 0.02
     throttle: float = 0.1  # between the beginnings of two answers
     pause: float = 0.025  # after each 117 bytes
@@ -302,7 +302,7 @@ class MepPort:
     def _image(self, number: int, now: float) -> bytes | Code:
         if number in self.meter.profile.locked_tables:
             return Code.ISC
-        if number not in TABLES:
+        if number not in TABLES and self.manners.not_offered is not None:
             return self.manners.not_offered
         return self.meter.table(number, now)
 
