@@ -251,19 +251,12 @@ class MepClient:
 
     def _turn(self, doing: Request) -> list[Event]:
         """Go once round the loop, unless it is time to end."""
-        if self._stop():
-            raise Stopped
-        now = self._clock()
-        if self._limit is not None and now >= self._limit:
-            raise MepPollTooLong(port=self._port.name, service=str(doing))
-        return self._wait_and_look(now + _SLICE if self._limit is None else min(now + _SLICE, self._limit))
+        self._check(doing)
+        end = self._clock() + _SLICE
+        return self._wait_and_look(end if self._limit is None else min(end, self._limit))
 
     def _wait_and_look(self, end: float) -> list[Event]:
-        """Write what is due, wait for what comes until ``end``, think, write."""
-        events = self._link.expire(self._clock())
-        self._write()
-        if events:
-            return events
+        """Wait for what comes until ``end``, or until something is due; think, write."""
         now, deadline, soonest = self._clock(), self._link.deadline(), self._link.nothing_before()
         end = end if deadline is None else min(end, deadline)
         if soonest is not None and (nap := min(soonest, end) - now) > _NAP:
@@ -286,10 +279,13 @@ class MepClient:
         end = self._clock() + seconds
         while (left := end - self._clock()) > 0:
             self._sleep(min(left, _SLICE))
-            if self._stop():
-                raise Stopped
-            if self._limit is not None and self._clock() >= self._limit:
-                raise MepPollTooLong(port=self._port.name, service=str(doing))
+            self._check(doing)
+
+    def _check(self, doing: Request) -> None:
+        if self._stop():
+            raise Stopped
+        if self._limit is not None and self._clock() >= self._limit:
+            raise MepPollTooLong(port=self._port.name, service=str(doing))
 
     # --- What a caller hears of it --------------------------------------------------------------------------------
 

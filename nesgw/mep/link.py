@@ -61,7 +61,7 @@ class Timing:
     off: float = 1.0  # Enable, to recover
     key_rest: float = 60.0  # after a refused key, twice as long each time
     key_rest_most: float = 3600.0
-    tries: int = 3  # transmissions of a packet, and of all for one read but for those with a new number
+    tries: int = 3  # transmissions for one read, those with a new number not counted
     byte_time: float = 10 / 9600  # 8N1 sends ten bits a byte
 
 
@@ -191,12 +191,12 @@ class Link:
         self._outgoing = b""
         self._key_proven = False
         self._doubted_reads = 0  # in a row, with nothing but 0x0B
-        self._key_rests = 0  # in a row
+        self._key_rest = self.timing.key_rest  # for how long it rests when it is refused next
         self._key_rests_until = float("-inf")
         self._buffer = bytearray()  # received and not yet understood
-        self._since_sent = bytearray()  # received since the last transmission
-        self._began = 0.0  # its first byte
-        self._last_byte = float("-inf")
+        self._began = 0.0  # when its first byte came
+        self._last_byte = float("-inf")  # when the last one came
+        self._since_sent = bytearray()  # received since the last transmission, understood or not
         self._troubled = False  # the next request waits for a silent line
         self._looked_at = float("-inf")
         self._alerts_possible = 0.0  # that a meter may have sent and that were not seen yet
@@ -429,7 +429,8 @@ class Link:
                 self.statistics.unexpected_numbers += not expected
                 happening = Happening.WRONG_NUMBER
         self._key_proven = True
-        self._doubted_reads = self._key_rests = 0
+        self._doubted_reads = 0
+        self._key_rest = self.timing.key_rest
         return self._happen(happening, now)
 
     # --- The table ------------------------------------------------------------------------------------------------
@@ -540,9 +541,8 @@ class Link:
 
     def _refuse_key(self) -> list[Event]:
         self._key_proven = False
-        rest = min(self.timing.key_rest * 2**self._key_rests, self.timing.key_rest_most)
-        self._key_rests += 1
-        self._key_rests_until = self._now + rest
+        self._key_rests_until = self._now + self._key_rest
+        self._key_rest = min(2 * self._key_rest, self.timing.key_rest_most)
         return [GaveUp(Reason.KEY, self._under_way.transmissions)]
 
     def _turn_down(self) -> list[Event]:

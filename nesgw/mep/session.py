@@ -61,7 +61,7 @@ class Condition(Enum):
     SAME_CODE_TWICE = "the same code as before"
     NUMBER_IS_NEW = "a number not reported before, of five at most"
     NUMBER_TWICE = "the same number as before"
-    TRIES_LEFT = "less than twice for this read so far"
+    TRIES_LEFT = "no more than once for this read so far"
     TOO_LONG = "the second long answer that is spoiled"
 
 

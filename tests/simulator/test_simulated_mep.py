@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import select
+import threading
+import tty
 from typing import Any
 
 import pytest
 
-from nesgw.simulator import MepPort, SimulatedMeter
+from nesgw.commands import simulate
+from nesgw.simulator import MepPort, PtyLine, SimulatedMeter, serve
 from nesgw.simulator.mep_wire import digest
 from nesgw.simulator.services import Code
 from tests.mep.exchanges import (
@@ -321,3 +327,30 @@ def test_wrong_levels_are_zeros_without_end() -> None:
     hand = Hand(floating=True)
     hand.hear(1.0)
     assert set(hand.ask(hand.frame(READ_BT23), 1.0)) == {0}
+
+
+def test_nesgw_simulate_serves_it_on_a_terminal() -> None:
+    stop, heard = threading.Event(), []
+
+    def ready(line: PtyLine) -> None:
+        terminal = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(terminal)
+        message = bytes.fromhex("3F 08 03 00 00 00 00 1E 00 00 00 01")
+        os.write(terminal, bytes.fromhex("00 14") + message + digest(KEY, message))
+        while len(heard) < 15 and select.select([terminal], [], [], 2.0)[0]:
+            heard.extend(os.read(terminal, 100))
+        os.close(terminal)
+        stop.set()
+
+    serve(ready=ready, stop=stop, interface="mep")
+    assert bytes(heard[:3]) == bytes.fromhex("00 0D 0C")  # the number is out of turn, so the digest was right
+
+
+def test_on_the_command_line_it_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    simulate.arguments(parser)
+    assert parser.parse_args([]).interface == "optical"
+    assert parser.parse_args(["--interface", "mep"]).interface == "mep"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--interface", "wireless"])
+    assert "choose from" in capsys.readouterr().err
