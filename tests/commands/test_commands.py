@@ -211,8 +211,9 @@ class TestRead:
 
     def test_what_stays_suspect_is_not_shown_and_it_is_said_why(self, line, configured, capsys):
         config = configured(line.path)
-        line.meter.faults.flip(28, 11 * 4 + 2, 0x40, count=100)
-        assert main(["read", "--config", config, "--json"]) == 69
+        line.meter.faults.flip(28, 11 * 4 + 2, 0x40, count=100)  # the frequency: 4,244 Hz
+        assert main(["read", "--config", config, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["frequency"] is None
         line.meter.faults.clear()
         line.meter.faults.flip(28, 3, 0x7F, count=100)  # the power imported: two million kilowatts
         assert main(["read", "--config", config, "--json"]) == 0
