@@ -35,7 +35,7 @@ class Device(Protocol):
         """Seconds a byte takes on the line; 0 where the line has no pace."""
 
     def set_pace(self, baud: int | None) -> None:
-        """Told by the line: so many bits a second, ten a byte, or None for no pace at all."""
+        """Take the pace of the line: so many bits a second, ten a byte, or None for no pace at all."""
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes arrive from the client."""

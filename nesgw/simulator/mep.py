@@ -125,7 +125,7 @@ class MepPort:
         return self._pace
 
     def set_pace(self, baud: int | None) -> None:
-        """Told by the line: so many bits a second, ten a byte, or None for no pace at all."""
+        """Take the pace of the line: so many bits a second, ten a byte, or None for no pace at all."""
         with self.meter.lock:
             self._line_baud = baud
             self._pace = 10 / baud if baud else 0.0

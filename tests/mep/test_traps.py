@@ -292,11 +292,11 @@ def test_trap_22_no_frame_with_its_digest_is_in_a_trace(rig: Rig) -> None:
     rig.poll()
     with pytest.raises(Exception, match="no table"):
         rig.client.read(22, 0, 8)
-    told = "\n".join(rig.trace)
-    assert "Read table 28 offset 0 count 220" in told
+    trace = "\n".join(rig.trace)
+    assert "Read table 28 offset 0 count 220" in trace
     for _, raw in rig.line.written:
-        assert raw[-8:].hex() not in told.replace(" ", "").lower()
-    assert DEFAULT_KEY.decode() not in told
+        assert raw[-8:].hex() not in trace.replace(" ", "").lower()
+    assert DEFAULT_KEY.decode() not in trace
 
 
 def test_trap_23_another_baud_rate_is_found_by_trying() -> None:
