@@ -14,6 +14,7 @@ The branches are chosen by what the daemon does about them:
         SessionRefused           the meter answers, but gives no session
         NumberRefused            the MEP port wants another sequence number, again and again
         MeterMisbehaved          sound packets with unsound content
+        ReaderBusy, ReaderGone   of a command that the daemon reads for
         BrokerUnavailable        MQTT
         HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
@@ -143,12 +144,12 @@ class PortBusy(PortUnavailable):
     do = "stop that program (for the nesgw service: sudo systemctl stop nesgw)"
 
 
-class GuestRefused(PortBusy):
-    """The daemon holds the device and would lend it, but this user cannot ask: the folder is the daemon's."""
+class ReaderDenied(PortBusy):
+    """The daemon holds the device and would read for the command, but this user may not ask it."""
 
     exit_code = EX_NOPERM
-    what = "{port}: in use by {holder}; if that is the nesgw service, this user may not ask it for a turn"
-    do = "run the command with sudo"
+    what = "{port}: in use by {holder}; if that is the nesgw service, user {user} may not ask it to read"
+    do = "sudo usermod -aG {group} {user}, then log in again; or run the command with sudo"
 
 
 class PortDenied(PortUnavailable):
@@ -299,6 +300,22 @@ class TlsWanted(SessionRefused):
     """The MEP port answers only within TLS."""
 
     do = "the MEP port seems to ask for TLS, which nesgw does not speak: ask the utility to do without it"
+
+
+class ReaderBusy(Retryable):
+    """The daemon is there and does not answer in time."""
+
+    kind = "service"
+    what = "the nesgw service has not answered for {seconds:.0f} s"
+    do = "it may be busy with another nesgw command, or its meter does not answer (nesgw doctor): try again"
+
+
+class ReaderGone(Retryable):
+    """The daemon ended while it was being asked, or does not speak as it should."""
+
+    kind = "service"
+    what = "the nesgw service ended while it was reading for this command"
+    do = "start the command again"
 
 
 class BrokerUnavailable(Retryable):

@@ -17,7 +17,7 @@ Location = tuple[str | int, ...]
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
 _OPTION: Final = re.compile(r"\s*([\w.-]+)\s*=")
 _AT: Final = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
-_OPTION_AND_REST: Final = re.compile(r"(\s*([\w.-]+)\s*[=:]?\s*)(.*)")
+_OPTION_AND_REST: Final = re.compile(r"(\s*([\w.-]+)\s*[=:]\s*)(.*)")
 _SECRET_OPTIONS: Final = re.compile(r"(^|[_.-])(key|password|token|secret)$", re.IGNORECASE)
 _MASK: Final = "********"
 
@@ -161,10 +161,8 @@ def _excerpt(line: str, column: int) -> tuple[str, ...]:
 def _without_secret(line: str) -> str:
     match = _OPTION_AND_REST.match(line)
     if match is None:
-        return line if _HEADER.match(line) else ""
-    if _SECRET_OPTIONS.search(match[2]) or (_OPTION.match(line) is None and ":" not in line):
-        return match[1] + _MASK
-    return line
+        return line if line.lstrip().startswith("[") else ""
+    return match[1] + _MASK if _SECRET_OPTIONS.search(match[2]) else line
 
 
 _QUOTES: Final = "texts stand in straight double quotes"
