@@ -358,11 +358,11 @@ class KeyRefused(OperatorNeeded):
 
 
 class MepKeyRefused(KeyRefused):
-    """The MEP port does not take the key, or the key does not open what we read."""
+    """The MEP port does not take the key. ``form`` is the one in which the key was understood."""
 
     do = (
-        "compare the key with the utility's letter: 20 characters are taken as they stand, also where they look like "
-        "hex digits; ask for the MEP key (MBK) of this very meter"
+        "compare the key with the utility's letter: it was taken as {form}; 20 characters are taken as they stand, "
+        "also where they look like hex digits; ask for the MEP key (MBK) of this very meter"
     )
 
 
@@ -370,6 +370,13 @@ class KeyRests(MepKeyRefused):
     """The MEP port refused the key not long ago, so the meter was not asked."""
 
     what = "the meter refused the key; it is shown again in {seconds} s"
+
+
+class MepTableClosed(MepKeyRefused):
+    """The MEP port takes the key, which does not open this table."""
+
+    what = "the key does not open this table of the meter: {service} was answered {code}"
+    do = "ask for the MEP key (MBK) of this very meter; what its hardware lock covers, no key opens"
 
 
 class TokenRefused(OperatorNeeded):
