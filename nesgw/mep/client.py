@@ -311,9 +311,7 @@ class MepClient:
         self._trace("-- gave up on %s: %s in %s attempts", request, event.reason.value, event.transmissions)
         if event.reason is Reason.KEY:
             if event.transmissions:
-                return MepKeyRefused(
-                    service=str(request), code=str(ResponseCode.WRONG_DIGEST), form=self._key_form
-                )
+                return MepKeyRefused(service=str(request), code=str(ResponseCode.WRONG_DIGEST), form=self._key_form)
             rest = round(self._link.key_rests_until - self._clock())
             return KeyRests(
                 service=str(request), code=str(ResponseCode.WRONG_DIGEST), form=self._key_form, seconds=rest

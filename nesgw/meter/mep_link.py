@@ -176,7 +176,7 @@ class MepLink:
     def wait(self, seconds: int) -> None:
         """Let time pass: silence costs nothing here."""
 
-    def terminate(self, budget: float | None = None) -> None:
+    def terminate(self, budget: float | None = None) -> None:  # noqa: ARG002 (takes no time)
         """Hold the next read to beginning afresh; there is nothing to send for that."""
         self._sound = False
 
