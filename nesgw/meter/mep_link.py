@@ -19,7 +19,7 @@ from nesgw.errors import (
 )
 from nesgw.mep.client import NO_KEY, MepClient, Port
 from nesgw.mep.digest import DigestKey
-from nesgw.mep.frames import LARGEST_READ
+from nesgw.mep.frames import AROUND_DATA, LARGEST_READ
 from nesgw.mep.link import Link
 from nesgw.mep.pace import INTERVAL
 from nesgw.optical.read_plan import Span
@@ -163,15 +163,15 @@ class MepLink:
         timing, now = self._memory.timing, self._clock()
         most = self._memory.answer_size.largest_read(now) if self._client else LARGEST_READ
         pieces = [min(most, size - start) for start in range(0, size, most)]
-        opening = 0.0 if self._client else timing.settle
+        beginning = timing.spacing if self._client else timing.settle
         if not self._memory.key_proven:
             pieces += [_PROOF.size] * 2  # once with a number of ours, and again with the meter's
         waiting = max(0, len(pieces) - self.spare) * INTERVAL
-        return opening + waiting + sum(max(timing.spacing, self._seconds(piece)) for piece in pieces)
+        return beginning + waiting + sum(max(timing.spacing, self._seconds(piece)) for piece in pieces)
 
     def _seconds(self, size: int) -> float:
         on_the_wire = (_AROUND + size) * 10 / self._settings.baud
-        return on_the_wire + _THINKING + size // _SEGMENT * _PAUSE
+        return on_the_wire + _THINKING + (AROUND_DATA + size) // _SEGMENT * _PAUSE
 
     def wait(self, seconds: int) -> None:
         """Let time pass: silence costs nothing here."""
