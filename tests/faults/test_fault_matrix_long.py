@@ -188,7 +188,7 @@ class TestThePort:
                 raise error
             return line
 
-        rig.worker._meter._opener = opener
+        rig.worker._meter._session._link._opener = opener
         read = line.read
         line.read = lambda timeout: unplugged(rig, trouble, read, timeout)
         if interval > 10:
@@ -224,7 +224,7 @@ class TestThePort:
             opened.append(rig.now)
             return line if len(opened) > 1 else Stuck()
 
-        rig.worker._meter._opener = opener
+        rig.worker._meter._session._link._opener = opener
         rig.run(100)
         assert len(opened) == 2
         noting("a port stuck in silence", rig, 0.0, 40.0)
