@@ -14,7 +14,8 @@ from nesgw_container.keeper import Signals
 from nesgw_container.pulse import Pulse
 from nesgw_container.supervisor import Broker, NotYet, Supervisor
 
-ASK_AGAIN: Final = 5.0  # seconds
+ASK_AGAIN = 5.0  # seconds
+LOOK_EVERY = 60.0
 EX_CONFIG: Final = 78
 
 
@@ -25,8 +26,8 @@ def run(form: Path, memory: Path, supervisor: Supervisor, signals: Signals, puls
     if found is None:
         return 0
     broker, port = found
-    page = (port, _token(memory / "nesgw.token")) if port else None
-    config = memory / "nesgw.toml"
+    page = (port, _token(memory / "page.token")) if port else None
+    config = memory / "config.toml"
 
     def take_up(broker: Broker | None) -> None:
         _write_private(config, options.toml(options.document(chosen, broker, memory, page)))
@@ -45,7 +46,8 @@ def run(form: Path, memory: Path, supervisor: Supervisor, signals: Signals, puls
             return True
         return False
 
-    return keeper.keep(["nesgw", "run", "--config", str(config)], signals, pulse, changed=changed)
+    command = ["nesgw", "run", "--config", str(config)]
+    return keeper.keep(command, signals, pulse, changed=changed, every=LOOK_EVERY)
 
 
 class _Watch:

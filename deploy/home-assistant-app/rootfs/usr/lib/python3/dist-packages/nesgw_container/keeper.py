@@ -16,7 +16,6 @@ from typing import Final, Self
 
 from nesgw_container.pulse import Pulse
 
-LOOK_EVERY: Final = 60.0  # seconds
 ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _PASSED_ON: Final = (*ENDING, signal.SIGHUP)
 
@@ -53,7 +52,7 @@ def keep(
     pulse: Pulse,
     *,
     changed: Callable[[], bool] = lambda: False,
-    every: float = LOOK_EVERY,
+    every: float = 3600.0,
 ) -> int:
     """Run the command until it ends; it reads its configuration again whenever ``changed`` says so.
 
@@ -78,7 +77,7 @@ def keep(
 @contextmanager
 def _listen(pulse: Pulse) -> Iterator[Path]:
     """A socket for what nesgw tells a service manager (sd_notify(3)); its life sign makes the pulse beat."""
-    path = pulse.path.with_suffix(".notify")
+    path = pulse.path.with_name("notify")
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(path))

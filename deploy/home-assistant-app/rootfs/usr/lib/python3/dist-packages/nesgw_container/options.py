@@ -40,7 +40,7 @@ def document(
     tables: dict[str, Any] = {
         "gateway": {"name": GATEWAY, "log_format": "console"} | _some(options, "log_level"),
         "meter": [_meter(meter) for meter in options["meters"]],
-        "cache": {"directory": str(memory / "nesgw")},
+        "cache": {"directory": str(memory / "readings")},
         "mqtt": _broker(options["mqtt"], broker) | _some(options["mqtt"], *_MQTT),
         "homeassistant": _some(options, "language"),
     }
@@ -78,12 +78,19 @@ def _some(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _table(name: str, value: Any) -> Iterator[str]:
-    for header, table in [(f"[[{name}]]", each) for each in value] if isinstance(value, list) else [(f"[{name}]", value)]:
-        yield header
-        yield from (f"{key} = {_value(each)}" for key, each in table.items() if not isinstance(each, dict))
-        for key, each in table.items():
-            if isinstance(each, dict):
-                yield from _table(f"{name}.{key}", each)
+    if isinstance(value, list):
+        for each in value:
+            yield from _lines(f"[[{name}]]", name, each)
+    else:
+        yield from _lines(f"[{name}]", name, value)
+
+
+def _lines(header: str, name: str, table: Mapping[str, Any]) -> Iterator[str]:
+    yield header
+    yield from (f"{key} = {_value(each)}" for key, each in table.items() if not isinstance(each, dict))
+    for key, each in table.items():
+        if isinstance(each, dict):
+            yield from _table(f"{name}.{key}", each)
 
 
 def _value(value: str | float | bool) -> str:

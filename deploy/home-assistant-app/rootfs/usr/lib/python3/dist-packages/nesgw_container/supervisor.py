@@ -67,6 +67,7 @@ class Supervisor:
             with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 (the address is ours)
                 data = json.load(answer)["data"]
         except HTTPError as error:
+            error.close()  # it is the answer, too
             unknown = f"the Supervisor refuses {path} (HTTP {error.code}): restart this app"
             raise NotYet((refused or {}).get(error.code, unknown)) from None
         except (OSError, HTTPException) as error:
