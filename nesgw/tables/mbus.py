@@ -241,10 +241,28 @@ def decode_queued(news: News, byteorder: ByteOrder, zone: tzinfo | None = None) 
     readings = []
     for _, entry in news.entries:
         length, handle = (int.from_bytes(entry[at : at + 2], byteorder) for at in (0, 4))
-        if handle in MBUS_HANDLES and entry[7] == RESULT_OK:  # the length counts from the handle on
-            reading = _decode_reading("ET45", handle, entry[8 : 4 + length], zone)
+        if handle in MBUS_HANDLES and entry[7] == RESULT_OK:
+            reading = _decode_reading("ET45", handle, _queued_record(entry, length), zone)
             readings += [reading] if reading else []
     return tuple(readings)
+
+
+def _queued_record(entry: bytes, length: int) -> bytes:
+    """The record in an entry of ET45, without what an earlier entry left behind it.
+
+    The guides count its length "handle to terminator", and do not say whether from the handle or from behind the
+    length: the record is what ends where a telegram does.
+    """
+    readings = [entry[8 : start + length] for start in (4, 2)]
+    return next((record for record in readings if _ends_with_a_telegram(record)), readings[0])
+
+
+def _ends_with_a_telegram(record: bytes) -> bool:
+    """Whether the last telegram, or a zero behind it, ends the record."""
+    at = 7  # behind time and flags; the guide's worked example has its last zero within the telegram
+    while at < len(record) and record[at] >= HEADER:
+        at += 1 + record[at]
+    return at == len(record) or (at == len(record) - 1 and not record[at])
 
 
 def _decode_reading(table: str, handle: int, data: bytes, zone: tzinfo | None) -> MbusReading | None:
