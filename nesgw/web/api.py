@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from nesgw.publishers.languages import Language, translated
+from nesgw.tables.alarms import ALARMS
 from nesgw.tables.catalogue import FIELDS
 from nesgw.web.recent import Recent, Today
 from nesgw.web.request import Refused
@@ -13,6 +15,7 @@ from nesgw.web.response import json_text
 from nesgw.web.snapshot import MeterNow, ProfileRow, SubMeter
 
 Json = dict[str, object]
+LANGUAGES: Final[tuple[Language, ...]] = ("en", "da", "de")
 
 
 def overview(meter: MeterNow, now: float) -> Json:
@@ -26,7 +29,7 @@ def overview(meter: MeterNow, now: float) -> Json:
     }
 
 
-def detail(meter: MeterNow, now: float) -> Json:
+def detail(meter: MeterNow, now: float, spoken: Language = "en") -> Json:
     """Everything that is known of one meter, in the objects of its MQTT topics."""
     return {
         **overview(meter, now),
@@ -34,7 +37,7 @@ def detail(meter: MeterNow, now: float) -> Json:
         "state": meter.state,
         "status": meter.status,
         "demand": meter.demand,
-        "sub_meters": [_sub_meter(each) for each in meter.sub_meters],
+        "sub_meters": [_sub_meter(each, spoken) for each in meter.sub_meters],
     }
 
 
@@ -43,7 +46,7 @@ def _age(meter: MeterNow, now: float) -> float | None:
     return None if age is None else round(age, 1)
 
 
-def _sub_meter(sub_meter: SubMeter) -> Json:
+def _sub_meter(sub_meter: SubMeter, spoken: Language) -> Json:
     return {
         "id": sub_meter.id,
         "medium": sub_meter.medium,
@@ -51,7 +54,8 @@ def _sub_meter(sub_meter: SubMeter) -> Json:
         "manufacturer": sub_meter.manufacturer,
         "time": None if sub_meter.time is None else _moment(sub_meter.time),
         "values": [
-            {"key": key, "name": name, "value": value, "unit": unit} for key, name, value, unit in sub_meter.values
+            {"key": key, "name": translated(name, spoken), "value": value, "unit": unit}
+            for key, name, value, unit in sub_meter.values
         ],
     }
 
@@ -103,11 +107,24 @@ def _moment(moment: datetime) -> str:
 # The page
 
 
-def fields() -> Json:
-    """The names and units of everything that a state object can have."""
+def language(query: Mapping[str, str]) -> Language:
+    """The language that is asked for; English where we do not speak it."""
+    wanted = query.get("lang")
+    return next((known for known in LANGUAGES if known == wanted), "en")
+
+
+def names(spoken: Language) -> Json:
+    """The names and units of every field that a state object can have, and the alarms that matter to an owner."""
     return {
-        key: {"name": field.name, "unit": field.kind.unit, "precision": field.kind.precision}
-        for key, field in FIELDS.items()
+        "fields": {
+            key: {
+                "name": translated(field.name, spoken),
+                "unit": field.kind.unit,
+                "precision": field.kind.precision,
+            }
+            for key, field in FIELDS.items()
+        },
+        "alarms": {alarm.key: translated(alarm.name, spoken) for alarm in ALARMS if alarm.owner},
     }
 
 
@@ -132,9 +149,10 @@ class View(Protocol):
 class Events:
     """What one open page is sent: the list of meters, the one that it shows, and that one's curves at the beginning."""
 
-    def __init__(self, view: View, name: str | None) -> None:
+    def __init__(self, view: View, name: str | None, spoken: Language = "en") -> None:
         self._view = view
         self._name = name
+        self._language = spoken
         self._said: dict[str, object] = {}
         self._with_curve = False
 
@@ -155,7 +173,10 @@ class Events:
             yield event("curves", {"hour": _curve(recent.hour.points(), 5), "day": _curve(recent.day.points(), 60)})
         if self._is_new("meter", shown):
             today = recent.today if recent else None
-            yield event("meter", {**detail(shown, now), "today": _today(today), "poll_interval_s": shown.poll_interval})
+            yield event(
+                "meter",
+                {**detail(shown, now, self._language), "today": _today(today), "poll_interval_s": shown.poll_interval},
+            )
 
     def _is_new(self, what: str, content: object) -> bool:
         before, self._said[what] = self._said.get(what), content

@@ -114,9 +114,9 @@ class Site:
             case ["events"]:
                 if request.method == "HEAD":
                     raise Refused(405, "events can only be listened to")
-                return api.Events(self, request.query.get("meter"))
-            case ["fields"]:
-                return json_response(api.fields())
+                return api.Events(self, request.query.get("meter"), api.language(request.query))
+            case ["names"]:
+                return json_response(api.names(api.language(request.query)))
             case ["openapi.json"]:
                 return assets.response("openapi.json")
         raise Refused(404, NOTHING)
