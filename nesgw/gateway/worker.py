@@ -40,6 +40,7 @@ from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
+from nesgw.tables.mbus import MbusReading
 from nesgw.values import Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
@@ -93,6 +94,7 @@ class Worker(threading.Thread):
         self.defect: Exception | None = None  # what ended the loop although it should not have
         self.facts: Facts | None = None
         self.reading: Reading | None = None
+        self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
         self.wake = threading.Event()  # ends a pause early
         self._meter = make_meter(self._is_ending)
         self._publisher = publisher
@@ -310,6 +312,7 @@ class Worker(threading.Thread):
             case EntriesFound():
                 self._publisher.emit(found.entries)
             case SubMeterFound(reading):
+                self.sub_meters[reading.serial] = reading
                 self._publisher.accept_sub_meter(reading, SUB_METERS_EVERY)
 
     def _compare_alarms(self, keys: tuple[str, ...]) -> None:
@@ -347,6 +350,7 @@ class Worker(threading.Thread):
             self._troubles.another_meter()
             self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
             self._slow_tables = None
+            self.sub_meters.clear()
             self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
 import structlog
 
+from nesgw.config.settings import Address, HttpSettings
 from nesgw.web.emulations.rate import Rate
 from nesgw.web.emulations.shelly import datagram_answer
 from nesgw.web.guard import is_neighbour
@@ -24,18 +24,6 @@ SHELLY_PORTS: Final = (1010, 2220)
 PRIVILEGED: Final = 1024  # ports of services, such as DNS, that a forged sender would have us answer
 
 
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """The [http] section."""
-
-    enabled: bool = False
-    listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 8480),)
-    ecotracker: str = ""
-    shelly: str = ""
-    tasmota: str = ""
-    dabbler: str = ""
-
-
 class WebService:
     """Serves until stopped. ``sockets`` are those that systemd has opened: they are used beside ``listen``.
 
@@ -47,7 +35,6 @@ class WebService:
         settings: HttpSettings,
         snapshot: Snapshot,
         *,
-        token: str = "",
         profile: ProfileSource | None = None,
         sockets: Iterable[socket.socket] = (),
         limits: Limits | None = None,
@@ -56,6 +43,7 @@ class WebService:
         self._settings = settings
         self._rate = Rate()
         emulations = Emulations(settings.ecotracker, settings.shelly, settings.tasmota, settings.dabbler)
+        token = settings.token.reveal_text() if settings.token else ""
         self.site = Site(
             snapshot, emulations=emulations, token=token, own_names=(socket.gethostname(),), profile=profile
         )
@@ -92,7 +80,7 @@ class WebService:
         """End every connection."""
         self._server.stop()
 
-    def _listen(self, address: tuple[str, int]) -> socket.socket | None:
+    def _listen(self, address: Address) -> socket.socket | None:
         host, port = address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:

@@ -13,6 +13,7 @@ from typing import Protocol
 from nesgw.values import Number
 
 JsonObject = Mapping[str, object]
+StateObject = Mapping[str, "Number | str | None"]  # "time", then every field that the meter has
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class MeterNow:
     online: bool = False
     read_at: float | None = None  # of the last accepted reading, on the monotonic clock
     info: JsonObject | None = None
-    state: Mapping[str, Number | str | None] | None = None  # "time", then every field that the meter has
+    state: StateObject | None = None
     status: JsonObject | None = None
     demand: JsonObject | None = None
     sub_meters: tuple[SubMeter, ...] = ()
@@ -54,7 +55,7 @@ class MeterNow:
         return sentence if isinstance(sentence, str) else None
 
     @property
-    def fresh(self) -> Mapping[str, Number | str | None] | None:
+    def fresh(self) -> StateObject | None:
         """The state object while it may be taken for the present; else None."""
         return self.state if self.online else None
 
@@ -84,6 +85,8 @@ class ProfileSource(Protocol):
 
     def __call__(self, meter: str, since: datetime, until: datetime) -> Iterator[ProfileRow]:
         """Yield the intervals that end after ``since`` and not after ``until``, the oldest first.
+
+        What the first one counted is known, too, if the meter has the one before it.
 
         Raises NesgwError, with a sentence for the reader, where the meter has none or cannot be asked.
         """

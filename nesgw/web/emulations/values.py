@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nesgw.values import Number
 from nesgw.web.recent import number
 from nesgw.web.request import Refused
-from nesgw.web.snapshot import MeterNow
+from nesgw.web.snapshot import MeterNow, StateObject
 
-State = Mapping[str, "Number | str | None"]
+State = StateObject
 PHASES = (1, 2, 3)
 
 
