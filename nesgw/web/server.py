@@ -28,6 +28,7 @@ BEAT: Final = 1.0  # seconds between two looks at deadlines and readings, if not
 WRITE_TIME: Final = 10.0  # for a client to take an answer, or the next event
 KEEP_ALIVE: Final = 15.0  # between two signs of life on a stream of events: who is gone shows when we write
 RECEIVE: Final = 4096
+AT_A_TIME: Final = 16  # new connections between two looks at the others
 LONGEST_DATAGRAM: Final = 512
 WAITING_JOBS: Final = 8
 ACCEPT_PAUSE: Final = 1.0  # after the process has run out of file descriptors
@@ -159,16 +160,20 @@ class Server:
     # Who may connect
 
     def _accept(self, listener: socket.socket) -> None:
-        if self._clock() < self._accept_from:
-            return
-        try:
-            connection, address = listener.accept()
-        except BlockingIOError:
-            return
-        except OSError:  # out of file descriptors: the meters' and the broker's come first
-            self._accept_from = self._clock() + ACCEPT_PAUSE
-            return
-        client = str(address[0]).removeprefix("::ffff:")
+        """Take those who knock, some at a time: others are waiting for an answer."""
+        for _ in range(AT_A_TIME):
+            if self._clock() < self._accept_from:
+                return
+            try:
+                connection, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:  # out of file descriptors: the meters' and the broker's come first
+                self._accept_from = self._clock() + ACCEPT_PAUSE
+                return
+            self._welcome(connection, str(address[0]).removeprefix("::ffff:"))
+
+    def _welcome(self, connection: socket.socket, client: str) -> None:
         if not self._room_for(client):
             connection.close()
             return
@@ -316,8 +321,8 @@ class _Client:
         if request is None:
             return
         self._last_words = answer.close or not request.keep_alive
-        self._send(encode(answer, body=request.method != "HEAD", keep_alive=request.keep_alive))
         self.connection.answered(self._server.now)
+        self._send(encode(answer, body=request.method != "HEAD", keep_alive=request.keep_alive))
 
     def _begin_stream(self, stream: Stream) -> None:
         self._request, self.stream = None, stream

@@ -19,7 +19,7 @@ from nesgw.web.server import DatagramHandler, Limits, Server
 from nesgw.web.site import Emulations, Site
 from nesgw.web.snapshot import ProfileSource, Snapshot
 
-BACKLOG: Final = 32
+BACKLOG: Final = 128
 SHELLY_PORTS: Final = (1010, 2220)
 PRIVILEGED: Final = 1024  # ports of services, such as DNS, that a forged sender would have us answer
 
