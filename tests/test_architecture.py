@@ -53,7 +53,11 @@ def modules(name):
         ("publishers", {"errors", "values", "config", "tables", "publishers"}),
         ("simulator", {"simulator"}),
         ("meter", {"errors", "values", "config", "ports", "optical", "tables", "meter"}),
-        ("gateway", {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "gateway"}),
+        ("web", {"errors", "values", "config", "tables", "publishers", "web"}),
+        (
+            "gateway",
+            {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "web", "gateway"},
+        ),
     ],
 )
 def test_dependencies_point_one_way(who, may_know):

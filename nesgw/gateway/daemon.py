@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -34,6 +34,9 @@ from nesgw.publishers.mqtt.publisher import MqttPublisher
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus
 from nesgw.publishers.ram_disk import RamDisk, refuse_disk
 from nesgw.publishers.topics import ONLINE, Topics
+
+if TYPE_CHECKING:
+    from nesgw.web.service import WebService
 
 TICK: Final = 2.0  # seconds between two looks at the workers, if none of them has news
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
@@ -111,6 +114,8 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
             worker.start()
         if publisher:
             publisher.start()
+        if settings.http.enabled:
+            life.callback(_web(settings, workers).stop)
         notify.ready("waiting for the first reading")
         count = f"{len(workers)} meter" + ("s" if len(workers) > 1 else "")
         log.info(f"nesgw {__version__} reads {count}", names=" ".join(w.meter_name for w in workers))
@@ -160,7 +165,7 @@ class _Watch:
         self._since = time.monotonic()
         self._told: dict[str, GatewayMeter] = {}
         self._told_at = float("-inf")
-        self._hang = (notify.watchdog_seconds() or WATCHDOG) / 2
+        self._hang = _hang()
         self._former_questions = FORMER_QUESTIONS if publisher else 0
 
     def look(self) -> None:
@@ -257,6 +262,27 @@ def _worker(
         on_change=on_change,
         stop=stop,
     )
+
+
+def _web(settings: Settings, workers: list[Worker]) -> WebService:
+    """Start the page and all else that is asked for over HTTP."""
+    # Here, because a gateway without a page does not need it in its memory.
+    from nesgw.gateway.web_feed import ProfileReader, WorkersNow
+    from nesgw.web.service import WebService
+
+    service = WebService(
+        settings.http,
+        WorkersNow(settings.meters, workers, _hang()),
+        profile=ProfileReader(settings.cache.directory),
+        sockets=notify.sockets(),
+    )
+    service.start()
+    return service
+
+
+def _hang() -> float:
+    """After how many seconds a worker that does not turn hangs."""
+    return (notify.watchdog_seconds() or WATCHDOG) / 2
 
 
 def _stop(workers: list[Worker], stop: threading.Event) -> None:
