@@ -57,18 +57,30 @@ class Rig:
     """Make one, then ``run`` it until a virtual time; the clock begins at zero."""
 
     def __init__(
-        self, folder, profile="83331-3i", *, interval=10.0, key=DEFAULT_KEY, plan=(), meter=None, paced=True, **options
+        self,
+        folder,
+        profile="83331-3i",
+        *,
+        interface="optical",
+        interval=10.0,
+        key=DEFAULT_KEY,
+        plan=(),
+        meter=None,
+        manners=None,
+        paced=True,
+        **options,
     ):
-        self.line = line_to(profile, faults=plan, **(meter or {}))
+        self.line = line_to(profile, interface, manners, faults=plan, **(meter or {}))
         if not paced:
-            self.line.meter.set_pace(None)
+            self.line.unpaced()
         self.start = self.line.clock()
         self.longest = max(interval, 12.0)
         self.broker = Recorder(self)
         self.stop = threading.Event()
         self.until = 0.0
+        self.at = {}  # what happens when, in seconds after the start
         of_meter = {name: options.pop(name) for name in ("wall_clock",) if name in options}
-        settings = settings_with(key, label="House", poll_interval=interval, **options)
+        settings = settings_with(key, interface=interface, label="House", poll_interval=interval, **options)
         publisher = MeterPublisher(
             settings,
             Topics("nesgw", "nesgw"),
@@ -93,6 +105,8 @@ class Rig:
 
     def _pause(self, seconds):
         self.line.sleep(seconds)
+        for moment in [moment for moment in self.at if moment <= self.now]:
+            self.at.pop(moment)()
         if self.now >= self.until:
             self.stop.set()
 
