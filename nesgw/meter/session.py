@@ -73,7 +73,7 @@ LIMITS: Final = (MessageLimits(512, 4), SMALL_LIMITS, DEFAULT_LIMITS)
 # What baud = "negotiate" asks for, best first.
 FASTER: Final = (28800, 19200)
 
-# The meter falls back to its base state after 6 s of silence [S]; Wait keeps the channel for up to 255 s.
+# The meter falls back to its base state after 6 s of silence [C12.18-1996]; Wait keeps the channel for up to 255 s.
 _CHANNEL_SILENCE: Final = 4.0
 _LONGEST_WAIT: Final = 255
 
