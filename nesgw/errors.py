@@ -14,9 +14,11 @@ The branches are chosen by what the daemon does about them:
         SessionRefused           the meter answers, but gives no session
         MeterMisbehaved          sound packets with unsound content
         BrokerUnavailable        MQTT
+        HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
+        TokenRefused             of Home Assistant
         UnsupportedMeter
       TableNotPresent          do without that table
       OutputFailed             of a command
@@ -238,6 +240,14 @@ class BrokerUnavailable(Retryable):
     do = "{advice}"
 
 
+class HomeAssistantUnavailable(Retryable):
+    """Home Assistant's WebSocket interface cannot be reached, or gives no answer."""
+
+    kind = "home_assistant"
+    what = "Home Assistant at {url}: {problem}"
+    do = "{advice}"
+
+
 class CacheUnavailable(Retryable):
     """The RAM disk is full, gone or not ours to write; the files of before stay as they are."""
 
@@ -259,6 +269,15 @@ class KeyRefused(OperatorNeeded):
     exit_code = EX_NOPERM
     what = "the meter refused the key: {service} was answered {code}"
     do = "compare the key with the utility's letter; ask for the optical read-only key of this very meter"
+
+
+class TokenRefused(OperatorNeeded):
+    """Home Assistant does not take the token. Never tried again by itself: it counts as a failed login."""
+
+    kind = "token"
+    exit_code = EX_NOPERM
+    what = "Home Assistant at {url}: {problem}"
+    do = "make a long-lived access token as an administrator (your profile, Security), and write it into token_file"
 
 
 class UnsupportedMeter(OperatorNeeded):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nesgw import commands as cli
-from nesgw.config import schema as config
+from nesgw.config import loader
 from nesgw.publishers import payloads
 from nesgw.publishers.topics import Topics
 from nesgw.tables.catalogue import FIELDS
@@ -64,7 +64,7 @@ def test_every_configuration_shown_is_one_that_loads(page):
         if "inputs" in settings:
             continue  # Telegraf's
         meter = "" if "meter" in settings else f'\n[[meter]]\nname = "house"\nkey = "{KEY}"\n'
-        config.parse(block + meter, str(page.name))
+        loader.parse(block + meter, str(page.name))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))

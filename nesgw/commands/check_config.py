@@ -23,16 +23,18 @@ def config_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -
 
 def run(options: argparse.Namespace) -> int:
     """Exit 0, or 78 with a line for each mistake."""
-    from nesgw.config import schema as config
+    from nesgw.config import loader
+    from nesgw.config.example import effective
     from nesgw.publishers.ram_disk import refuse_disk
 
-    loaded, secrets = config.load(options.config)
-    if not loaded.cache.allow_disk:
+    loaded = loader.load_document(loader.open_document(options.config))
+    cache = loaded.config.cache
+    if not cache.allow_disk:
         try:
-            refuse_disk(Path(loaded.cache.directory))
+            refuse_disk(Path(cache.directory))
         except ConfigError as error:
             raise ConfigError([f"{options.config}: {problem}" for problem in error.problems]) from None
-    print(config.effective(loaded), end="")
-    for name, key in secrets.keys.items():
+    print(effective(loaded.config), end="")
+    for name, key in loaded.secrets.keys.items():
         print(f"# meter {name}: the key was recognised as {key.form}")
     return 0

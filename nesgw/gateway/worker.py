@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from nesgw.config.settings import MeterSettings
 from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortBusy, PortUnavailable, ProtocolMisuse, Stopped
 from nesgw.gateway.schedule import Backoff, Beat
 from nesgw.meter.port_loan import BETWEEN_CLOSE_BEATS, HANDED_BACK, LEAST, LOOK, Host
@@ -73,22 +74,19 @@ class Worker(threading.Thread):
 
     def __init__(
         self,
-        name: str,
+        settings: MeterSettings,
         make_meter: Callable[[Callable[[], bool]], Meter],
         publisher: MeterPublisher,
         *,
-        poll_interval: float,
-        max_power: float,
         stop: threading.Event,
-        baud: int = 9600,
         zone: tzinfo | None = None,
         guests: Host | None = None,
         news: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
-        super().__init__(name=f"meter-{name}", daemon=True)
-        self.meter_name = name
+        super().__init__(name=f"meter-{settings.name}", daemon=True)
+        self.meter_name = settings.name
         self.pulse = clock()  # when the loop last turned: the watchdog's evidence
         self.defect: Exception | None = None  # what ended the loop although it should not have
         self.status = MeterStatus()
@@ -97,25 +95,26 @@ class Worker(threading.Thread):
         self.online = False
         self._meter = make_meter(self._turn)
         self._publisher = publisher
-        self._interval = poll_interval
-        self._limit = min(max(poll_interval - BEFORE_BEAT, SHORTEST_LIMIT), LONGEST_LIMIT) * max(1.0, SLOW_BAUD / baud)
-        self._max_power = max_power
+        self._interval = interval = settings.poll_interval
+        self._limit = min(max(interval - BEFORE_BEAT, SHORTEST_LIMIT), LONGEST_LIMIT)
+        self._limit *= max(1.0, SLOW_BAUD / settings.baud)
+        self._max_power = settings.power_limit()
         self._ending = stop
         self._clock = clock
         self._pause = pause or stop.wait
-        self._log = structlog.get_logger().bind(meter=name)
-        self._plausibility = Plausibility(max_power)
+        self._log = structlog.get_logger().bind(meter=settings.name)
+        self._plausibility = Plausibility(self._max_power)
         self._background: Background | None = None
         self._remarks: dict[str, str] = {}  # what was said last of each slow table
-        self._baud = baud
+        self._baud = settings.baud
         self._zone = zone
         self._guests = guests
         self._news = news
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
-        self._other_backoff = Backoff(poll_interval, LONGEST_PAUSE)
+        self._other_backoff = Backoff(interval, LONGEST_PAUSE)
         self._not_before = 0.0
         self._not_after = float("inf")
-        self._fresh_for = max(STALE_POLLS * poll_interval, STALE_SECONDS)
+        self._fresh_for = max(STALE_POLLS * interval, STALE_SECONDS)
         self._fresh_until = float("inf")
         self._failing_since: float | None = None
         self._reported: set[str] = set()  # what was told of the present trouble

@@ -9,10 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
+from nesgw.config.settings import MeterSettings
 from nesgw.errors import (
     KeyRefused,
     LineTooNoisy,
@@ -91,18 +92,6 @@ _DO_WITHOUT_AFTER: Final = 3
 _REOPEN_AFTER: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class MeterPort:
-    """Where a meter is and how it is opened."""
-
-    port: str
-    key: bytes | None = field(repr=False)
-    baud: int = 9600  # at which every session begins
-    rts: bool = True
-    dtr: bool = False
-    negotiate_baud: bool = False  # ask for a faster one
-
-
 class Facts(NamedTuple):
     """What a meter is asked once and then remembered: who it is and where its registers stand."""
 
@@ -137,11 +126,8 @@ class Meter:
 
     def __init__(
         self,
-        place: MeterPort,
+        settings: MeterSettings,
         *,
-        mode: SessionMode | Literal["auto"] = "per-poll",
-        max_session: float = 300.0,
-        idle: float = 0.0,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -149,11 +135,11 @@ class Meter:
         trace: Callable[..., object] | None = None,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._place = place
-        self._configured = mode
+        self._settings = settings
+        self._configured = settings.session
         self._choice = SessionChoice()
-        self._max_session = max_session
-        self._idle = idle  # seconds from one poll to the next, for keep-open
+        self._max_session = settings.max_session
+        self._idle = settings.poll_interval  # seconds from one poll to the next, for keep-open
         self._stop = stop
         self._clock = clock
         self._sleep = sleep
@@ -214,9 +200,10 @@ class Meter:
             if self._session_since is None or self._clock() - self._session_since > self._max_session:
                 if self._session_since is not None:
                     self._end_session(client)
-                wanted = replace(LIMITS[self._limits], baud=self._place.baud)
-                faster = FASTER if self._place.negotiate_baud and not self._too_fast else ()
-                client.open_session(self._place.key, wanted, faster)
+                wanted = replace(LIMITS[self._limits], baud=self._settings.baud)
+                faster = FASTER if self._settings.negotiate_baud and not self._too_fast else ()
+                key = self._settings.key
+                client.open_session(key.reveal() if key else None, wanted, faster)
                 self._too_fast = self._too_fast or client.too_fast
                 self._session_since = self._clock()
             yield
@@ -230,7 +217,7 @@ class Meter:
             # The meter may have been exchanged, or restarted with another configuration, while we heard nothing.
             self._doubted = True
             self._choice.interrupted()
-            at_speed = client.limits.baud != self._place.baud
+            at_speed = client.limits.baud != self._settings.baud
             if client.too_fast or (at_speed and isinstance(error, (NoAnswer, LineTooNoisy))):
                 self._too_fast = True  # whether it is the speed that fails or not: the usual one is safer
             elif isinstance(error, LineTooNoisy):
@@ -337,7 +324,7 @@ class Meter:
     def _connected(self) -> MeterClient:
         self.reclaim()
         if self._client is None:
-            place = self._place
+            place = self._settings
             self._port = self._opener(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
             self._client = MeterClient(
                 self._port,

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from nesgw.config.settings import MeterSettings
 from nesgw.errors import GuestRefused, KeyRefused, MeterMisbehaved, PortBusy, Retryable, Stopped, TableNotPresent
 from nesgw.meter.port_loan import LEAST, Guest
-from nesgw.meter.session import Facts, Meter, MeterPort
+from nesgw.meter.session import Facts, Meter
 from nesgw.tables.query import PendingQuery, Query, T
 from nesgw.tables.register import Part
 from nesgw.values import Reading
@@ -47,7 +48,7 @@ class Visit:
     def __init__(
         self,
         meter: Meter,
-        place: MeterPort,
+        place: MeterSettings,
         folder: Path | None,
         *,
         stop: Callable[[], bool] = lambda: False,
@@ -250,7 +251,7 @@ class Secondhand(Meter):
     """
 
     def __init__(self, read: Callable[[Part], bytes]) -> None:
-        super().__init__(MeterPort("", None))
+        super().__init__(MeterSettings("", ""))
         self._read_part = read
         self._known: dict[Part, bytes] = {}
 

@@ -35,6 +35,7 @@ def configured(tmp_path):
 
         def write(port, key=KEY, more=""):
             path = tmp_path / "config.toml"
+            path.touch(0o600)
             path.write_text(
                 f'[[meter]]\nname = "house"\nlabel = "House"\nport = "{port}"\nkey = "{key}"\n{more}'
                 f'[cache]\ndirectory = "{ram_disk}"\n'
@@ -241,7 +242,7 @@ class TestCheckConfig:
         config = configured("/dev/a", more='bauds = 9600\nrts = "yes please"\n')
         assert main(["check-config", "--config", config]) == 78
         first, second = capsys.readouterr().err.splitlines()
-        assert first == f"nesgw: {config}:6: meter.house.bauds: unknown key; did you mean 'baud'?"
+        assert first == f"nesgw: {config}:6: meter.house.bauds: unknown option; did you mean 'baud'?"
         assert second == f"nesgw: {config}:7: meter.house.rts: must be true or false, without quotes"
 
     def test_a_cache_on_a_disk_is_told_here_already(self, configured, tmp_path, capsys):

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from nesgw.gateway.worker import Worker
-from tests.virtual import MeterPublisher, line_to, meter_on, work
+from tests.virtual import MeterPublisher, line_to, meter_on, settings_with, work
 
 
 @pytest.fixture
@@ -111,13 +111,11 @@ class TestTheKey:
                 super().report(status)
                 tried.append(self.line.clock() - start)
 
-        publisher = Counting(line, 7)
+        publisher, settings = Counting(line, 7), settings_with(b"wrong" * 4)
         worker = Worker(
-            "house",
-            lambda turn: meter_on(line, key=b"wrong" * 4, stop=turn),
+            settings,
+            lambda turn: meter_on(line, settings, stop=turn),
             publisher,
-            poll_interval=10.0,
-            max_power=44_000.0,
             stop=publisher.stop,
             clock=line.clock,
             pause=line.sleep,
@@ -192,11 +190,9 @@ def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
 
     publisher = Broken(line, 5)
     worker = Worker(
-        "house",
+        settings_with(),
         lambda turn: meter_on(line, stop=turn),
         publisher,
-        poll_interval=10.0,
-        max_power=44_000.0,
         stop=publisher.stop,
         clock=line.clock,
         pause=line.sleep,

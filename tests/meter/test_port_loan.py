@@ -16,7 +16,7 @@ import pytest
 from nesgw.errors import GuestRefused, PortBusy, Stopped
 from nesgw.gateway.worker import Worker
 from nesgw.meter.port_loan import Guest, Host
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.session import Meter
 from nesgw.meter.visit import BURST, Visit
 from nesgw.ports.serial_port import open_port
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
@@ -24,9 +24,9 @@ from nesgw.tables.register import Part
 from tests.broker_fixtures import eventually
 from tests.gateway.test_worker import MeterPublisher
 from tests.ports.test_serial_port import is_exclusive
-from tests.virtual import VirtualPort, line_to, meter_on
+from tests.virtual import VirtualPort, line_to, meter_on, settings_with
 
-PLACE = MeterPort("virtual", DEFAULT_KEY)
+PLACE = settings_with()
 BT26 = Part("BT26", 26, 0, 512)
 
 
@@ -213,6 +213,7 @@ class TestTheWorker:
     def work(self, polls, interval, happenings):
         line = self.LendablePort(SimulatedMeter("83331-3i", clock=lambda: 1_000_000.0))
         publisher, host = MeterPublisher(line, polls), self.FakeHost(line)
+        settings = settings_with(poll_interval=interval)
 
         def pause(seconds):
             if len(publisher.statuses) in happenings:
@@ -220,11 +221,9 @@ class TestTheWorker:
             line.sleep(seconds)
 
         worker = Worker(
-            "house",
-            lambda turn: meter_on(line, stop=turn),
+            settings,
+            lambda turn: meter_on(line, settings, stop=turn),
             publisher,
-            poll_interval=interval,
-            max_power=44_000.0,
             guests=host,
             stop=publisher.stop,
             clock=line.clock,
@@ -289,6 +288,7 @@ class TestWithTheRealDaemon:
     @pytest.fixture
     def config(self, line, tmp_path, ram_disk):
         path = tmp_path / "config.toml"
+        path.touch(0o600)
         path.write_text(
             f'[[meter]]\nname = "house"\nport = "{line.path}"\nkey = "{DEFAULT_KEY.decode()}"\n'
             f'poll_interval = "{self.INTERVAL:.0f}s"\n[cache]\ndirectory = "{ram_disk}"\n[mqtt]\nenabled = false\n'
@@ -341,7 +341,7 @@ class TestWithTheRealDaemon:
 
 def test_a_lent_port_that_is_not_given_back_is_a_failed_poll_and_no_more(tmp_path):
     with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
-        meter = Meter(MeterPort(line.path, DEFAULT_KEY))
+        meter = Meter(settings_with(port=line.path))
         with meter.session(time.monotonic() + 10):
             meter.facts()
         meter.lend()

@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, UnsupportedMeter
-from nesgw.meter.session import Meter, MeterPort
-from nesgw.simulator import DEFAULT_KEY, PROFILES
+from nesgw.meter.session import Meter
+from nesgw.simulator import PROFILES
 from nesgw.simulator.services import Outcome
-from tests.virtual import line_to, meter_on
+from tests.virtual import line_to, meter_on, settings_with
 
 
 def poll(meter, line, limit=60.0):
@@ -97,7 +97,7 @@ class TestKeepOpen:
 
     def test_one_session_serves_many_polls_ten_seconds_apart(self):
         line = line_to()
-        meter = meter_on(line, mode="keep-open", idle=10.0)
+        meter = meter_on(line, session="keep-open", poll_interval=10.0)
         for _ in range(12):
             poll(meter, line)
             line.sleep(10)
@@ -106,7 +106,7 @@ class TestKeepOpen:
 
     def test_polls_two_seconds_apart_need_no_wait(self):
         line = line_to()
-        meter = meter_on(line, mode="keep-open", idle=2.0)
+        meter = meter_on(line, session="keep-open", poll_interval=2.0)
         for _ in range(10):
             poll(meter, line)
             line.sleep(1.5)
@@ -116,7 +116,7 @@ class TestKeepOpen:
     def test_a_session_ends_well_before_the_meters_own_limit(self):
         """Trap 7: a meter that shares its line cuts a session of 600 s and is deaf for 300 s."""
         line = line_to("83331-3i-mep")
-        meter = meter_on(line, mode="keep-open", idle=10.0, max_session=300.0)
+        meter = meter_on(line, session="keep-open", poll_interval=10.0, max_session=300.0)
         for _ in range(120):
             poll(meter, line)
             line.sleep(9.0)
@@ -126,7 +126,7 @@ class TestKeepOpen:
     def test_a_session_is_not_held_to_a_poll_that_would_come_too_late(self):
         """Trap 7 again: with polls four minutes apart the session must end before the one that would exceed it."""
         line = line_to("83331-3i-mep")
-        meter = meter_on(line, mode="keep-open", idle=240.0, max_session=570.0)
+        meter = meter_on(line, session="keep-open", poll_interval=240.0, max_session=570.0)
         for _ in range(8):
             poll(meter, line)
             line.sleep(239.0)
@@ -135,7 +135,7 @@ class TestKeepOpen:
 
     def test_a_meter_that_forgot_the_session_gets_a_new_one_within_the_same_poll_or_the_next(self):
         line = line_to()
-        meter = meter_on(line, mode="keep-open", idle=10.0)
+        meter = meter_on(line, session="keep-open", poll_interval=10.0)
         poll(meter, line)
         line.meter.faults.restart(1.0)
         line.sleep(10)
@@ -178,7 +178,7 @@ def test_the_bytes_on_the_wire_are_counted():
 
 def test_closing_ends_the_session_and_gives_the_port_back():
     line = line_to()
-    meter = meter_on(line, mode="keep-open", idle=10.0)
+    meter = meter_on(line, session="keep-open", poll_interval=10.0)
     poll(meter, line)
     meter.close()
     assert line.meter.state.name == "BASE"
@@ -189,7 +189,7 @@ class TestNegotiatedBaud:
 
     @staticmethod
     def meter_at(line, **options):
-        place = MeterPort("virtual", DEFAULT_KEY, negotiate_baud=True)
+        place = settings_with(negotiate_baud=True)
         return Meter(place, clock=line.clock, sleep=line.sleep, opener=lambda *_args, **_options: line, **options)
 
     def test_a_meter_that_grants_more_is_read_faster_and_left_at_9600(self):

@@ -11,14 +11,13 @@ import pytest
 
 from nesgw.commands import main
 from nesgw.commands.read import pages
-from nesgw.meter.session import MeterPort
 from nesgw.meter.survey import Survey
 from nesgw.meter.visit import Visit
 from nesgw.simulator import DEFAULT_KEY, PROFILES, PtyLine, SimulatedMeter
 from nesgw.tables.alarms import AlarmTable
 from nesgw.values import Firmware
 from tests.broker_fixtures import eventually
-from tests.virtual import line_to, meter_on
+from tests.virtual import line_to, meter_on, settings_with
 
 KEYS = ["clock", "tariff", "alarms", "demands", "sub_meters", "outages", "events"]
 ALARMS = AlarmTable.of(Firmware(3, 84), 9)
@@ -26,7 +25,7 @@ ALARMS = AlarmTable.of(Firmware(3, 84), 9)
 
 def surveyed(line, ask=lambda survey: survey.everything()):
     line.meter.set_pace(None)  # what takes no time on the wire takes less to simulate
-    place = MeterPort("virtual", DEFAULT_KEY)
+    place = settings_with()
     with Visit(meter_on(line), place, None, clock=line.clock, sleep=line.sleep) as visit:
         survey = Survey(visit.facts(), None, lambda: datetime.now(UTC))
         return visit.find(ask(survey)), survey.remarks
@@ -108,6 +107,7 @@ class TestTheCommand:
     def config(self, line, tmp_path):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as ram_disk:
             path = tmp_path / "config.toml"
+            path.touch(0o600)
             path.write_text(
                 f'[[meter]]\nname = "house"\nport = "{line.path}"\nkey = "{DEFAULT_KEY.decode()}"\n'
                 f'[cache]\ndirectory = "{ram_disk}"\n[mqtt]\nenabled = false\n'

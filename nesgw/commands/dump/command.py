@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             progress.clear()
             print("nesgw: interrupted; nothing was written", file=sys.stderr)
             return INTERRUPTED
-    content = dump.document(tables, chosen.place.key, made)
+    content = dump.document(tables, chosen.meter.key.reveal() if chosen.meter.key else None, made)
     path: Path = options.file or Path(dump.file_name(tables, made))
     _write(path, dump.text(content))
     print(_summary(path, tables, content))

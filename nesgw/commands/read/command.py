@@ -78,15 +78,15 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
     from nesgw.meter.session import Meter
     from nesgw.publishers import console, payloads
 
-    meter = Meter(target.place)
+    meter = Meter(target.meter)
     with Progress() as progress:
         try:
-            progress.step(f"opening a session with the meter at {target.place.port}")
+            progress.step(f"opening a session with the meter at {target.meter.port}")
             with meter.session(time.monotonic() + _LIMIT):
                 progress.step("asking the meter who it is and what it measures")
                 facts = meter.facts()
                 progress.step(f"reading {len(facts.layout.fields)} values")
-                reading, doubts = _judged(meter.read, target.max_power)
+                reading, doubts = _judged(meter.read, target.meter.power_limit())
         finally:
             meter.close()
     _say(doubts)
@@ -95,7 +95,7 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
     elif options.raw:
         _print_raw(reading.tables)
     else:
-        print(console.page(target.label, facts.identity, reading.time, reading.values), end="")
+        print(console.page(target.meter.shown_as, facts.identity, reading.time, reading.values), end="")
 
 
 def _print_everything(target: Target, options: argparse.Namespace) -> None:
@@ -106,7 +106,7 @@ def _print_everything(target: Target, options: argparse.Namespace) -> None:
 
     with _visiting(target) as there:
         facts = there.facts()
-        reading, doubts = _judged(lambda: there.reading(facts), target.max_power)
+        reading, doubts = _judged(lambda: there.reading(facts), target.meter.power_limit())
         survey = Survey(facts, machine_zone())
         found = there.find(survey.everything())
     _say(doubts)
@@ -115,7 +115,7 @@ def _print_everything(target: Target, options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps({**json.loads(payloads.state(reading)), **found}, ensure_ascii=False, separators=(",", ":")))
     else:
-        print(console.page(target.label, facts.identity, reading.time, reading.values), end="")
+        print(console.page(target.meter.shown_as, facts.identity, reading.time, reading.values), end="")
         print(*pages.survey(found, facts.alarms), sep="\n")
 
 
@@ -184,7 +184,7 @@ def _print_cached(target: Target, options: argparse.Namespace, busy: PortBusy) -
     elif options.raw:
         _print_raw(tables)
     else:
-        print(console.page(target.label, None, read_at, state), end="")
+        print(console.page(target.meter.shown_as, None, read_at, state), end="")
     return True
 
 

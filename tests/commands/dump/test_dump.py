@@ -9,10 +9,9 @@ import pytest
 from nesgw.commands import main
 from nesgw.commands.dump import document as dump
 from nesgw.errors import KeyRefused, MeterMisbehaved, TableNotPresent
-from nesgw.meter.session import MeterPort
 from nesgw.meter.visit import Visit
 from nesgw.simulator import DEFAULT_KEY, PROFILES, PtyLine, SimulatedMeter, VirtualLine, from_dump
-from tests.virtual import VirtualPort, line_to, meter_on
+from tests.virtual import VirtualPort, line_to, meter_on, settings_with
 
 KEY = DEFAULT_KEY.decode()
 
@@ -28,7 +27,7 @@ def dumped(line, load_profile=False):
     """What the command does, in virtual time and at no pace."""
     tables = dump.Tables()
     line.meter.set_pace(None)  # what takes no time on the wire takes less to simulate
-    place = MeterPort("virtual", DEFAULT_KEY)
+    place = settings_with()
     with Visit(meter_on(line), place, None, clock=line.clock, sleep=line.sleep) as visit:
         for name in dump.CATALOGUE:
             if not load_profile and name in dump.LOAD_PROFILE:

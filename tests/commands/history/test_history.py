@@ -17,7 +17,6 @@ import pytest
 from nesgw.commands import main
 from nesgw.commands.history.rows import Kept, Row, Sheet, go_on, kept_set, moment, rows
 from nesgw.errors import NoLoadProfile, PortBusy, WrongUsage
-from nesgw.meter.session import MeterPort
 from nesgw.meter.visit import Visit
 from nesgw.ports.serial_port import open_port
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
@@ -26,7 +25,7 @@ from nesgw.tables.load_profile import Interval, ProfileSet, decode_channels
 from nesgw.tables.register import Part
 from nesgw.values import Firmware
 from tests.broker_fixtures import eventually
-from tests.virtual import line_to, meter_on
+from tests.virtual import line_to, meter_on, settings_with
 
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
@@ -151,7 +150,7 @@ class TestGoingOn:
 
 class TestWhichSet:
     def kept(self, line, wanted=None):
-        place = MeterPort("virtual", DEFAULT_KEY)
+        place = settings_with()
         with Visit(meter_on(line), place, None, clock=line.clock, sleep=line.sleep) as visit:
             return visit.find(kept_set(visit.facts(), wanted))
 
