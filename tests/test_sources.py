@@ -82,8 +82,9 @@ PATTERNS = {
     "bracket": r"(?<![\w\]\"'`.(])\[([A-Z][^\[\]]*)\]",
     "trap": r"\b(MEP )?[Tt]raps? (\d+(?:(?:,| and| to) \d+)*)",
     "observation": r"\b([TF]\d{1,2})\b(?: to ([TF]\d{1,2})\b)?",
-    "guide": rf"\b(OPG|MEPG)\b(?: and (OPG|MEPG))?(?:'s)?(?:,? pages? (\d+(?:(?:,| and| to) \d+)*)|,? ({TABLE}(?:,? {TABLE})*))?",
-    "standard": r"\b(C12\.\d\d(?:-\d{4})?|EN \d{4,5}(?:-\d+)*|IEC \d{4,5}(?:-\d+)*|RFC \d+)\b",
+    "guide": rf"\b(OPG|MEPG)\b(?: and (OPG|MEPG))?(?:'s)?"
+    rf"(?:,? pages? (\d+(?:(?:,| and| to) \d+)*)|,? ({TABLE}(?:,? {TABLE})*))?",
+    "standard": r"\b([cC]12\.\d\d(?:-\d{4})?|EN \d{4,5}(?:-\d+)*|IEC \d{4,5}(?:-\d+)*|RFC \d+)\b",
     "mqtt": r"\b(MQTT \d(?:\.\d)*)(?:, (\d(?:\.\d+)+(?: and \d(?:\.\d+)+)*))?",
     "program": r"\b(termineter|amsreader|C12Adapter|OptiGuard|smartmeterosgp|NES-MEP-Reader|MEP-SW-ESP32)\b",
 }
@@ -95,7 +96,7 @@ def citations(text: str) -> Iterator[Citation]:
     for title, name in TITLES.items():
         text = re.sub(title, name, text)
     for inner in re.findall(PATTERNS["bracket"], text):
-        yield from (Citation(name.strip()) for name in inner.split(","))
+        yield from (Citation(name) for name in inner.split(", ") if not re.fullmatch(r"[\d.]+", name))
     for link, which in re.findall(PATTERNS["trap"], text):
         first, *rest = numbers(which)
         every = tuple(range(first, rest[0] + 1)) if " to " in which else (first, *rest)

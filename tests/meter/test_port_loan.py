@@ -249,6 +249,7 @@ class TestTheWorker:
         assert len(host.grants) >= 5
         assert max(later - earlier for earlier, later in pairwise(publisher.times[4:])) < 6
 
+    @pytest.mark.expects_warnings("^virtual: in use by a guest")
     def test_a_guest_that_overstays_costs_a_poll_is_called_away_and_the_polls_go_on(self):
         def overstay(line, host):
             host.waiting = line.busy = True
