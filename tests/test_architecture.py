@@ -47,6 +47,7 @@ def modules(name):
         ("config", {"errors", "ports", "config"}),
         ("ports", {"errors", "ports"}),
         ("optical", {"errors", "optical"}),
+        ("mep", {"errors", "mep"}),
         ("tables", {"errors", "values", "tables"}),
         ("plausibility", {"values", "tables", "plausibility"}),
         ("publishers", {"errors", "values", "config", "tables", "publishers"}),
@@ -77,10 +78,17 @@ def test_each_library_to_the_outside_is_known_in_one_place(library, home):
     assert homes == {home}
 
 
-def test_the_protocol_core_knows_no_port_no_clock_and_no_thread():
-    for name in ("crc", "packet", "link", "services", "session"):
+@pytest.mark.parametrize(
+    ("folder", "core"),
+    [
+        ("optical", ("crc", "packet", "link", "services", "session")),
+        ("mep", ("digest", "frames", "session", "link", "pace", "answer_size", "read_plan")),
+    ],
+)
+def test_the_protocol_core_knows_no_port_no_clock_and_no_thread(folder, core):
+    for name in core:
         forbidden = {"serial", "time", "threading", "os", "socket", "select"}
-        assert not forbidden & {module.split(".")[0] for module in imports(PACKAGE / "optical" / f"{name}.py")}
+        assert not forbidden & {module.split(".")[0] for module in imports(PACKAGE / folder / f"{name}.py")}
 
 
 def test_the_meter_is_only_ever_read():

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
 from nesgw.config import checks, quantities
-from nesgw.config.settings import Address, QuietWindow
+from nesgw.config.settings import Address, NotPickled, QuietWindow
 from nesgw.ports.urls import check_port
 
 
@@ -90,7 +90,7 @@ SerialPlace = Annotated[
 OPTICAL_ONLY: Final = frozenset({"session", "max_session", "dtr"})
 
 
-class Section(BaseModel):
+class Section(NotPickled, BaseModel):
     """One table of the file; an option that it does not know is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -24,9 +24,9 @@ from nesgw.config.settings import MeterSettings, Settings
 from nesgw.errors import BrokerUnavailable, ConfigError
 from nesgw.gateway import logs
 from nesgw.gateway import systemd as notify
+from nesgw.gateway.read_server import ReadServer
 from nesgw.gateway.worker import Worker
-from nesgw.meter.port_loan import Host
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.meter.zone import machine_zone
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.meter_publisher import BROKER_MEMORY, MeterPublisher
@@ -106,7 +106,7 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
         life.callback(_end, workers)
         if publisher:
             life.callback(publisher.stop)
-        life.callback(stop.set)
+        life.callback(_stop, workers, stop)
         for worker in workers:
             worker.start()
         if publisher:
@@ -168,6 +168,7 @@ class _Watch:
         for worker in self._workers:
             if worker.defect is not None:
                 raise worker.defect
+            worker.look()
         now = time.monotonic()
         if all(now - worker.pulse < self._hang for worker in self._workers):
             notify.alive()
@@ -239,7 +240,7 @@ def _worker(
     topics: Topics,
     publisher: MqttPublisher | None,
     stop: threading.Event,
-    news: Callable[[], object],
+    on_change: Callable[[], object],
 ) -> Worker:
     ram_disk = RamDisk(settings.cache.directory, meter.name, allow_disk=settings.cache.allow_disk)
     meter_publisher = MeterPublisher(
@@ -252,10 +253,17 @@ def _worker(
         lambda turn: Meter(meter, stop=turn, trace=trace),
         meter_publisher,
         zone=machine_zone(),
-        guests=Host(ram_disk.folder),
-        news=news,
+        server=ReadServer(ram_disk.folder),
+        on_change=on_change,
         stop=stop,
     )
+
+
+def _stop(workers: list[Worker], stop: threading.Event) -> None:
+    """Have every worker end, also one that waits."""
+    stop.set()
+    for worker in workers:
+        worker.wake.set()
 
 
 def _end(workers: list[Worker]) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from nesgw.errors import PortUnavailable
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.ports.serial_port import find_port, open_port
 from nesgw.simulator import PtyLine
 from tests.broker_fixtures import Listener, eventually, retained_topics
@@ -191,7 +191,7 @@ def auto_follows_the_only_probe_to_its_new_name(stage):
             with meter.session(time.monotonic() + 8.5):
                 meter.facts()
                 stage.states[ID].append(time.monotonic())
-                return meter.read()
+                return meter.reading()
         except PortUnavailable as error:
             said.append(type(error).__name__)
             return None

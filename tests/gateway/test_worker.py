@@ -87,7 +87,7 @@ def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(lo
 
 def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monkeypatch):
     """As at 2400 baud, where all tables of a large meter take longer than the limit of a poll."""
-    monkeypatch.setattr("nesgw.meter.session._FACTS_LAST", 100.0)
+    monkeypatch.setattr("nesgw.meter.meter._FACTS_LAST", 100.0)
     monkeypatch.setattr("nesgw.gateway.worker.SHORTEST_LIMIT", 1.8)
     _, publisher = work(line_to("gen4-4.30"), polls=45, interval=3.0)
     assert len(publisher.readings) == 45
@@ -217,7 +217,7 @@ def test_only_what_changes_is_news():
         polls=4,
         before_poll={2: lambda meter: meter.faults.silence()},
         publisher=publisher,
-        news=lambda: told.append(len(publisher.statuses)),
+        on_change=lambda: told.append(len(publisher.statuses)),
     )
     assert told == [1, 3], "the first reading, and the first that failed; not the second, nor another one like it"
 
@@ -227,6 +227,5 @@ def test_in_words_it_says_power_and_energy():
     words = worker.in_words()
     assert words.startswith("house: power ")
     assert "energy import 115 921." in words
-    worker.online = False
-    worker.status = worker.status._replace(last_error=None)
+    worker._freshness.frozen()
     assert worker.in_words() == "house: waiting for the first reading"
