@@ -306,7 +306,7 @@ class ReaderBusy(Retryable):
     """The daemon is there and does not answer in time."""
 
     kind = "service"
-    what = "the nesgw service has not answered for {seconds:.0f} s"
+    what = "the nesgw service has not answered for {seconds} s"
     do = "it may be busy with another nesgw command, or its meter does not answer (nesgw doctor): try again"
 
 

@@ -62,6 +62,63 @@ def test_dependencies_point_one_way(who, may_know):
         assert known <= may_know, f"{path.name} knows {known - may_know}"
 
 
+def modules_that(path):
+    """The modules of nesgw that a file imports, each by its own name: a name taken from a package may be one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found, named = set(imports(path)), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in found:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            named |= names & MODULES.keys()
+            if names <= MODULES.keys():  # of the package nothing but its place is used
+                found.discard(node.module)
+    return (found & MODULES.keys()) | named
+
+
+def name_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in FILES}
+GRAPH = {name: modules_that(path) - {name} for name, path in MODULES.items()}
+PACKAGES = {part(name) for name in MODULES} - {""}
+
+
+def circle_in(graph):
+    """A circle of arrows, as the names along it; none if there is none."""
+    done, way = set(), []
+
+    def look(name):
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return None
+        way.append(name)
+        found = next(filter(None, map(look, sorted(graph.get(name, ())))), None)
+        way.pop()
+        done.add(name)
+        return found
+
+    return next(filter(None, map(look, sorted(graph))), None)
+
+
+def test_a_circle_would_be_found():
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_no_module_imports_in_a_circle():
+    assert circle_in(GRAPH) is None
+
+
+def test_no_package_imports_in_a_circle():
+    packages = {name: set() for name in PACKAGES}
+    for module, known in GRAPH.items():
+        if part(module):
+            packages[part(module)] |= {part(other) for other in known} - {part(module), ""}
+    assert circle_in(packages) is None
+
+
 def test_nobody_knows_the_daemon_but_the_command_line():
     for path in FILES:
         if path.is_relative_to(PACKAGE / "commands"):

@@ -82,7 +82,7 @@ class Document(NotPickled):
 
     def mistake(self, location: Location, problem: str) -> Mistake:
         """Return the mistake of one option."""
-        return Mistake(*self._in_file(self.number(location)), self._dotted(location), problem)
+        return Mistake(*self._in_file(self.number(location)), without_keys(self._dotted(location)), problem)
 
     def number(self, location: Location) -> int:
         """Return the line of an option in the whole text, or of the innermost table around it; 0 if there is none."""
