@@ -16,7 +16,7 @@ from nesgw.optical.link import Timing
 from nesgw.optical.services import Identify, Request, ServiceRefused, Terminate
 
 # A meter has up to two seconds to acknowledge and six to answer, four times over: half a minute in which a bar would
-# stand still. Real meters take some hundredths of a second (c12.18 [F]), so half a second for the acknowledgement is
+# stand still. Real meters take some hundredths of a second [Clients], so half a second for the acknowledgement is
 # ample, and twice that for the answer of a meter that has heard us; one that needs even more is not wronged, for an
 # answer is also counted when it comes late. Less it must not be: a meter that saw only a part of our packet waits for
 # the rest through half a second of silence, and would take the next packet for it. No session is opened in which any
