@@ -145,6 +145,12 @@ class GuestRefused(PortBusy):
     do = "run the command with sudo"
 
 
+class PortShared(PortBusy):
+    """Another program had the device open before us, locks nothing, and takes bytes that are meant for us."""
+
+    what = "{port}: in use by {holder} at the same time, which takes the meter's answers away"
+
+
 class PortDenied(PortUnavailable):
     """The device may not be opened by this user."""
 
@@ -164,6 +170,16 @@ class PortLost(PortUnavailable):
 
     what = "{port}: the probe was unplugged or its driver failed ({problem})"
     do = "plug it in again; nesgw goes on by itself"
+
+
+class BridgeLost(PortLost):
+    """The connection to a port on the network broke."""
+
+    what = "{port}: the connection was lost ({problem})"
+    do = (
+        "see whether the bridge is on, and whether another program uses it: most serve one at a time "
+        "(for the nesgw service: sudo systemctl stop nesgw); nesgw goes on by itself"
+    )
 
 
 class NoAnswer(Retryable):

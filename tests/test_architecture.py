@@ -46,7 +46,7 @@ def modules(name):
         ("errors", set()),
         ("config", {"errors", "config"}),
         ("ports", {"errors", "ports"}),
-        ("optical", {"errors", "optical"}),
+        ("optical", {"errors", "values", "ports", "optical"}),
         ("tables", {"errors", "values", "tables"}),
         ("plausibility", {"values", "tables", "plausibility"}),
         ("publishers", {"errors", "values", "tables", "publishers"}),
@@ -69,12 +69,21 @@ def test_nobody_knows_the_daemon_but_the_command_line():
 
 
 @pytest.mark.parametrize(
-    ("library", "home"),
-    [("serial", "ports/serial_port.py"), ("paho", "publishers/mqtt/publisher.py"), ("systemd", "gateway/systemd.py")],
+    ("library", "homes"),
+    [
+        ("serial", {"ports/find.py", "ports/serial_port.py"}),
+        ("paho", {"publishers/mqtt/publisher.py"}),
+        ("systemd", {"gateway/systemd.py"}),
+    ],
 )
-def test_each_library_to_the_outside_is_known_in_one_place(library, home):
-    homes = {str(path.relative_to(PACKAGE)) for path in FILES if library in {m.split(".")[0] for m in imports(path)}}
-    assert homes == {home}
+def test_each_library_to_the_outside_is_known_in_one_place(library, homes):
+    found = {str(path.relative_to(PACKAGE)) for path in FILES if library in {m.split(".")[0] for m in imports(path)}}
+    assert found == homes
+
+
+def test_the_optical_link_knows_of_ports_what_a_port_is_and_opens_none():
+    for path in modules("optical"):
+        assert {name for name in imports(path) if name.startswith("nesgw.ports")} <= {"nesgw.ports.port"}, path
 
 
 def test_the_protocol_core_knows_no_port_no_clock_and_no_thread():

@@ -25,10 +25,11 @@ from nesgw.errors import (
     UnsupportedMeter,
 )
 from nesgw.meter.session_mode import SessionChoice, SessionMode
-from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, Port
+from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient
 from nesgw.optical.link import Link
 from nesgw.optical.read_plan import Span
 from nesgw.optical.session import State
+from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
 from nesgw.tables.alarms import ET29_SENSORS, AlarmTable, decode_earth_fault
 from nesgw.tables.dimensions import BT20, BT21, Dimensions, decode_dimensions, decode_order
@@ -64,7 +65,7 @@ from nesgw.tables.installation import (
     energy_unit_part,
 )
 from nesgw.tables.layout import Layout
-from nesgw.tables.register import Part
+from nesgw.tables.register import Part, table_name
 from nesgw.values import Firmware, MeterIdentity, Reading
 
 # What to negotiate, best first. A probe that cannot bear long packets shows it by damaged ones: one step down then.
@@ -346,6 +347,7 @@ class Meter:
                 stop=self._stop,
                 link=self._link,
                 trace=self._trace,
+                table_name=table_name,
             )
         return self._client
 

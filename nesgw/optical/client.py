@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from nesgw.errors import (
     EchoOnly,
@@ -49,12 +49,12 @@ from nesgw.optical.services import (
     WrongShape,
 )
 from nesgw.optical.session import State, after_ok
+from nesgw.ports.port import Port
 
 Result = TypeVar("Result")
 
 _SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
-_INSTANT: Final = 0.000_03  # less than a sleep takes, and than a byte from here to the light
-_NAP: Final = 0.001  # a shorter wait is not worth its own system call
+_INSTANT: Final = 0.000_03  # shorter than a sleep call and than one byte time
 _QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
 _NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
 _MARGIN: Final = 0.5  # the meter's six seconds need not be ours
@@ -62,40 +62,8 @@ _PATIENCE: Final = (0.1, 0.3, 0.9)  # pauses after busy, not ready, locked; shor
 _HURRIED: Final = 1.0  # for terminating while the process is to end
 _TERMINATE_BUDGET: Final = 4.5  # two transmissions
 _ATTEMPTS_AT_NEW_BAUD: Final = 2  # a rate that works needs one; the channel has to time out after the last
-_IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
 
 _PASSING = (ResponseCode.BSY, ResponseCode.DNR, ResponseCode.DLK)
-
-
-class Port(Protocol):
-    """What the client needs of a serial port."""
-
-    baud: int
-
-    @property
-    def name(self) -> str:
-        """How the user knows it."""
-
-    def read(self, timeout: float) -> bytes:
-        """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-
-    def drain(self) -> None:
-        """Wait until everything written has left."""
-
-    def flush_input(self) -> None:
-        """Drop what has arrived."""
-
-    def lend(self) -> bool:
-        """Let others use the port while it stays open here; False if it would have to be closed for that."""
-
-    def reclaim(self) -> None:
-        """Have it for us alone again. Raises PortBusy while somebody else has it."""
-
-    def close(self) -> None:
-        """Give the port back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +102,19 @@ class MeterClient:
         sleep: Callable[[float], None] = time.sleep,
         stop: Callable[[], bool] = lambda: False,
         timing: Timing | None = None,
-        statistics: LinkStatistics | None = None,
         link: Link | None = None,
         trace: Callable[..., object] | None = None,
+        table_name: Callable[[int], str] = str,
     ) -> None:
         self._port = port
         self._clock = clock
         self._sleep = sleep
         self._stop = stop
         self._trace = trace or (lambda *_: None)  # takes a %-template and what stands in it, as a logger does
+        self._table_name = table_name  # for errors: the makers have their own names for their tables
         # The link of the client before, where a port was opened anew: the meter may take what it sent for the last
         # packet, and the same one now for a repetition (trap 2).
-        self._link = link or Link(statistics=statistics)
+        self._link = link or Link()
         self._link.reset()
         self._link.timing = replace(timing or Timing(), byte_time=10 / port.baud)
         self._base_baud = port.baud
@@ -156,7 +125,6 @@ class MeterClient:
         self._limits = replace(DEFAULT_LIMITS, baud=port.baud)
         self._largest_read = self._limits.table_bytes
         self._partial_reads = True
-        self._identification: Identification | None = None
         # This meter does not know the service, or does not grant that: not asked in each session.
         self._cannot_negotiate = False
         self._not_granted: set[Negotiate] = set()
@@ -177,13 +145,8 @@ class MeterClient:
 
     @property
     def statistics(self) -> LinkStatistics:
-        """What passed over the wire; counts on, over clients too where they are given the same."""
+        """What passed over the wire; counts on, over clients too where they are given the same link."""
         return self._link.statistics
-
-    @property
-    def identification(self) -> Identification | None:
-        """What the meter said last of itself."""
-        return self._identification
 
     @property
     def limits(self) -> MessageLimits:
@@ -242,7 +205,7 @@ class MeterClient:
             self.resynchronise()
         for way_out in (self.resynchronise, self._wait_out_channel, None):
             try:
-                self._identification = self._ask(Identify())
+                return self._ask(Identify())
             except ServiceRefused as refusal:
                 if refusal.code is not ResponseCode.ISSS or way_out is None:
                     raise SessionRefused(service="Identify", code=str(refusal.code)) from None
@@ -250,8 +213,6 @@ class MeterClient:
             except (NoAnswer, LineTooNoisy):
                 self._at_base()  # at worst the meter is in the ID state, and the next Identify learns it by isss
                 raise
-            else:
-                return self._identification
         raise AssertionError("the last way out raises")
 
     def negotiate(self, wanted: MessageLimits, faster: tuple[int, ...] = ()) -> MessageLimits:
@@ -394,7 +355,6 @@ class MeterClient:
         if baud != self._port.baud:
             self._write()
             self._port.drain()
-            self._sleep(_IN_THE_CHIP * self._link.timing.byte_time)
             self._port.baud = baud
             self._link.timing = replace(self._link.timing, byte_time=10 / baud)
 
@@ -453,7 +413,7 @@ class MeterClient:
     def _read_refused(self, request: Read | PartialRead, code: ResponseCode) -> NesgwError:
         match code:
             case ResponseCode.IAR:
-                return TableNotPresent(table=table_name(request.table))
+                return TableNotPresent(table=self._table_name(request.table))
             case ResponseCode.ISC:
                 cause = "the key is too weak for this table, or the meter's hardware lock covers it"
                 return KeyRefused(service=str(request), code=f"{code}: {cause}")
@@ -491,7 +451,7 @@ class MeterClient:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT
         self._trace("-> %s", request)
-        self._link.send(request.encode(), self._clock(), request.fits, request.expects)
+        self._link.send(request.encode(), self._clock(), request.fits)
         stale: bytes | None = None
         while True:
             for event in self._turn(request):
@@ -543,29 +503,16 @@ class MeterClient:
                 return
 
     def _turn(self, doing: object, within: float | None = None) -> list[Event]:
-        """Go once round the loop: write, read, think, write. ``doing`` says what for, if it comes to that."""
+        """Go once round the loop. ``doing`` says what for, if there is no time left for it."""
         self._write()
         self._check(doing)
-        link, now = self._link, self._clock()
-        end = now + _SLICE
-        for other in (within, self._limit, link.deadline()):
-            if other is not None and other < end:
-                end = other
-        arrived, data = now, b""
-        if (complete := link.complete_at()) is not None and (nap := min(complete, end) - now) > _NAP:
-            # A line gives its bytes a few at a time: to wake for each of them would cost more than all the rest.
-            self._sleep(nap)
-            arrived, now = now + nap, self._clock()
-            data = self._port.read(0)  # what is there now was due when we meant to wake
-            if not data:
-                link.receive(data, now)
-        if not data:
-            data = self._port.read(max(0.0, end - now))
-            arrived = now = self._clock()
-        if data:
-            self._last_byte_at = arrived
-        events = link.receive(data, now) + link.expire(now)
+        data = self._read_until(self._next_look(within))
+        now = self._clock()
+        events = self._link.receive(data, now) + self._link.expire(now)
         self._write()
+        return self._traced(events)
+
+    def _traced(self, events: list[Event]) -> list[Event]:
         for event in events:
             if isinstance(event, Received):
                 self._trace("<- %s", _Shown(event.data))
@@ -573,12 +520,27 @@ class MeterClient:
                 self._trace("<- %s (late, dropped)", _Shown(event.data))
         return events
 
+    def _next_look(self, within: float | None) -> float:
+        """When to look at the clock again at the latest, whether anything comes or not."""
+        ends = (self._clock() + _SLICE, within, self._limit, self._link.deadline())
+        return min(end for end in ends if end is not None)
+
+    def _read_until(self, end: float) -> bytes:
+        """Read what comes first. The rest of a packet is slept for: it takes as long as the head's length says."""
+        complete = self._link.complete_at()
+        if complete is not None and (rest := min(complete, end) - self._clock()) > 0:
+            self._sleep(rest)
+        data = self._port.read(max(0.0, end - self._clock()))
+        if data:
+            self._last_byte_at = self._clock()
+        return data
+
     def _write(self) -> None:
-        if self._link.has_outgoing:
+        if data := self._link.outgoing():
             silence = self._last_byte_at + self._link.timing.turn_around - self._clock()
             if silence > _INSTANT:
                 self._sleep(silence)
-            self._port.write(self._link.outgoing())
+            self._port.write(data)
 
     def _pause(self, seconds: float, doing: str) -> None:
         end = self._clock() + seconds
@@ -591,11 +553,6 @@ class MeterClient:
             raise Stopped
         if self._limit is not None and self._clock() >= self._limit:
             raise PollTooLong(port=self._port.name, service=str(doing))
-
-
-def table_name(table: int) -> str:
-    """Give the name that the OSGP guides use: BT23, ET03."""
-    return f"ET{table - 2048:02}" if 2048 <= table < 4096 else f"BT{table:02}"
 
 
 class _Shown:

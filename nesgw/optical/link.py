@@ -11,7 +11,6 @@ whose CRC is wrong is searched for another start as well; only when there is non
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,15 +24,6 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 # An answer of an earlier session with larger packets may still be on its way, so the receiver takes packets of this
 # size at any time: the largest that nesgw asks for.
 _ALWAYS_TAKEN = 512
-
-# In byte times: a packet that is late by no more was awaited well, and one that is later makes little difference. One
-# that was all there when we looked is awaited so much earlier the next time, more if that happens again.
-_STEADY = 1 / 4
-_LATER = 1 / 256
-_EARLIER, _MUCH_EARLIER = 1 / 64, 1 / 16
-# So many bytes of a packet, behind those that came first, hint at the line's pace, or tell it for good.
-_HINTING = 4
-_TELLING = 16
 
 Fingerprint = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
@@ -58,10 +48,8 @@ class LinkStatistics:
     bytes_in: int = 0
     bytes_out: int = 0
     packets_in: int = 0  # sound ones from the meter, duplicates included
-    packets_out: int = 0  # retransmissions included
     retransmissions: int = 0
     naks_received: int = 0
-    naks_sent: int = 0
     damaged: int = 0
     duplicates: int = 0
     echoes: int = 0  # packets and acknowledgements of our own that came back
@@ -120,8 +108,7 @@ class _Exchange:
 
     fits: Callable[[bytes], bool]
     packets: deque[Packet]  # not yet acknowledged; the first is on its way
-    expects: int = 1  # bytes of the answer if it is no refusal
-    sent: float = 0.0  # when the last byte of ours has left: of the packet on its way, or of an acknowledgement
+    sent: float = 0.0  # when the last byte of the packet on its way has left
     raw: bytes = b""  # as which bytes: to recognise its echo
     before: frozenset[Fingerprint] = frozenset()  # what the meter may have accepted last before this packet
     awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
@@ -132,28 +119,6 @@ class _Exchange:
     heard: set[Reason] = field(default_factory=set)  # what came that was no sound packet
 
 
-class _Delay:
-    """The time from the end of our last byte to the beginning of the meter's packet, as this meter keeps it."""
-
-    def __init__(self) -> None:
-        self.seconds: float | None = None
-        self._step = _EARLIER
-
-    def learn(self, took: float, byte_time: float, *, watched: bool) -> None:
-        """Take note of one; not ``watched``: all was there when we looked, and nobody knows for how long."""
-        if self.seconds is None or took < self.seconds:
-            self.seconds = took
-        elif not watched:
-            self.seconds = max(0.0, self.seconds - self._step * byte_time)
-            self._step = min(2 * self._step, _MUCH_EARLIER)
-            return
-        elif took <= self.seconds + _STEADY * byte_time:
-            self.seconds = (self.seconds + took) / 2  # as steady as a clock
-        else:
-            self.seconds += _LATER * byte_time  # it takes its time now and then: it is awaited early
-        self._step = _EARLIER
-
-
 class Link:
     """One side of the link: the reader's.
 
@@ -161,9 +126,9 @@ class Link:
     ``deadline()``, each time writing ``outgoing()`` again. One exchange at a time.
     """
 
-    def __init__(self, timing: Timing | None = None, statistics: LinkStatistics | None = None) -> None:
+    def __init__(self, timing: Timing | None = None) -> None:
         self.timing = timing or Timing()
-        self.statistics = statistics or LinkStatistics()
+        self.statistics = LinkStatistics()
         self._outgoing: list[bytes] = []  # packets and acknowledgements to be written
         self._toggle = True  # of the last packet sent; each new one flips it, over sessions too
         self._meter_may_know: frozenset[Fingerprint] = frozenset()  # candidates for the meter's last accepted packet
@@ -172,8 +137,6 @@ class Link:
         self._echoing = False  # this probe hears itself
         self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
         self._echo_heard = 0  # of the first of them
-        self._paced = False  # the line gives bytes as they come over the wire: true of all but network ports
-        self._delays = (_Delay(), _Delay())  # of an answer's first packet, and of those after it
         self._clear()
 
     def _clear(self) -> None:
@@ -182,11 +145,8 @@ class Link:
         self._most_in = _ALWAYS_TAKEN - OVERHEAD
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
-        self._in_vain = False  # whether somebody looked for the packet that is due before it began
         self._half = 0  # the length of the packet in it whose head is all here and whose rest is not; 0: there is none
         self._last_byte = 0.0
-        self._begun = (0.0, 0)  # when the packet at the buffer's front began to arrive, and with how many bytes
-        self._complete = math.inf  # when it is complete, by the best estimate so far
         self._last_accepted: Fingerprint | None = None
         self._last_accepted_at = 0.0
         self._pieces: list[bytes] = []  # of an answer in several packets
@@ -215,19 +175,16 @@ class Link:
 
     # --- Sending --------------------------------------------------------------------------------------------------
 
-    def send(
-        self, message: bytes, now: float, fits: Callable[[bytes], bool] = lambda _: True, expects: int = 1
-    ) -> None:
+    def send(self, message: bytes, now: float, fits: Callable[[bytes], bool] = lambda _: True) -> None:
         """Begin an exchange. ``fits`` says whether a message can be its answer: answers do not name their request.
 
-        ``expects`` is how many bytes a good answer has, as far as that is known; it only decides when to look for it.
         Raises ProtocolMisuse while an exchange is going on.
         """
         if self._exchange:
             raise ProtocolMisuse(problem="a request was sent while the answer to another was due")
         if now - self._last_activity >= self.timing.traffic:
             self._meter_may_know = frozenset()
-        self._exchange = _Exchange(fits, self._packets(message), expects)
+        self._exchange = _Exchange(fits, self._packets(message))
         self._send_next(self._exchange, now)
 
     def _packets(self, message: bytes) -> deque[Packet]:
@@ -265,7 +222,6 @@ class Link:
         if exchange.attempts > 1:
             self.statistics.retransmissions += 1
             self._forget_echo()  # what has not come back by now will not
-        self.statistics.packets_out += 1
         exchange.sent = self._queue(exchange.raw, now)
         exchange.deadline = exchange.sent + self.timing.response
 
@@ -275,11 +231,6 @@ class Link:
         self._sending_until = max(self._sending_until, now) + len(raw) * self.timing.byte_time
         self._last_activity = max(self._last_activity, self._sending_until)
         return self._sending_until
-
-    @property
-    def has_outgoing(self) -> bool:
-        """Whether something waits to be written."""
-        return bool(self._outgoing)
 
     def outgoing(self) -> bytes:
         """Hand out what is to be written now, each byte once."""
@@ -293,18 +244,13 @@ class Link:
     # --- Receiving ------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """Take what arrived, in whatever pieces it did, nothing included."""
+        """Take what arrived, in whatever pieces it did; nothing is no arrival."""
         if not data:
-            self._in_vain = True
             return []
         self.statistics.bytes_in += len(data)
-        began_empty = not self._buffer
-        expected = self._expected_at() if began_empty and self._paced else None  # by what came before this
         self._last_byte = now
         self._last_activity = max(self._last_activity, now)
         self._buffer += self._without_echo(data)
-        if began_empty:
-            self._begin(now, expected)
         return self._scan(now)
 
     def expire(self, now: float) -> list[Event]:
@@ -330,52 +276,10 @@ class Link:
         return min(due, default=None)
 
     def complete_at(self) -> float | None:
-        """Tell until when looking for more bytes is of no use: the packet that is due cannot be complete before.
-
-        None where none is due, or where bytes come faster than the rate says: some lines have no pace.
-        """
-        if not self._buffer:
-            return self._expected_at() if self._paced else None
+        """When the packet that is arriving can be complete at the earliest; None until its head has told its length."""
         if not self._half_received():
             return None
-        began, length = self._begun
-        since = len(self._buffer) - length
-        if not self._paced and (since < _HINTING or not self._at_pace(since, self._last_byte - began)):
-            return None
-        missing = self._half - len(self._buffer)
-        # Each chunk may have lain about before we got it, and more than it says may be there: the earliest is right.
-        self._complete = min(self._complete, self._last_byte + (missing - 1) * self.timing.byte_time)
-        return self._complete
-
-    def _expected_at(self) -> float | None:
-        """When the next packet of the answer is complete, if the meter is as quick as before and does not refuse."""
-        exchange = self._exchange
-        if exchange is None or exchange.attempts > 1 or exchange.heard or len(exchange.packets) > 1:
-            return None
-        delay = self._delays[bool(self._pieces)].seconds
-        if delay is None:
-            return None
-        left = exchange.expects - sum(map(len, self._pieces))
-        length = min(max(left, 1), self._size_out - OVERHEAD) + OVERHEAD
-        return exchange.sent + delay + length * self.timing.byte_time
-
-    def _learn_pace(self, exchange: _Exchange, length: int, now: float) -> None:
-        """Note how a packet of an answer came, to look for the next at the right time: neither often nor late."""
-        began, at_first = self._begun
-        later = length - at_first
-        if later >= _TELLING:
-            self._paced = self._at_pace(later, now - began)
-        if not self._paced or exchange.attempts > 1:
-            return
-        took = max(0.0, now - length * self.timing.byte_time - exchange.sent)
-        self._delays[bool(self._pieces)].learn(took, self.timing.byte_time, watched=later > 0 or self._in_vain)
-
-    def _at_pace(self, count: int, seconds: float) -> bool:
-        """Tell whether so many bytes took about as long as the wire needs; a moment's delay is no pace."""
-        return seconds >= 0.75 * count * self.timing.byte_time
-
-    def _begin(self, now: float, expected: float | None = None) -> None:
-        self._begun, self._complete = (now, len(self._buffer)), math.inf if expected is None else expected
+        return self._last_byte + (self._half - len(self._buffer)) * self.timing.byte_time
 
     def _half_received(self) -> bool:
         """Tell whether a packet is arriving, whose end the exchange's timers wait for."""
@@ -422,8 +326,6 @@ class Link:
             verdict, length = examine(self._buffer, self._most_in)
             if verdict is Verdict.SOUND:
                 raw = bytes(self._buffer[:length])
-                if self._exchange:
-                    self._learn_pace(self._exchange, length, now)
                 self._consume(length)
                 events += self._accept(raw, now)
                 continue
@@ -446,15 +348,11 @@ class Link:
 
     def _consume(self, length: int) -> None:
         del self._buffer[:length]
-        self._begin(self._last_byte)
-        self._in_vain = False
         self._refused = 0  # a sound packet: the damaged one around it was a false start
 
     def _skip(self, now: float, answer: int | None = None) -> list[Event]:
         """Give up the first byte as a packet's start: part of a damaged packet, an ACK or NAK, or noise."""
         del self._buffer[:1]
-        began, at_first = self._begun
-        self._begun = began, max(0, at_first - 1)
         if self._refused:
             self._refused -= 1
             return [] if self._refused else self._refuse_packet(now)
@@ -517,7 +415,6 @@ class Link:
         exchange.damaged += 1
         if exchange.damaged >= self.timing.attempts:
             return self._give_up(exchange, exchange.damaged)
-        self.statistics.naks_sent += 1
         self._queue(bytes((NAK,)), now)
         exchange.deadline = now + self.timing.answer
         return []
@@ -530,9 +427,9 @@ class Link:
             self._echoing = True
             self._disbelieve_ack(exchange, now)  # it came before the packet had left: the echo of an ACK of ours
             return []
-        packet, mark = Packet.decode(raw), _fingerprint(raw)
+        packet, fingerprint = Packet.decode(raw), _fingerprint(raw)
         self.statistics.packets_in += 1
-        if mark == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
+        if fingerprint == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1
             self._last_accepted_at = now  # the fourth transmission comes six seconds after the first
             self._queue(bytes((ACK,)), now)
@@ -541,13 +438,12 @@ class Link:
             return []
         if exchange and len(exchange.packets) > 1:
             return []  # the request is not out yet; unacknowledged, the meter will repeat this
-        self._last_accepted, self._last_accepted_at = mark, now
-        acknowledged = self._queue(bytes((ACK,)), now)
+        self._last_accepted, self._last_accepted_at = fingerprint, now
+        self._queue(bytes((ACK,)), now)
         message = self._join(packet)
         if exchange and self._pieces:
             exchange.damaged = 0
             exchange.deadline = now + self.timing.answer
-            exchange.sent = acknowledged
         if message is None:
             return []
         if not exchange or not exchange.fits(message):

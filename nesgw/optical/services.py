@@ -86,11 +86,6 @@ class Request(Generic[Result]):
             raise WrongShape(f"it begins with no response code: {answer[:1].hex()}" if answer else "it is empty")
         return self._result(answer[1:])
 
-    @property
-    def expects(self) -> int:
-        """How many bytes an answer has that is no refusal, as far as the request tells."""
-        return 1
-
     def fits(self, answer: bytes) -> bool:
         """Tell whether these bytes can be the answer to this request."""
         try:
@@ -138,10 +133,6 @@ class Identify(Request[Identification]):
     def encode(self) -> bytes:  # noqa: D102
         return b"\x20"
 
-    @property
-    def expects(self) -> int:  # noqa: D102
-        return 5  # code, standard, version, revision, zero
-
     def _result(self, content: bytes) -> Identification:
         # Both editions: the later one puts a list of features before the closing zero.
         if len(content) < 4 or content[-1] != 0:
@@ -178,10 +169,6 @@ class Negotiate(Request[Negotiated]):
     def encode(self) -> bytes:  # noqa: D102
         codes = bytes(BAUD_CODES[baud] for baud in self.bauds)
         return bytes((0x60 + len(codes),)) + self.packet_size.to_bytes(2, "big") + bytes((self.packets,)) + codes
-
-    @property
-    def expects(self) -> int:  # noqa: D102
-        return 5  # code, size, packets, rate
 
     def _result(self, content: bytes) -> Negotiated:
         if len(content) != 4:
@@ -258,10 +245,6 @@ class PartialRead(Request[bytes]):
 
     def encode(self) -> bytes:  # noqa: D102
         return b"\x3f" + self.table.to_bytes(2, "big") + self.offset.to_bytes(3, "big") + self.count.to_bytes(2, "big")
-
-    @property
-    def expects(self) -> int:  # noqa: D102
-        return self.count + 4  # code, count, checksum
 
     def _result(self, content: bytes) -> bytes:
         data = _table_data(content)

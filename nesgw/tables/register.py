@@ -16,6 +16,11 @@ StateClass = Literal["measurement", "total", "total_increasing"]
 EXTENDED: Final = 2048  # table ETn has the number 2048 + n in a request
 
 
+def table_name(number: int) -> str:
+    """Give the name that the guides use, as BT23 or ET03, for the number in a request."""
+    return f"{'ET' if number >= EXTENDED else 'BT'}{number % EXTENDED:02d}"
+
+
 class Part(NamedTuple):
     """What to ask the meter for: ``size`` bytes of a table from ``offset`` on, and a name for the answer."""
 

@@ -24,7 +24,8 @@ from nesgw.errors import (
     Stopped,
     TableNotPresent,
 )
-from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, table_name
+from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient
+from nesgw.optical.services import Identification
 from nesgw.optical.session import State
 
 IDENTIFY, TERMINATE, LOGON, SECURITY, READ, PARTIAL = 0x20, 0x21, 0x50, 0x51, 0x30, 0x3F
@@ -70,10 +71,12 @@ class TestASession:
         ]
         assert client.limits == MessageLimits(512, 4, 9600)
         assert client.limits.table_bytes == 2012
-        assert (client.identification.standard, client.identification.version) == (0, 1)
         assert client.terminate()
         assert client.limits == MessageLimits(64, 1, 9600)
         assert client.state is State.BASE
+
+    def test_what_the_meter_says_of_itself(self, client):
+        assert client.identify() == Identification(standard=0, version=1, revision=0)
 
     def test_without_a_key_no_security_is_sent(self, client, meter):
         client.open_session(None)
@@ -249,9 +252,15 @@ class TestReading:
 
     def test_a_table_that_is_not_there(self, client, meter):
         client.open_session(meter.key)
-        with pytest.raises(TableNotPresent, match="the meter has no table BT21"):
+        with pytest.raises(TableNotPresent, match="the meter has no table 21"):
             client.read(21, 0, 10)
         assert client.read(23, 0, 8) == bytes(range(1, 9))  # the session goes on
+
+    def test_the_caller_may_have_names_for_its_tables(self, line, clock, meter):
+        client = MeterClient(line, clock=clock, sleep=clock.sleep, table_name="BT{:02}".format)
+        client.open_session(meter.key)
+        with pytest.raises(TableNotPresent, match="the meter has no table BT21"):
+            client.read(21, 0, 10)
 
     @pytest.mark.parametrize(
         ("code", "error", "says"),
@@ -272,10 +281,6 @@ class TestReading:
         client.terminate()
         client.open_session(meter.key)
         assert client.read(23, 0, 8) == bytes(range(1, 9))
-
-    @pytest.mark.parametrize(("number", "name"), [(0, "BT00"), (23, "BT23"), (2051, "ET03"), (2103, "ET55")])
-    def test_tables_are_named_as_in_the_guides(self, number, name):
-        assert table_name(number) == name
 
 
 class TestABusyMeter:

@@ -39,9 +39,11 @@ from nesgw.errors import (
     UnsupportedMeter,
 )
 from nesgw.meter.session import Meter, MeterPort
-from nesgw.optical.client import DEFAULT_LIMITS, MeterClient, Port
+from nesgw.optical.client import DEFAULT_LIMITS, MeterClient
 from nesgw.optical.line_test import IMPATIENT, LineTest
-from nesgw.ports.serial_port import find_port, open_port
+from nesgw.ports.find import find_port
+from nesgw.ports.port import Port
+from nesgw.ports.serial_port import open_port
 from nesgw.publishers.console import summary
 from nesgw.publishers.mqtt.broker import MqttSettings, Stage
 from nesgw.publishers.mqtt.publisher import BrokerSession
