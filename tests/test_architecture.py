@@ -44,7 +44,7 @@ def modules(name):
     [
         ("values", set()),
         ("errors", set()),
-        ("config", {"errors", "config"}),
+        ("config", {"errors", "values", "config"}),
         ("ports", {"errors", "ports"}),
         ("optical", {"errors", "values", "ports", "optical"}),
         ("tables", {"errors", "values", "tables"}),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-KEY_LENGTH: Final = 20
+from nesgw.values import KEY_LENGTH
 
 FORMS: Final = (
     "20 characters (a7941d…), 40 hex digits (6137393431…) or 20 decimal codes (97 55 57 52 …, "

@@ -15,25 +15,45 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from nesgw.errors import (
+    BridgeSilent,
     EchoOnly,
     KeyRefused,
+    LineSlow,
     LineTooNoisy,
     MeterBusy,
     MeterMisbehaved,
     NesgwError,
     NoAnswer,
     PollTooLong,
+    PortBusy,
+    PortLost,
+    PortShared,
+    PortUnavailable,
     RequestDamaged,
     Retryable,
     SessionRefused,
     Stopped,
     TableNotPresent,
+    WrongDevice,
 )
-from nesgw.optical.link import DEFAULT_PACKET_SIZE, Event, GaveUp, Link, LinkStatistics, Reason, Received, Stale, Timing
+from nesgw.optical.link import (
+    DEFAULT_PACKET_SIZE,
+    Delivered,
+    Event,
+    GaveUp,
+    Link,
+    LinkStatistics,
+    Reason,
+    Received,
+    Stale,
+    Timing,
+)
+from nesgw.optical.other_devices import OtherDevice, recognise
 from nesgw.optical.packet import OVERHEAD
 from nesgw.optical.read_plan import Span, coalesce
 from nesgw.optical.services import (
     BAUD_CODES,
+    Garbled,
     Identification,
     Identify,
     Logon,
@@ -49,7 +69,7 @@ from nesgw.optical.services import (
     WrongShape,
 )
 from nesgw.optical.session import State, after_ok
-from nesgw.ports.port import Port
+from nesgw.ports.port import Port, is_bridge
 
 Result = TypeVar("Result")
 
@@ -62,6 +82,12 @@ _PATIENCE: Final = (0.1, 0.3, 0.9)  # pauses after busy, not ready, locked; shor
 _HURRIED: Final = 1.0  # for terminating while the process is to end
 _TERMINATE_BUDGET: Final = 4.5  # two transmissions
 _ATTEMPTS_AT_NEW_BAUD: Final = 2  # a rate that works needs one; the channel has to time out after the last
+
+_GARBLED: Final = 4  # times a table's data may have a wrong checksum, as often as a packet is sent
+# Seconds in which a second answer to a question that was asked twice must have come, and times the longest so far.
+_SECOND_ANSWER: Final = (0.25, 3)
+_NO_BETTER: Final = 2.0  # after an unusual answer: the meter has sent what it had to say
+_SLOW: Final = 0.3  # seconds from question to answer; meters take some hundredths
 
 _PASSING = (ResponseCode.BSY, ResponseCode.DNR, ResponseCode.DLK)
 
@@ -128,6 +154,8 @@ class MeterClient:
         # This meter does not know the service, or does not grant that: not asked in each session.
         self._cannot_negotiate = False
         self._not_granted: set[Negotiate] = set()
+        self._is_unusual = False  # it answers some services against the rules
+        self._disturbances = 0  # of the line, before the present limit
         self.too_fast = False  # a negotiated baud rate did not work: not to be asked for again
 
     def __enter__(self) -> MeterClient:
@@ -156,6 +184,7 @@ class MeterClient:
     def limit(self, until: float | None) -> None:
         """Let every exchange that passes this time of the clock end in PollTooLong; None takes the limit away."""
         self._limit = until
+        self._disturbances = self.statistics.disturbances
 
     # --- A session ------------------------------------------------------------------------------------------------
 
@@ -203,6 +232,7 @@ class MeterClient:
         """
         if self._state is not State.BASE:
             self.resynchronise()
+        self._link.take_strange()
         for way_out in (self.resynchronise, self._wait_out_channel, None):
             try:
                 return self._ask(Identify())
@@ -242,7 +272,7 @@ class MeterClient:
                 self._not_granted.add(request)
                 continue
             self._link.use_packet_size(granted.packet_size, rung.packet_size)
-            self._change_baud(codes.get(granted.baud_code, self._port.baud))
+            self._change_baud(codes.get(granted.baud_code or 0, self._port.baud))
             self._limits = MessageLimits(granted.packet_size, granted.packets, self._port.baud)
             self._largest_read = self._limits.table_bytes
             self._trace("-- messages of %s", self._limits)
@@ -428,7 +458,7 @@ class MeterClient:
         """Exchange, with patience for a meter that is busy; raises ServiceRefused for what patience does not mend."""
         for pause in (*_PATIENCE, None):
             try:
-                return self._exchange(request)
+                return self._exchange_until_sound(request)
             except ServiceRefused as refusal:
                 if refusal.code is ResponseCode.RNO:
                     self._state = State.SUSPECT  # a new session negotiates again; that is the caller's to open
@@ -439,56 +469,109 @@ class MeterClient:
                 self._pause(pause, str(request))
         raise AssertionError("the last pause raises")
 
+    def _exchange_until_sound(self, request: Request[Result]) -> Result:
+        """Ask again at once where the answer's own count or checksum is wrong.
+
+        Were it a late answer after all, there would be one too many now, so that is waited for.
+        """
+        for attempt in range(1, _GARBLED + 1):
+            try:
+                result = self._exchange(request)
+            except Garbled as why:
+                self._trace("-- %s: %s", request, why)
+                problem = str(why)
+            else:
+                if attempt > 1:
+                    least, times = _SECOND_ANSWER
+                    quiet = max(least, times * self.statistics.longest_response)
+                    self._listen(quiet, at_most=2 * quiet)
+                return result
+        raise MeterMisbehaved(service=str(request), problem=f"{problem}, {_GARBLED} times")
+
     def _exchange(self, request: Request[Result]) -> Result:
         """Send a request and wait for its answer. Whatever interrupts this leaves the channel suspect."""
         before, after = self._state, after_ok(self._state, request)
+        try:
+            result = self._converse(request)
+        except ServiceRefused as refusal:
+            if refusal.code is not ResponseCode.ISSS:  # isss: its state is not the one we think
+                self._state = before
+            raise
+        except Garbled:
+            self._state = before
+            raise
+        except PortLost as lost:
+            raise self._why_lost(lost) from lost
+        self._state = after
+        return result
+
+    def _converse(self, request: Request[Result]) -> Result:
+        self._begin(request)
+        delivered, stale, until = False, b"", None
+        while True:
+            for event in self._turn(request, within=until):
+                match event:
+                    case Received(data=answer):
+                        return request.parse(answer)
+                    case Delivered():
+                        delivered = True
+                    case Stale(data=stale) if delivered and request.fits_unusual(stale):
+                        until = self._clock() + (0.0 if self._is_unusual else _NO_BETTER)
+                    case GaveUp():
+                        raise self._gave_up(request, event, stale)
+            if until is not None and self._clock() >= until:
+                self._link.conclude()
+                self._is_unusual = True
+                return request.parse_unusual(stale)
+
+    def _begin(self, request: Request[Any]) -> None:
         just_now = self._clock() - self._last_byte_at < self._link.timing.byte_time
         if not just_now and (late := self._port.read(0)):  # it belongs to the last exchange
             self._last_byte_at = self._clock()
             self._link.receive(late, self._last_byte_at)
             self._write()
-        if before is State.BASE:
+        if self._state is State.BASE:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT
         self._trace("-> %s", request)
         self._link.send(request.encode(), self._clock(), request.fits)
-        stale: bytes | None = None
-        while True:
-            for event in self._turn(request):
-                match event:
-                    case Received(data=answer):
-                        try:
-                            result = request.parse(answer)
-                        except ServiceRefused as refusal:
-                            if refusal.code is not ResponseCode.ISSS:  # isss: its state is not the one we think
-                                self._state = before
-                            raise
-                        self._state = after
-                        return result
-                    case Stale(data=answer):
-                        stale = answer
-                    case GaveUp():
-                        raise self._gave_up(request, event, stale)
 
-    def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes | None) -> Retryable:
-        self._cannot_negotiate = False  # what comes after the silence may be another meter
+    def _why_lost(self, lost: PortLost) -> PortUnavailable:
+        """Some bridges say why they close the connection."""
+        if recognise(self._link.take_strange()) is OtherDevice.BUSY_BRIDGE:
+            return PortBusy(port=self._port.name, holder="another program, as the bridge says")
+        return lost
+
+    def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes) -> Retryable:
+        self._cannot_negotiate = self._is_unusual = False  # what comes after the silence may be another meter
         self._not_granted.clear()
         self._trace("-- gave up on %s: %s in %s attempts", request, event.reason.value, event.attempts)
-        if stale is not None:
+        if stale:
             try:
                 request.parse(stale)
             except WrongShape as why:
                 return MeterMisbehaved(service=str(request), problem=f"{why}; it was {_Shown(stale)}")
+        if other := self._other_user():
+            return other
         facts = {"port": self._port.name, "service": str(request), "attempts": event.attempts}
+        if device := recognise(self._link.take_strange()):
+            if device is OtherDevice.BUSY_BRIDGE:
+                return PortBusy(port=self._port.name, holder="another program, as the bridge says")
+            return WrongDevice(**facts, device=device.what, advice=device.advice)
         match event.reason:
             case Reason.SILENCE:
-                return NoAnswer(**facts)
+                return (BridgeSilent if is_bridge(self._port.name) else NoAnswer)(**facts)
             case Reason.ECHO_ONLY:
                 return EchoOnly(**facts)
             case Reason.DAMAGED:
                 return LineTooNoisy(**facts)
             case Reason.NAK:
                 return RequestDamaged(**facts)
+
+    def _other_user(self) -> PortShared | None:
+        """Whoever opened the port before us and locks nothing takes bytes away that we wait for."""
+        holder = self._port.holder()
+        return PortShared(port=self._port.name, holder=holder) if holder else None
 
     def _listen(self, quiet: float, at_most: float) -> None:
         """Take and drop what arrives, until nothing has for ``quiet`` seconds or ``at_most`` are over."""
@@ -552,7 +635,13 @@ class MeterClient:
         if self._stop():
             raise Stopped
         if self._limit is not None and self._clock() >= self._limit:
-            raise PollTooLong(port=self._port.name, service=str(doing))
+            raise self._too_long(str(doing))
+
+    def _too_long(self, doing: str) -> PollTooLong:
+        seconds = self.statistics.longest_response
+        if seconds >= _SLOW and self.statistics.disturbances == self._disturbances:
+            return LineSlow(port=self._port.name, service=doing, seconds=f"{seconds:.1f}")
+        return PollTooLong(port=self._port.name, service=doing)
 
 
 class _Shown:

@@ -25,6 +25,12 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 # size at any time: the largest that nesgw asks for.
 _ALWAYS_TAKEN = 512
 
+_STRANGE_KEPT = 1024  # bytes; a device that sends by itself is told by fewer
+# A USB adapter, or a port shared with the MEP interface, may fall asleep after two seconds and lose what wakes it. A
+# repetition two seconds later finds it asleep again; an earlier one is a duplicate to a meter that heard the first.
+_SILENCE = 1.0
+_SURELY_LOST = 4  # times what the last acknowledgement took
+
 Fingerprint = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
 
@@ -36,6 +42,7 @@ class Timing:
     inter_character: float = 0.5  # a packet that pauses longer is broken
     response: float = 2.0  # for ACK or NAK, from the end of our transmission
     traffic: float = 6.0  # silence after which either side falls to the base state
+    sleeper: float = 0.6  # for the ACK of the first packet after a silence: what sleeps between us has lost it
     answer: float = 6.0  # for each packet of the answer, from the ACK of the request or the packet before
     attempts: int = 4  # transmissions of a packet; one less NAKs for a received one
     byte_time: float = 10 / 9600  # 8N1 sends ten bits a byte
@@ -55,6 +62,14 @@ class LinkStatistics:
     echoes: int = 0  # packets and acknowledgements of our own that came back
     noise_bytes: int = 0
     stale_answers: int = 0  # sound messages that did not answer what was asked
+    # Seconds from the end of a request to the beginning of its answer: of the last answer, and the most there was.
+    last_response: float | None = None
+    longest_response: float = 0.0
+
+    @property
+    def disturbances(self) -> int:
+        """What went wrong on the line and not in the meter: repetitions and damage."""
+        return self.retransmissions + self.naks_received + self.damaged
 
 
 class Reason(Enum):
@@ -113,9 +128,11 @@ class _Exchange:
     before: frozenset[Fingerprint] = frozenset()  # what the meter may have accepted last before this packet
     awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
     deadline: float = 0.0
+    after_silence: bool = False
     attempts: int = 0
     damaged: int = 0  # in a row
     delivered: bool = False
+    response: float | None = None  # seconds that the beginning of the answer took
     heard: set[Reason] = field(default_factory=set)  # what came that was no sound packet
 
 
@@ -137,6 +154,8 @@ class Link:
         self._echoing = False  # this probe hears itself
         self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
         self._echo_heard = 0  # of the first of them
+        self._strange = bytearray()  # what came since the last sound packet of the meter's
+        self._last_acknowledgement: float | None = None  # seconds that it took
         self._clear()
 
     def _clear(self) -> None:
@@ -185,6 +204,7 @@ class Link:
         if now - self._last_activity >= self.timing.traffic:
             self._meter_may_know = frozenset()
         self._exchange = _Exchange(fits, self._packets(message))
+        self._exchange.after_silence = now - self._last_activity >= _SILENCE
         self._send_next(self._exchange, now)
 
     def _packets(self, message: bytes) -> deque[Packet]:
@@ -223,7 +243,13 @@ class Link:
             self.statistics.retransmissions += 1
             self._forget_echo()  # what has not come back by now will not
         exchange.sent = self._queue(exchange.raw, now)
-        exchange.deadline = exchange.sent + self.timing.response
+        exchange.deadline = exchange.sent + self._acknowledged_within(exchange)
+
+    def _acknowledged_within(self, exchange: _Exchange) -> float:
+        if not exchange.after_silence or exchange.attempts > 1:
+            return self.timing.response
+        usual = self._last_acknowledgement or 0.0
+        return min(self.timing.response, max(self.timing.sleeper, _SURELY_LOST * usual))
 
     def _queue(self, raw: bytes, now: float) -> float:
         """Have bytes sent; tell when the last of them will have left."""
@@ -250,8 +276,22 @@ class Link:
         self.statistics.bytes_in += len(data)
         self._last_byte = now
         self._last_activity = max(self._last_activity, now)
-        self._buffer += self._without_echo(data)
+        arrived = self._without_echo(data)
+        self._buffer += arrived
+        self._strange += arrived[: _STRANGE_KEPT - len(self._strange)]
         return self._scan(now)
+
+    def take_strange(self) -> bytes:
+        """Hand out what came since the last sound packet of the meter's, from its beginning on, and forget it."""
+        strange = bytes(self._strange)
+        self._strange.clear()
+        return strange
+
+    def conclude(self) -> None:
+        """End the exchange whose answer was handed out as Stale and is to be taken all the same."""
+        if self._exchange:
+            self._meter_may_know = frozenset((_fingerprint(self._exchange.raw),))
+            self._exchange = None
 
     def expire(self, now: float) -> list[Event]:
         """Act on the timers that have run out; call it after ``receive``, so that no waiting byte comes too late."""
@@ -380,6 +420,8 @@ class Link:
             return []
         exchange.awaiting = _Awaiting.ANSWER
         exchange.deadline = now + self.timing.answer
+        if exchange.attempts == 1:
+            self._last_acknowledgement = now - exchange.sent
         if exchange.delivered:
             return []
         exchange.delivered = True
@@ -425,10 +467,12 @@ class Link:
         if exchange and raw == exchange.raw:
             self._note_echo(raw)
             self._echoing = True
+            self._strange = self._strange.replace(raw, b"")
             self._disbelieve_ack(exchange, now)  # it came before the packet had left: the echo of an ACK of ours
             return []
         packet, fingerprint = Packet.decode(raw), _fingerprint(raw)
         self.statistics.packets_in += 1
+        self._strange.clear()
         if fingerprint == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1
             self._last_accepted_at = now  # the fourth transmission comes six seconds after the first
@@ -440,6 +484,8 @@ class Link:
             return []  # the request is not out yet; unacknowledged, the meter will repeat this
         self._last_accepted, self._last_accepted_at = fingerprint, now
         self._queue(bytes((ACK,)), now)
+        if exchange and exchange.response is None and exchange.attempts == 1:
+            exchange.response = max(0.0, now - len(raw) * self.timing.byte_time - exchange.sent)
         message = self._join(packet)
         if exchange and self._pieces:
             exchange.damaged = 0
@@ -449,10 +495,16 @@ class Link:
         if not exchange or not exchange.fits(message):
             self.statistics.stale_answers += 1
             return [Stale(message)]
+        self._note_response(exchange)
         self._exchange = None
         self._meter_may_know = frozenset((_fingerprint(exchange.raw),))
         # Whoever answers has the request: where its ACK was lost, the answer stands for it.
         return [Received(message)] if exchange.delivered else [Delivered(), Received(message)]
+
+    def _note_response(self, exchange: _Exchange) -> None:
+        if exchange.response is not None:
+            self.statistics.last_response = exchange.response
+            self.statistics.longest_response = max(self.statistics.longest_response, exchange.response)
 
     def _disbelieve_ack(self, exchange: _Exchange, now: float) -> None:
         """Wait again for an ACK: what passed for it was none. Only until something of the answer came."""

@@ -137,18 +137,41 @@ class TestRequirements:
         assert link.receive(NAK, now=0.1) == [GaveUp(4, Reason.NAK)]
 
     def test_four_silences_of_two_seconds_end_it(self):
-        link = asked()
-        sent, transmission = 0.0, 9 * 10 / 9600  # the time-out runs from the end of the transmission
+        link = answer_due()
+        link.receive(HELLO, now=0.2)
+        link.send(b"\x20", now=0.3)
+        link.outgoing()
+        sent, transmission = 0.3, 9 * 10 / 9600  # the time-out runs from the end of the transmission
         for _ in range(3):
             due = link.deadline()
             assert due == pytest.approx(sent + transmission + 2.0)
             assert link.expire(due - 0.001) == []
             assert link.outgoing() == b""
             assert link.expire(due) == []
-            assert link.outgoing() == IDENTIFY
+            assert link.outgoing() == IDENTIFY_TOGGLED
             sent = due
         assert link.expire(link.deadline()) == [GaveUp(4, Reason.SILENCE)]
         assert link.deadline() is None
+
+    def test_the_first_packet_after_a_silence_is_repeated_soon_and_then_as_always(self):
+        """A USB adapter that sleeps after two seconds loses what wakes it, and a repetition after two seconds too."""
+        link = asked()
+        transmission = 9 * 10 / 9600
+        assert link.deadline() == pytest.approx(transmission + 0.6)
+        link.expire(link.deadline())
+        assert link.outgoing() == IDENTIFY
+        assert link.deadline() == pytest.approx(0.6 + 2 * transmission + 2.0)
+
+    def test_a_line_whose_acknowledgements_take_their_time_is_given_it_after_a_silence_too(self):
+        link = answer_due()
+        link.receive(HELLO, now=0.2)
+        link.send(b"\x21", now=0.3)
+        transmission = 9 * 10 / 9600
+        link.receive(ACK, now=0.3 + transmission + 0.4)
+        link.receive(HELLO_TOGGLED, now=0.8)
+        link.outgoing()
+        link.send(b"\x20", now=5.0)
+        assert link.deadline() == pytest.approx(5.0 + transmission + 4 * 0.4)
 
     def test_an_answer_has_six_seconds_from_the_acknowledgement(self):
         link = answer_due()
