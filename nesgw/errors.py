@@ -13,10 +13,13 @@ The branches are chosen by what the daemon does about them:
         MeterBusy                the meter says bsy, dnr, dlk or rno
         SessionRefused           the meter answers, but gives no session
         MeterMisbehaved          sound packets with unsound content
+        ReaderBusy, ReaderGone   of a command that the daemon reads for
         BrokerUnavailable        MQTT
+        HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
+        TokenRefused             of Home Assistant
         UnsupportedMeter
       TableNotPresent          do without that table
       OutputFailed             of a command
@@ -137,12 +140,12 @@ class PortBusy(PortUnavailable):
     do = "stop that program (for the nesgw service: sudo systemctl stop nesgw)"
 
 
-class GuestRefused(PortBusy):
-    """The daemon holds the device and would lend it, but this user cannot ask: the folder is the daemon's."""
+class ReaderDenied(PortBusy):
+    """The daemon holds the device and would read for the command, but this user may not ask it."""
 
     exit_code = EX_NOPERM
-    what = "{port}: in use by {holder}; if that is the nesgw service, this user may not ask it for a turn"
-    do = "run the command with sudo"
+    what = "{port}: in use by {holder}; if that is the nesgw service, user {user} may not ask it to read"
+    do = "sudo usermod -aG {group} {user}, then log in again; or run the command with sudo"
 
 
 class PortShared(PortBusy):
@@ -270,11 +273,35 @@ class MeterMisbehaved(Retryable):
     do = "if it lasts, please report it with the output of nesgw dump"
 
 
+class ReaderBusy(Retryable):
+    """The daemon is there and does not answer in time."""
+
+    kind = "service"
+    what = "the nesgw service has not answered for {seconds:.0f} s"
+    do = "it may be busy with another nesgw command, or its meter does not answer (nesgw doctor): try again"
+
+
+class ReaderGone(Retryable):
+    """The daemon ended while it was being asked, or does not speak as it should."""
+
+    kind = "service"
+    what = "the nesgw service ended while it was reading for this command"
+    do = "start the command again"
+
+
 class BrokerUnavailable(Retryable):
     """The MQTT broker cannot be reached or does not let us in."""
 
     kind = "broker"
     what = "MQTT broker {host}:{port}: {problem}"
+    do = "{advice}"
+
+
+class HomeAssistantUnavailable(Retryable):
+    """Home Assistant's WebSocket interface cannot be reached, or gives no answer."""
+
+    kind = "home_assistant"
+    what = "Home Assistant at {url}: {problem}"
     do = "{advice}"
 
 
@@ -302,6 +329,15 @@ class KeyRefused(OperatorNeeded):
         "compare the key with the utility's letter, and do not try the same key again: a meter counts wrong keys, "
         "raises an alarm, and may lock its port; the optical read-only key of this very meter is needed"
     )
+
+
+class TokenRefused(OperatorNeeded):
+    """Home Assistant does not take the token. Never tried again by itself: it counts as a failed login."""
+
+    kind = "token"
+    exit_code = EX_NOPERM
+    what = "Home Assistant at {url}: {problem}"
+    do = "make a long-lived access token as an administrator (your profile, Security), and write it into token_file"
 
 
 class UnsupportedMeter(OperatorNeeded):

@@ -44,14 +44,14 @@ def modules(name):
     [
         ("values", set()),
         ("errors", set()),
-        ("config", {"errors", "values", "config"}),
+        ("config", {"errors", "values", "ports", "config"}),
         ("ports", {"errors", "ports"}),
         ("optical", {"errors", "values", "ports", "optical"}),
         ("tables", {"errors", "values", "tables"}),
         ("plausibility", {"values", "tables", "plausibility"}),
-        ("publishers", {"errors", "values", "tables", "publishers"}),
+        ("publishers", {"errors", "values", "config", "tables", "publishers"}),
         ("simulator", {"simulator"}),
-        ("meter", {"errors", "values", "ports", "optical", "tables", "meter"}),
+        ("meter", {"errors", "values", "config", "ports", "optical", "tables", "meter"}),
         ("gateway", {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "gateway"}),
     ],
 )

@@ -15,14 +15,13 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.catalogue import PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.installation import Installation
 from nesgw.tables.layout import published_number, register_factor
 from nesgw.tables.query import PendingQuery, Query, ask
 from nesgw.tables.queues import STEP, Head, decode_head
-from nesgw.tables.register import EXTENDED, Field, Kind, Part
+from nesgw.tables.register import EXTENDED, Field, Kind, Part, nonsense
 from nesgw.tables.times import decode_utc
 from nesgw.values import Firmware, Number
 
@@ -191,21 +190,19 @@ def decode_sets(data: bytes, byteorder: ByteOrder) -> tuple[ProfileSet, ...]:
             part = Part("BT62", 62, control, 3 * channels + 1)
             profile = ProfileSet(number, blocks, intervals, channels, _duration(code), part)
             if channels > MOST_CHANNELS or blocks * profile.block_size > LONGEST_OFFSET:
-                raise _nonsense("BT61", f"{channels} channels, {blocks} blocks of {profile.block_size} bytes")
+                raise nonsense("BT61", f"{channels} channels, {blocks} blocks of {profile.block_size} bytes")
             sets.append(profile)
         control += 3 * channels + 1
     options = int.from_bytes(data[4:6], byteorder)
     if sets and (options & OPTIONS_MASK != OPTIONS or not data[6] & INT32):
-        raise _nonsense(
-            "BT61", f"options 0x{options:04x} and formats 0x{data[6]:02x}, which the guides do not describe"
-        )
+        raise nonsense("BT61", f"options 0x{options:04x} and formats 0x{data[6]:02x}, which the guides do not describe")
     return tuple(sets)
 
 
 def _duration(code: int) -> timedelta:
     """1 to 60 minutes, or 24 hours; that the codes between count hours as well is inferred from the latter."""
     if not 1 <= code <= DAY:
-        raise _nonsense("BT61", f"intervals of length {code}")
+        raise nonsense("BT61", f"intervals of length {code}")
     return timedelta(minutes=code) if code <= 60 else timedelta(hours=code - 60)
 
 
@@ -213,7 +210,7 @@ def decode_sources(data: bytes, profile: ProfileSet) -> tuple[int, ...]:
     """BT62: the source id of each channel of a set."""
     data = profile.control.whole(data)
     if data[-1] != INT32:
-        raise _nonsense("BT62", f"values of format {data[-1]}")
+        raise nonsense("BT62", f"values of format {data[-1]}")
     return tuple(data[1:-1:3])
 
 
@@ -235,7 +232,7 @@ def decode_block(data: bytes, age: int, profile: ProfileSet) -> Block:
     processed = tuple(index for index in range(profile.intervals) if bits >> index & 1)
     end = decode_utc(data[:5])
     if end is None:
-        raise _nonsense(profile.name, f"a block that ends at no date ({data[:5].hex(' ')})")
+        raise nonsense(profile.name, f"a block that ends at no date ({data[:5].hex(' ')})")
     return Block(age, end, processed, profile.duration)
 
 
@@ -374,7 +371,7 @@ class ProfileReading(PendingQuery[None]):
         """How many blocks were begun since."""
         begun = after.sequence - before.sequence
         if begun < 0 or (after.newest - before.newest - begun) % self._profile.blocks:
-            raise _nonsense(self._profile.name, "the load profile was set up anew while it was read")
+            raise nonsense(self._profile.name, "the load profile was set up anew while it was read")
         return begun
 
     def _block(self, head: Head, age: int) -> Query[Block]:
@@ -412,7 +409,3 @@ class ProfileReading(PendingQuery[None]):
             self.done += len(data)
             wanted = wanted[run:]
         return intervals
-
-
-def _nonsense(table: str, problem: str) -> MeterMisbehaved:
-    return MeterMisbehaved(service=f"the read of {table}", problem=problem)

@@ -96,6 +96,7 @@ def start(tmp_path):
 
 def configuration(folder, ram_disk, port, broker_port, more="", meter=""):
     path = folder / "config.toml"
+    path.touch(0o600)
     path.write_text(
         f'[[meter]]\nname = "house"\nlabel = "House"\nport = "{port}"\nkey = "{KEY}"\npoll_interval = "1s"\n{meter}\n'
         f'[gateway]\nlog_format = "json"\n[cache]\ndirectory = "{ram_disk}"\n'

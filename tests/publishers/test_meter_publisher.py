@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.publishers.message import Message
-from nesgw.publishers.meter_publisher import MeterPublisher, MeterPublisherSettings
+from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
@@ -63,8 +64,14 @@ def broker() -> Broker:
 
 
 def outlet_on(memory: Path, broker: Broker, *, per_value: bool = False) -> MeterPublisher:
-    settings = MeterPublisherSettings("house", "House", 10.0, per_value_topics=per_value)
-    publisher = MeterPublisher(settings, Topics("nesgw", "nesgw"), RamDisk(memory, "house"), broker)
+    publisher = MeterPublisher(
+        MeterSettings("house", label="House"),
+        Topics("nesgw", "nesgw"),
+        RamDisk(memory, "house"),
+        broker,
+        mqtt=MqttSettings(per_value_topics=per_value),
+        home_assistant=HomeAssistantSettings(),
+    )
     publisher.prepare()
     return publisher
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nesgw.commands.check_config import config_argument
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nesgw.commands.forget.retained import Leftover
-    from nesgw.config.schema import Config
-    from nesgw.publishers.mqtt.broker import MqttSettings
+    from nesgw.config.settings import Settings
     from nesgw.publishers.mqtt.publisher import BrokerSession
 
 _YES: Final = frozenset({"y", "yes"})
@@ -34,13 +34,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """List what there is, or remove some of it after asking."""
     from nesgw.commands.forget.retained import find, plain
-    from nesgw.config import schema as config
     from nesgw.publishers.mqtt.publisher import BrokerSession
     from nesgw.publishers.topics import Topics
 
-    loaded = config.read(options.config)
-    settings = _settings(loaded, str(options.config))
-    topics = Topics(loaded.mqtt.base_topic, loaded.gateway.name, loaded.homeassistant.discovery_prefix)
+    loaded = _settings(options.config)
+    settings = loaded.mqtt
+    topics = Topics(settings.base_topic, loaded.gateway.name, loaded.homeassistant.discovery_prefix)
     wanted = plain(options.id) if options.id else None
     with BrokerSession(settings, "nesgw-forget") as session:
         found = find(session.retained(topics.of_everything()), topics, wanted)
@@ -72,16 +71,17 @@ def run(options: argparse.Namespace) -> int:
         return _remove(session, chosen)
 
 
-def _settings(config: Config, source: str) -> MqttSettings:
-    """The broker's settings; the keys of the meters are not needed."""
-    from nesgw.config.schema import Secrets, read_password
-    from nesgw.gateway.daemon import mqtt_settings
+def _settings(source: Path) -> Settings:
+    """The configuration without the keys of the meters, which are not needed."""
+    from nesgw.config import loader
+    from nesgw.config.secrets import Secrets, read_password
 
+    config = loader.read(source)
     try:
         password = read_password(config.mqtt)
     except ValueError as error:
         raise ConfigError([f"{source}: mqtt.password_file: {error}"]) from None
-    return mqtt_settings(config, Secrets({}, password))
+    return loader.settings(config, Secrets(mqtt_password=password))
 
 
 def _list(found: Sequence[Leftover], where: str) -> None:

@@ -8,33 +8,12 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from nesgw.config.settings import MqttSettings, TlsSettings
 from nesgw.errors import BrokerUnavailable, ConfigError
-
-
-class TlsSettings(NamedTuple):
-    """How to check the broker's certificate, and ours if it wants one."""
-
-    ca_file: Path | None = None  # None: the CAs that the system trusts
-    cert_file: Path | None = None
-    key_file: Path | None = None  # None: the key is in ``cert_file``
-    verify_hostname: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class MqttSettings:
-    """Where the broker is and how to log in."""
-
-    host: str
-    port: int = 1883
-    username: str = ""
-    password: str = field(default="", repr=False)
-    tls: TlsSettings | None = None
-    birth_topic: str | None = "homeassistant/status"  # None: Home Assistant is not served
 
 
 class Stage(Enum):

@@ -24,10 +24,11 @@ from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable, ConfigError
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.mqtt import broker
-from nesgw.publishers.mqtt.broker import MqttSettings, Stage, TlsContext
+from nesgw.publishers.mqtt.broker import Stage, TlsContext
 from nesgw.publishers.name_conflict import NameConflict
 from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
 
@@ -90,7 +91,7 @@ class Connection:
         self._client.on_subscribe = self._on_subscribe
         self._client.on_log = self._on_log
         if settings.username:
-            self._client.username_pw_set(settings.username, settings.password or None)
+            self._client.username_pw_set(settings.username, settings.password.reveal_text() or None)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
         self._answer: int | None = None

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nesgw.config.settings import MqttSettings
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.mqtt.broker import MqttSettings
 from nesgw.publishers.mqtt.publisher import MqttPublisher
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener, eventually

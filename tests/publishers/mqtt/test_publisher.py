@@ -16,9 +16,9 @@ from functools import partial
 
 import pytest
 
+from nesgw.config.settings import MqttSettings, Secret, TlsSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.mqtt.broker import MqttSettings, TlsSettings
 from nesgw.publishers.mqtt.publisher import BrokerSession, MqttPublisher, Pace
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener, TlsBroker, eventually, free_port, retained_topics
@@ -324,7 +324,7 @@ class TestFarewell:
     def test_a_killed_process_leaves_its_last_will(self, broker: Broker, listener: Listener) -> None:
         program = (
             "import sys, time\n"
-            "from nesgw.publishers.mqtt.broker import MqttSettings\n"
+            "from nesgw.config.settings import MqttSettings\n"
             "from nesgw.publishers.mqtt.publisher import MqttPublisher\n"
             "from nesgw.publishers.topics import Topics\n"
             "MqttPublisher(MqttSettings('127.0.0.1', int(sys.argv[1])), Topics('nesgw', 'pi')).start()\n"
@@ -383,13 +383,13 @@ class TestHomeAssistantStarts:
 
 class TestLogin:
     def test_the_right_password_is_taken(self, password_broker: Broker, gateways: list[Gateway]) -> None:
-        settings = replace(settings_of(password_broker), username="meter", password="correct horse")
+        settings = replace(settings_of(password_broker), username="meter", password=Secret("correct horse"))
         gateways.append(Gateway(settings).started().connected())
 
     def test_a_wrong_password_is_one_clear_line_without_the_password(
         self, password_broker: Broker, gateways: list[Gateway]
     ) -> None:
-        settings = replace(settings_of(password_broker), username="meter", password="wrong horse")
+        settings = replace(settings_of(password_broker), username="meter", password=Secret("wrong horse"))
         gateways.append(gateway := Gateway(settings).started())
         assert gateway.complaint() == (
             f'MQTT broker 127.0.0.1:{password_broker.port}: it refused the login of user "meter": '
