@@ -324,10 +324,10 @@ class KeyRefused(OperatorNeeded):
 
     kind = "key"
     exit_code = EX_NOPERM
-    what = "the meter refused the key ({service} was answered {code})"
+    what = "the meter refused the key: it answered {service} with {code}"
     do = (
-        "compare the key with the utility's letter, and do not try the same key again: a meter counts wrong keys, "
-        "raises an alarm, and may lock its port; the optical read-only key of this very meter is needed"
+        "compare the key with the utility's letter: it must be the optical read-only key of this very meter; "
+        "do not try the same key again, for a meter counts wrong keys, raises an alarm, and may lock its port"
     )
 
 

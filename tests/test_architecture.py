@@ -71,7 +71,7 @@ def test_nobody_knows_the_daemon_but_the_command_line():
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("serial", {"ports/find.py", "ports/serial_port.py"}),
+        ("serial", {"ports/find.py", "ports/rfc2217.py", "ports/serial_port.py"}),
         ("paho", {"publishers/mqtt/publisher.py"}),
         ("systemd", {"gateway/systemd.py"}),
     ],

@@ -142,6 +142,7 @@ class MeterClient:
         # packet, and the same one now for a repetition (trap 2).
         self._link = link or Link()
         self._link.reset()
+        self._link.greeting = None
         self._link.timing = replace(timing or Timing(), byte_time=10 / port.baud)
         self._base_baud = port.baud
         self._limit: float | None = None
@@ -554,7 +555,7 @@ class MeterClient:
         if other := self._other_user():
             return other
         facts = {"port": self._port.name, "service": str(request), "attempts": event.attempts}
-        if device := recognise(self._link.take_strange()):
+        if device := self._other_device():
             if device is OtherDevice.BUSY_BRIDGE:
                 return PortBusy(port=self._port.name, holder="another program, as the bridge says")
             return WrongDevice(**facts, device=device.what, advice=device.advice)
@@ -567,6 +568,10 @@ class MeterClient:
                 return LineTooNoisy(**facts)
             case Reason.NAK:
                 return RequestDamaged(**facts)
+
+    def _other_device(self) -> OtherDevice | None:
+        """A telnet port passes most packets whole, and shows itself when it is opened."""
+        return recognise(self._link.take_strange()) or recognise(self._link.greeting or b"")
 
     def _other_user(self) -> PortShared | None:
         """Whoever opened the port before us and locks nothing takes bytes away that we wait for."""

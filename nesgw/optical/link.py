@@ -155,6 +155,7 @@ class Link:
         self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
         self._echo_heard = 0  # of the first of them
         self._strange = bytearray()  # what came since the last sound packet of the meter's
+        self.greeting: bytes | None = None  # what came before the first one; None until that has come
         self._last_acknowledgement: float | None = None  # seconds that it took
         self._clear()
 
@@ -164,7 +165,8 @@ class Link:
         self._most_in = _ALWAYS_TAKEN - OVERHEAD
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
-        self._half = 0  # the length of the packet in it whose head is all here and whose rest is not; 0: there is none
+        self._half_received = False  # whether the head of a packet is all here, and its rest is not
+        self._complete_at: float | None = None  # when that can be, at the earliest
         self._last_byte = 0.0
         self._last_accepted: Fingerprint | None = None
         self._last_accepted_at = 0.0
@@ -299,7 +301,7 @@ class Link:
         if self._buffer and now >= self._last_byte + self.timing.inter_character:
             events += self._scan(now, cut_off=True)
         exchange = self._exchange
-        if exchange and not self._half_received() and now >= exchange.deadline:
+        if exchange and not self._half_received and now >= exchange.deadline:
             if exchange.awaiting is _Awaiting.ACKNOWLEDGEMENT:
                 events += self._repeat(exchange, now)
             else:
@@ -311,19 +313,13 @@ class Link:
         due = []
         if self._buffer:
             due.append(self._last_byte + self.timing.inter_character)
-        if self._exchange and not self._half_received():
+        if self._exchange and not self._half_received:
             due.append(self._exchange.deadline)
         return min(due, default=None)
 
     def complete_at(self) -> float | None:
         """When the packet that is arriving can be complete at the earliest; None until its head has told its length."""
-        if not self._half_received():
-            return None
-        return self._last_byte + (self._half - len(self._buffer)) * self.timing.byte_time
-
-    def _half_received(self) -> bool:
-        """Tell whether a packet is arriving, whose end the exchange's timers wait for."""
-        return self._half > 0
+        return self._complete_at if self._half_received else None
 
     def _without_echo(self, data: bytes) -> bytes:
         """Strip what is known to be our own light: exact, in order, whole packets and acknowledgements.
@@ -358,7 +354,7 @@ class Link:
     def _scan(self, now: float, *, cut_off: bool = False) -> list[Event]:
         """Understand what is in the buffer. ``cut_off``: nothing more will come to complete it."""
         events: list[Event] = []
-        self._half = 0
+        self._half_received = False
         while self._buffer:
             if self._buffer[0] != START:
                 events += self._skip(now, answer=self._buffer[0])
@@ -374,7 +370,8 @@ class Link:
                     self._consume(length)
                     self.statistics.noise_bytes += length
                 case Verdict.PARTIAL | Verdict.HEADED if not cut_off:
-                    self._half = length if verdict is Verdict.HEADED else 0
+                    if verdict is Verdict.HEADED:
+                        self._await(length, now)
                     break
                 case Verdict.HEADED:
                     self._refused = len(self._buffer)
@@ -386,13 +383,21 @@ class Link:
                     events += self._skip(now)
         return events
 
+    def _await(self, length: int, now: float) -> None:
+        """Note when the packet can be complete, once: a line may hand over what has come byte by byte."""
+        self._half_received = True
+        if self._complete_at is None:
+            self._complete_at = now + (length - len(self._buffer)) * self.timing.byte_time
+
     def _consume(self, length: int) -> None:
         del self._buffer[:length]
+        self._complete_at = None
         self._refused = 0  # a sound packet: the damaged one around it was a false start
 
     def _skip(self, now: float, answer: int | None = None) -> list[Event]:
         """Give up the first byte as a packet's start: part of a damaged packet, an ACK or NAK, or noise."""
         del self._buffer[:1]
+        self._complete_at = None
         if self._refused:
             self._refused -= 1
             return [] if self._refused else self._refuse_packet(now)
@@ -472,6 +477,8 @@ class Link:
             return []
         packet, fingerprint = Packet.decode(raw), _fingerprint(raw)
         self.statistics.packets_in += 1
+        if self.greeting is None:
+            self.greeting = bytes(self._strange)
         self._strange.clear()
         if fingerprint == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1

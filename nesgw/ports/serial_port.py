@@ -105,6 +105,7 @@ class SerialPort:
                 end = time.monotonic() + timeout
                 while not self._device.in_waiting and time.monotonic() < end:
                     time.sleep(_POLL)
+                return b"".join(iter(lambda: bytes(self._device.read(_CHUNK)), b""))  # RFC 2217 gives it byte by byte
             return bytes(self._device.read(_CHUNK))
         except _FAILURES as problem:
             raise self._lost(problem) from problem
@@ -195,10 +196,9 @@ def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) 
     name = find_port() if port == "auto" else port
     device = None
     try:
-        device = serial.serial_for_url(_patient_url(name), do_not_open=True)
+        device = _closed_device(name)
         device.baudrate = baud
         device.timeout = 0
-        # RFC 2217 knows no time-out for writing: pyserial's handler refuses to open with one.
         device.write_timeout = None if _is_rfc2217(name) else _WRITE_TIMEOUT
         device.exclusive = True  # flock: between us and whoever is as polite
         device.rts, device.dtr = rts, dtr
@@ -218,11 +218,12 @@ def _is_rfc2217(name: str) -> bool:
     return name.lower().startswith("rfc2217://")
 
 
-def _patient_url(name: str) -> str:
-    """Do not wait for a bridge to confirm RTS and DTR: one whose device has no such lines never does."""
-    if not _is_rfc2217(name) or "ign_set_control" in name:
-        return name
-    return f"{name}{'&' if '?' in name else '?'}ign_set_control"
+def _closed_device(name: str) -> Any:
+    if _is_rfc2217(name):
+        from nesgw.ports.rfc2217 import Rfc2217Port
+
+        return Rfc2217Port(name)
+    return serial.serial_for_url(name, do_not_open=True)
 
 
 def _read(descriptor: int, *, announced: bool) -> bytes:
@@ -281,6 +282,8 @@ def _wake_in_time() -> None:
 
 
 def _why_not(name: str, problem: Exception) -> PortUnavailable:
+    if is_bridge(name) and _is_turned_away(problem):
+        return PortBusy(port=name, holder="another program, it seems: the bridge ends the connection at once")
     match _number(problem):
         case errno.ENOENT | errno.ENXIO | errno.ENODEV:
             return PortMissing(port=name)
@@ -293,6 +296,11 @@ def _why_not(name: str, problem: Exception) -> PortUnavailable:
             return NotSerial(port=name)
         case _:
             return PortUnavailable(port=name, problem=_sentence(problem))
+
+
+def _is_turned_away(problem: Exception) -> bool:
+    """Whether the connection was made and ended before the port was open, as bridges do that serve one at a time."""
+    return _number(problem) in (errno.EPIPE, errno.ECONNRESET) or "RFC2217" in str(problem)
 
 
 def _number(problem: Exception) -> int | None:

@@ -535,11 +535,17 @@ class TestWhenAPacketCanBeComplete:
         link.receive(self.RAW[5:8], 1.008)
         assert link.complete_at() == pytest.approx(1.108)
 
-    def test_every_further_byte_brings_it_up_to_date(self):
+    def test_what_comes_late_or_byte_by_byte_does_not_put_it_off(self):
         link = self.link()
         link.receive(self.RAW[:8], 1.008)
-        link.receive(self.RAW[8:90], 1.100)
-        assert link.complete_at() == pytest.approx(1.118)
+        for place in range(8, 107):
+            link.receive(self.RAW[place : place + 1], 1.2)
+        assert link.complete_at() == pytest.approx(1.108)
+
+    def test_the_next_packet_has_a_time_of_its_own(self):
+        link = self.link()
+        link.receive(self.RAW + self.RAW[:8], 2.0)
+        assert link.complete_at() == pytest.approx(2.1)
 
     def test_no_packet_no_end(self):
         link = self.link()

@@ -135,7 +135,7 @@ def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
     code, text, steps = examined(configured(line.path, key=WRONG), capsys)
     assert code == 77
     assert steps["key accepted"].startswith("failed: the meter refused the key")
-    assert "do not try the same key again: a meter counts wrong keys" in text
+    assert "do not try the same key again, for a meter counts wrong keys" in text
     assert line.meter.counters.wrong_keys == 1
     assert WRONG not in text
 
