@@ -246,10 +246,9 @@ def _is_hung_up(descriptor: int) -> bool:
 
 
 def _descriptor(device: Any) -> int | None:
-    try:
+    with suppress(_FAILURES):
         return int(device.fileno())
-    except (AttributeError, OSError, TypeError, ValueError):
-        return None
+    return None
 
 
 def _keep_others_off(device: Any) -> None:
