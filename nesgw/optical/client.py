@@ -138,7 +138,7 @@ class MeterClient:
         self._stop = stop
         self._trace = trace or (lambda *_: None)  # takes a %-template and what stands in it, as a logger does
         self._table_name = table_name  # for errors: the makers have their own names for their tables
-        # The link of the client before, where a port was opened anew: the meter may take what it sent for the last
+        # The link of the client before, where a port was opened again: the meter may take what it sent for the last
         # packet, and the same one now for a repetition (trap 2).
         self._link = link or Link()
         self._link.reset()
@@ -195,7 +195,7 @@ class MeterClient:
         """Identify, negotiate, log on, show the key if there is one.
 
         ``faster`` are baud rates to ask for, best first. A granted one must prove itself by the next exchange; if the
-        probe or the meter does not bear it, the session is opened at the port's own rate, and ``too_fast`` says so.
+        probe or the meter cannot keep up, the session is opened at the port's own rate, and ``too_fast`` says so.
         Raises NoAnswer, EchoOnly, LineTooNoisy, MeterBusy, SessionRefused, KeyRefused and what every exchange can:
         MeterMisbehaved, PollTooLong, Stopped, PortLost.
         """
@@ -305,7 +305,7 @@ class MeterClient:
             raise SessionRefused(service=request.name, code=str(refusal.code)) from None
 
     def terminate(self, budget: float = _TERMINATE_BUDGET) -> bool:
-        """End session and channel as well as ``budget`` seconds allow; tell whether the meter confirmed it.
+        """End session and channel as well as ``budget`` seconds allow; return whether the meter confirmed it.
 
         Neither stop() nor the limit ends it, for it is what is to be done when they strike; but stop() leaves it only
         a second. Raises nothing that the line, the meter or the port can cause.
@@ -358,7 +358,7 @@ class MeterClient:
             self._limit, self._stop = before
 
     def _wait_out_channel(self) -> None:
-        """Let the channel time out; what still arrives begins the silence anew, but not for ever."""
+        """Let the channel time out; what still arrives restarts the silence, but not for ever."""
         self._link.reset()
         silence = max(self._link.timing.traffic, self._wait_until - self._clock()) + _MARGIN
         self._listen(silence, at_most=3 * silence)
@@ -406,7 +406,7 @@ class MeterClient:
                 if refusal.code is ResponseCode.SNS:
                     self._partial_reads = False
                 elif refusal.code is ResponseCode.ONP and request.count > DEFAULT_LIMITS.table_bytes:
-                    # It fits what the meter granted, and yet it may be too long: every meter bears the default.
+                    # It fits what the meter granted, and yet it may be too long: every meter can give the default.
                     self._largest_read = DEFAULT_LIMITS.table_bytes
                 else:
                     raise self._read_refused(request, refusal.code) from None
@@ -508,7 +508,7 @@ class MeterClient:
 
     def _converse(self, request: Request[Result]) -> Result:
         self._begin(request)
-        delivered, stale, until = False, b"", None
+        delivered, stale, unusual, until = False, b"", b"", None
         while True:
             for event in self._turn(request, within=until):
                 match event:
@@ -516,14 +516,15 @@ class MeterClient:
                         return request.parse(answer)
                     case Delivered():
                         delivered = True
-                    case Stale(data=stale) if delivered and request.fits_unusual(stale):
-                        until = self._clock() + (0.0 if self._is_unusual else _NO_BETTER)
+                    case Stale(data=stale):
+                        if delivered and request.fits_unusual(stale):
+                            unusual, until = stale, self._clock() + (0.0 if self._is_unusual else _NO_BETTER)
                     case GaveUp():
                         raise self._gave_up(request, event, stale)
             if until is not None and self._clock() >= until:
                 self._link.conclude()
                 self._is_unusual = True
-                return request.parse_unusual(stale)
+                return request.parse_unusual(unusual)
 
     def _begin(self, request: Request[Any]) -> None:
         just_now = self._clock() - self._last_byte_at < self._link.timing.byte_time
@@ -650,7 +651,7 @@ class MeterClient:
 
 
 class _Shown:
-    """An answer for the eye. What begins as a request is one of ours that came back, perhaps with the key."""
+    """An answer as text for the log. What begins as a request is our own echo, perhaps with the key in it."""
 
     def __init__(self, message: bytes) -> None:
         self._message = message

@@ -25,7 +25,7 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 # size at any time: the largest that nesgw asks for.
 _ALWAYS_TAKEN = 512
 
-_STRANGE_KEPT = 1024  # bytes; a device that sends by itself is told by fewer
+_STRANGE_KEPT = 1024  # bytes; fewer are enough to recognise another device
 # A USB adapter, or a port shared with the MEP interface, may fall asleep after two seconds and lose what wakes it. A
 # repetition two seconds later finds it asleep again; an earlier one is a duplicate to a meter that heard the first.
 _SILENCE = 1.0
@@ -254,7 +254,7 @@ class Link:
         return min(self.timing.response, max(self.timing.sleeper, _SURELY_LOST * usual))
 
     def _queue(self, raw: bytes, now: float) -> float:
-        """Have bytes sent; tell when the last of them will have left."""
+        """Have bytes sent; return when the last of them will have left."""
         self._outgoing.append(raw)
         self._sending_until = max(self._sending_until, now) + len(raw) * self.timing.byte_time
         self._last_activity = max(self._last_activity, self._sending_until)
@@ -318,7 +318,7 @@ class Link:
         return min(due, default=None)
 
     def complete_at(self) -> float | None:
-        """When the packet that is arriving can be complete at the earliest; None until its head has told its length."""
+        """When the packet that is arriving can be complete at the earliest; None until its head is here."""
         return self._complete_at if self._half_received else None
 
     def _without_echo(self, data: bytes) -> bytes:
@@ -473,7 +473,7 @@ class Link:
             self._note_echo(raw)
             self._echoing = True
             self._strange = self._strange.replace(raw, b"")
-            self._disbelieve_ack(exchange, now)  # it came before the packet had left: the echo of an ACK of ours
+            self._withdraw_ack(exchange, now)  # it came before the packet had left: the echo of our own ACK
             return []
         packet, fingerprint = Packet.decode(raw), _fingerprint(raw)
         self.statistics.packets_in += 1
@@ -485,7 +485,7 @@ class Link:
             self._last_accepted_at = now  # the fourth transmission comes six seconds after the first
             self._queue(bytes((ACK,)), now)
             if exchange:
-                self._disbelieve_ack(exchange, now)  # a meter that repeats itself has not heard our request
+                self._withdraw_ack(exchange, now)  # a meter that repeats itself has not heard our request
             return []
         if exchange and len(exchange.packets) > 1:
             return []  # the request is not out yet; unacknowledged, the meter will repeat this
@@ -513,7 +513,7 @@ class Link:
             self.statistics.last_response = exchange.response
             self.statistics.longest_response = max(self.statistics.longest_response, exchange.response)
 
-    def _disbelieve_ack(self, exchange: _Exchange, now: float) -> None:
+    def _withdraw_ack(self, exchange: _Exchange, now: float) -> None:
         """Wait again for an ACK: what passed for it was none. Only until something of the answer came."""
         if self._can_be_refused(exchange) and exchange.awaiting is _Awaiting.ANSWER:
             exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
@@ -547,5 +547,5 @@ def _common_length(one: bytes, other: bytes) -> int:
 
 
 def _fingerprint(raw: bytes) -> Fingerprint:
-    """Give toggle and CRC: by them the receiver of a packet tells it from the one before."""
+    """Give toggle and CRC, by which the receiver of a packet knows it from the one before."""
     return is_toggled(raw), raw[-2:]

@@ -1,4 +1,4 @@
-"""What else may be on a serial port: told by the bytes that came, so that nobody turns a probe that is no probe.
+"""What else may be on a serial port, recognised by the bytes that came: no user is to turn a probe that is none.
 
 Pure: bytes in, a device with advice out. A device is named only by what it alone says, in order of certainty; bytes
 that a meter behind a weak probe could have sent name none.

@@ -2,8 +2,8 @@
 
 | looked at                   | finds                                          | sees the processes of   |
 | --------------------------- | ---------------------------------------------- | ----------------------- |
-| /proc/PID/fd                | whoever has it open, whether he locks or not   | this user; root: of all |
-| /proc/locks                 | whoever has locked it with flock, as nesgw does | all                     |
+| /proc/PID/fd                | every program that has it open, locked or not  | this user; root: of all |
+| /proc/locks                 | programs that lock it with flock, as nesgw does | all                     |
 | /run/lock/LCK..ttyUSB0      | terminal programs and modem software (UUCP)    | all                     |
 """
 

@@ -31,7 +31,7 @@ class Port(Protocol):
         """Let others use the port while it stays open here; False if it would have to be closed for that."""
 
     def reclaim(self) -> None:
-        """Have it for us alone again. Raises PortBusy while somebody else has it."""
+        """Have it for us alone again. Raises PortBusy while another program has it."""
 
     def close(self) -> None:
         """Give the port back."""

@@ -141,7 +141,7 @@ class SerialPort:
         return True
 
     def reclaim(self) -> None:
-        """Have it for us alone again, after a little patience. Raises PortBusy while somebody else has it."""
+        """Have it for us alone again, after a little patience. Raises PortBusy while another program has it."""
         end = time.monotonic() + _OVERSTAY
         with self._failing_as_lost():
             while not self._locked():
@@ -184,7 +184,7 @@ class SerialPort:
 
 
 class _TakenAway(Exception):
-    """Bytes that were there are gone before we read them: somebody else did."""
+    """Bytes that were there are gone before we read them: another program took them."""
 
 
 def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) -> SerialPort:
@@ -200,7 +200,7 @@ def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) 
         device.baudrate = baud
         device.timeout = 0
         device.write_timeout = None if _is_rfc2217(name) else _WRITE_TIMEOUT
-        device.exclusive = True  # flock: between us and whoever is as polite
+        device.exclusive = True  # flock: between us and other programs that lock
         device.rts, device.dtr = rts, dtr
         device.open()
         _keep_others_off(device)

@@ -78,6 +78,16 @@ class TestAnswersAgainstTheRules:
             client.open_session(b"wrong")
         assert meter.keys_tried == 1
 
+    def test_what_comes_behind_an_unusual_answer_does_not_take_its_place(
+        self, client: MeterClient, meter: FakeMeter
+    ) -> None:
+        rewritten(meter, lambda request, answer: answer + b"\x00" if request[0] == 0x50 else answer)
+        client.identify()
+        client.negotiate(MessageLimits())
+        meter.out.append((client._clock() + 1.0, _packet(b"\x00\x00\x02\x01\x02\xfd")))
+        client.logon()
+        assert client.read(23, 0, 8) == TOTALS
+
     def test_an_answer_of_before_is_not_taken_for_one(self, client: MeterClient, meter: FakeMeter) -> None:
         """Trap 1: behind it the right one comes."""
         client.open_session(meter.key)

@@ -70,7 +70,7 @@ def _place(options: argparse.Namespace) -> MeterSettings:
         return MeterSettings("", options.port, dtr=options.dtr)
     if not _is_readable(options.config):
         if options.config != Path(CONFIG_FILE) or options.meter:
-            loader.read(options.config)  # whoever names one means it: says what is wrong with it
+            loader.read(options.config)  # one that is named is wanted: this says what is wrong with it
         return MeterSettings("", dtr=options.dtr)
     meter = choose(loader.settings(loader.read(options.config)), options.meter)
     return replace(meter, dtr=meter.dtr or options.dtr)

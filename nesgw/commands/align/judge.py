@@ -17,7 +17,7 @@ GOOD: Final = 0.95  # one attempt of the window may fail, or two need a repetiti
 REFLECTED: Final = 0.8  # so good a swapped probe can look, by stray light alone, as one owner found
 SLOW: Final = 0.5  # seconds to an answer
 RECENT: Final = 2048  # bytes of what came last, by which another device is recognised
-NOISY: Final = 0.25  # share of the attempts with bytes that nobody sent for
+NOISY: Final = 0.25  # share of the attempts with bytes that came unasked
 
 
 class Outcome(Enum):
@@ -168,8 +168,8 @@ def _first_packets_were_refused(answered: Sequence[Attempt], clean: int) -> bool
 
     They come with each attempt, or once.
     """
-    naked = sum(attempt.naks == 1 and not attempt.damaged for attempt in answered)
-    return naked == len(answered) or (naked == 1 and clean == len(answered) - 1)
+    refused = sum(attempt.naks == 1 and not attempt.damaged for attempt in answered)
+    return refused == len(answered) or (refused == 1 and clean == len(answered) - 1)
 
 
 def outcome(attempt: Attempt) -> Outcome:

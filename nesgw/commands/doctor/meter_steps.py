@@ -98,7 +98,7 @@ _COPY: Final = "copy it again from the utility's letter: all of it, and nothing 
 
 
 def _key(case: MeterCase) -> Finding:
-    """Say in which form it is written. Only a systemd credential may be out of our sight and yet in order."""
+    """Say in which form it is written. Only a systemd credential may be invisible here and yet in order."""
     if case.key is not None:
         return ok(f"recognised as {case.key.form}")
     match case.no_key:
@@ -132,7 +132,7 @@ def _permission(case: MeterCase) -> Finding:
     try:
         case.port = open_port(case.name, baud=settings.baud, rts=settings.rts, dtr=settings.dtr)
     except PortBusy as busy:
-        case.busy = busy  # for the next step: to be told so takes the permission
+        case.busy = busy  # for the next step: who gets this answer has the permission
     else:
         case.life.callback(case.port.close)
     return ok("not needed on the network") if "://" in case.name else _permission_of_the_service(case.name)
@@ -196,7 +196,7 @@ def _port_free(case: MeterCase) -> Finding:
     if holder := case.port.holder():
         raise PortShared(port=case.name, holder=holder)
     if is_bridge(case.name):
-        return ok("nobody was turned away; who else uses a bridge cannot be seen from here")
+        return ok("the bridge let us in; who else uses it cannot be seen from here")
     return ok("no other program holds it")
 
 
@@ -270,7 +270,7 @@ def _key_accepted(case: MeterCase) -> Finding:
     if case.service is not None:
         return ok("the service reads with it")
     if case.key is None or case.port is None:
-        return skipped("there is none at hand to show", blocks=True)
+        return skipped("there is no key to show", blocks=True)
     place = replace(case.settings, port=case.name, key=case.key.value, session="per-poll", negotiate_baud=False)
     case.meter = Meter(place, link=OpticalLink(place, port=case.port))
     try:
