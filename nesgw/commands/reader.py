@@ -139,7 +139,7 @@ class CommandReader:
             except BlockingIOError:
                 self._say("waiting for another nesgw command to end")
                 if time.monotonic() > until:
-                    raise ReaderBusy(seconds=PATIENCE) from None
+                    raise ReaderBusy(seconds=round(PATIENCE)) from None
             except OSError:
                 break
             else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nesgw.config.key import without_keys
+from nesgw.config.settings import NotPickled
 from nesgw.errors import ConfigError
 
 # The way to an option: ("meter", 0, "baud").
@@ -46,7 +47,7 @@ class WrongConfiguration(ConfigError):
         super().__init__([str(mistake) for mistake in self.mistakes])
 
 
-class Source:
+class Source(NotPickled):
     """One file, by the name under which its mistakes are reported. Raises WrongConfiguration if it is no TOML."""
 
     def __init__(self, name: str, text: str) -> None:
@@ -59,7 +60,7 @@ class Source:
             raise WrongConfiguration([Mistake(name, line, "", problem, excerpt)]) from None
 
 
-class Document:
+class Document(NotPickled):
     """A configuration as one text; further files are read as if they stood at the end of the first.
 
     Raises WrongConfiguration if they do not fit together.
@@ -81,7 +82,7 @@ class Document:
 
     def mistake(self, location: Location, problem: str) -> Mistake:
         """Return the mistake of one option."""
-        return Mistake(*self._in_file(self.number(location)), self._dotted(location), problem)
+        return Mistake(*self._in_file(self.number(location)), without_keys(self._dotted(location)), problem)
 
     def number(self, location: Location) -> int:
         """Return the line of an option in the whole text, or of the innermost table around it; 0 if there is none."""

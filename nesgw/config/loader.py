@@ -309,9 +309,10 @@ def _nearest(location: Location) -> str:
     here = options[table]
     if near := difflib.get_close_matches(name, here, n=1, cutoff=0.6):
         return f"; did you mean '{near[0]}'?"
-    elsewhere = [_header(other) for other, names in options.items() if name in names and other != table]
-    if elsewhere:
-        return f"; it belongs to {' or '.join(elsewhere)}"
+    around = table[:-1]
+    elsewhere = [around] if name in options[around] else [other for other, names in options.items() if name in names]
+    if elsewhere and elsewhere != [()]:
+        return f"; it belongs to {' or '.join(map(_header, elsewhere))}"
     if near := difflib.get_close_matches(name, here, n=1, cutoff=0.5):
         return f"; did you mean '{near[0]}'?"
     return f"; known here: {', '.join(here)}"
@@ -339,6 +340,8 @@ def _contradictions(config: Config) -> Iterator[tuple[Location, str]]:
     for option in ("ecotracker", "shelly", "tasmota", "dabbler"):
         if (name := getattr(config.http, option)) and name not in names:
             yield ("http", option), f'no meter is named "{name}"; there is {", ".join(sorted(names))}'
+        elif name and not config.http.enabled:
+            yield ("http", "enabled"), f"{option} is set, but the service is off; set enabled = true"
 
 
 def _shared(config: Config, option: str, problem: str) -> Iterator[tuple[Location, str]]:

@@ -81,7 +81,7 @@ class RemoteReader:
             if self._stop():
                 raise Stopped
             if waited > self._patience:
-                raise ReaderBusy(seconds=waited)
+                raise ReaderBusy(seconds=round(waited))
             if waited > _NOTICEABLE:
                 self._say("waiting for the nesgw service, which reads between its polls")
         try:

@@ -221,7 +221,7 @@ class TestRead:
         shown = capsys.readouterr()
         assert json.loads(shown.out)["power_import"] is None
         assert json.loads(shown.out)["energy_export"] == 0.201
-        assert "not shown, for it cannot be: power" in shown.err
+        assert "not shown, because it is not possible: power" in shown.err
 
     def test_several_meters_need_a_name(self, configured, capsys):
         more = f'[[meter]]\nname = "barn"\nport = "/dev/b"\nkey = "{KEY}"\n'

@@ -184,7 +184,7 @@ class TestSecrecy:
             assert HEX not in shown
 
     def test_it_cannot_be_pickled_or_written_as_json(self) -> None:
-        with pytest.raises(TypeError, match="a secret is not pickled"):
+        with pytest.raises(TypeError, match="may hold a secret, and is not pickled"):
             pickle.dumps(parse_key(ASCII))
         with pytest.raises(TypeError, match="not JSON serializable"):
             json.dumps(parse_key(ASCII).value)

@@ -98,13 +98,14 @@ class TestKeyFile:
         (line,) = problems(write("c.toml", of_key(write("house.key", f"{KEY}\nb8052e96cdf9b9ab3bc8\n"))))
         assert line.endswith("2 keys; leave only the one of this meter and port")
 
-    @pytest.mark.parametrize("option", ["key_file", "port", "label"])
-    def test_a_key_in_place_of_its_name_is_not_shown(self, write: Write, option: str) -> None:
-        config = write("c.toml", f'[[meter]]\nname = "house"\n{option} = "{KEY}"\n')
+    @pytest.mark.parametrize("option", ["key_file", "port", "label", "session", "poll_interval", "name", KEY])
+    def test_a_key_in_place_of_something_else_is_not_shown(self, write: Write, option: str) -> None:
+        config = write("c.toml", f'[[meter]]\n{option} = "{KEY}"\nbaud = 7\n')
         assert KEY not in "".join(problems(config))
 
-    def test_a_key_in_place_of_its_name_is_explained(self, write: Write) -> None:
-        config = write("c.toml", of_key(KEY))
+    @pytest.mark.parametrize("key", [KEY, KEY[:16], KEY.encode().hex()])
+    def test_a_key_in_place_of_its_file_is_explained(self, write: Write, key: str) -> None:
+        config = write("c.toml", of_key(key))
         assert problems(config) == [
             f"{config}:3: meter.house.key_file: this is the key itself, not the name of a file: "
             "write it into a file, and name that"

@@ -116,7 +116,7 @@ class TestTheSessions:
 
     def test_in_a_long_interval_no_session_is_longer_than_a_minute_and_the_line_rests_between_two(self):
         line = line_to("83331-3i-mep")
-        command = Command(BT26, 300)
+        command = Command(BT26, 700)
         served(command, line, polls=4, interval=600.0, session="per-poll", max_power=1e6)
         assert not line.meter.deaf
         times = [at for at, _ in command.answers]

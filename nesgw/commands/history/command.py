@@ -138,7 +138,9 @@ class _Work:
         since = self._sink.open(sheet, form, self._since)
         # One interval more: what the first one counted is its difference to that.
         profile = kept.profile
-        reading = ProfileReading(profile, facts.general.byteorder, since - profile.duration, self._until)
+        reading = ProfileReading(
+            profile, facts.general.byteorder, since - profile.duration, self._until, now=datetime.now(UTC)
+        )
         self._pace = _OVERHEAD * 10 / 9600
         written = 0
         while reading.wanted is not None:
