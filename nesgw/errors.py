@@ -286,14 +286,21 @@ class MeterMisbehaved(Retryable):
     do = "if it lasts, please report it with the output of nesgw dump"
 
 
+# Why the MEP port may be silent, in the order in which to look.
+MEP_CAUSES: Final = (
+    "the cable (TxD, RxD, ground), its RS-232 levels, and Enable, which has to be on",
+    "another program on the port",
+    "a reading at the optical port, which shares the meter's line",
+    "the baud rate",
+    "a meter that asks for TLS",
+    "at last, the utility may have switched the port off: ask it to activate the MEP port",
+)
+
+
 class MepNoAnswer(NoAnswer):
     """Silence on the MEP port."""
 
-    do = (
-        "look in this order: the cable (TxD, RxD, ground), its RS-232 levels, and Enable, which has to be on; another "
-        "program on the port; a reading at the optical port, which shares the meter's line; the baud rate; a meter "
-        "that asks for TLS; at last, the utility may have switched the port off: ask it to activate the MEP port"
-    )
+    do = "look in this order: " + "; ".join(MEP_CAUSES)
 
 
 class LoopedBack(MepNoAnswer):

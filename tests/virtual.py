@@ -49,7 +49,8 @@ class VirtualMepPort(VirtualPort):
         self.port.enable(False, meter.clock())
         super().__init__(self.port, baud)
         self.meter = meter
-        self._rts = False
+        self.written = []  # when each request was sent, and what
+        self.rts = False
 
     @property
     def rts(self):
@@ -59,6 +60,19 @@ class VirtualMepPort(VirtualPort):
     def rts(self, on):
         self._rts = on
         self.port.enable(on, self.clock())
+
+    @property
+    def baud(self):
+        return self._baud
+
+    @baud.setter
+    def baud(self, baud):
+        self._baud = baud
+        self.port.set_pace(baud)
+
+    def write(self, data):
+        self.written.append((self.clock(), data))
+        super().write(data)
 
     def unpaced(self):
         self.port.set_pace(None)

@@ -17,12 +17,13 @@ from nesgw.errors import (
     NesgwError,
     TableNotPresent,
 )
-from nesgw.mep.client import NO_KEY, MepClient, Port
+from nesgw.mep.client import NO_KEY, MepClient
 from nesgw.mep.digest import DigestKey
 from nesgw.mep.frames import AROUND_DATA, LARGEST_READ
 from nesgw.mep.link import Link
 from nesgw.mep.pace import INTERVAL
 from nesgw.optical.read_plan import Span
+from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
 
 _PROOF: Final = Span(0, 0, 1)  # BT00, which every meter has
@@ -41,7 +42,7 @@ ALERTS: Final = (
 
 
 class MepLink:
-    """One MEP port. It is opened for the first read, and stays open until ``close``."""
+    """One MEP port. It is opened for the first read, if none is given, and stays open until ``close``."""
 
     has_sessions = False
 
@@ -54,6 +55,7 @@ class MepLink:
         sleep: Callable[[float], None] = time.sleep,
         opener: Callable[..., Port] = open_port,
         trace: Callable[..., object] | None = None,
+        port: Port | None = None,
     ) -> None:
         self._settings = settings
         self._stop = stop
@@ -61,7 +63,7 @@ class MepLink:
         self._sleep = sleep
         self._opener = opener
         self._trace = trace
-        self._port: Port | None = None
+        self._port = port
         self._client: MepClient | None = None
         key = settings.key.reveal() if settings.key else NO_KEY
         self._memory = Link(DigestKey(key))  # outlives the port: the number, and that the key was taken
@@ -107,7 +109,8 @@ class MepLink:
         """Open the port with Enable on, if it is not open. Raises PortUnavailable."""
         if self._client is None:
             place = self._settings
-            self._port = self._opener(place.port, baud=place.baud, rts=True, dtr=False)
+            if self._port is None:
+                self._port = self._opener(place.port, baud=place.baud, rts=True, dtr=False)
             self._client = MepClient(
                 self._port,
                 self._memory,

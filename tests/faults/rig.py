@@ -15,6 +15,8 @@ from nesgw.simulator import DEFAULT_KEY
 from tests.faults.truth import wrong_values
 from tests.virtual import line_to, meter_on, settings_with
 
+GRAIN = 1e-3  # seconds
+
 
 @dataclass
 class Recorder:
@@ -79,6 +81,7 @@ class Rig:
         self.stop = threading.Event()
         self.until = 0.0
         self.at = {}  # what happens when, in seconds after the start
+        self.line.read, self.line.sleep = self._happen(self.line.read), self._happen(self.line.sleep)
         of_meter = {name: options.pop(name) for name in ("wall_clock",) if name in options}
         settings = settings_with(key, interface=interface, label="House", poll_interval=interval, **options)
         publisher = MeterPublisher(
@@ -99,14 +102,23 @@ class Rig:
             pause=self._pause,
         )
 
+    def _happen(self, read):
+        """Let happen what is due while a poll waits for its answers, and while nothing is waited for."""
+
+        def noticing(seconds):
+            result = read(min([seconds, *(max(moment - self.now, GRAIN) for moment in self.at)]))
+            for moment in sorted(moment for moment in self.at if moment <= self.now):
+                self.at.pop(moment)()
+            return result
+
+        return noticing
+
     @property
     def now(self) -> float:
         return self.line.clock() - self.start
 
     def _pause(self, seconds):
         self.line.sleep(seconds)
-        for moment in [moment for moment in self.at if moment <= self.now]:
-            self.at.pop(moment)()
         if self.now >= self.until:
             self.stop.set()
 

@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import structlog
 
 from nesgw.mep.pace import AHEAD
 from tests.faults.rig import Rig
@@ -16,25 +15,16 @@ from tests.faults.rig import Rig
 STEADY = 200.0  # seconds after which what could be read ahead of the average is used up
 
 
-@pytest.fixture
-def logged():
-    with structlog.testing.capture_logs() as lines:
-        yield lines
-
-
 class MepRig(Rig):
-    """Notes when each request was sent, which is what the guide limits."""
+    """A worker on a MEP port, and what it asks for when, which is what the guide limits."""
 
     def __init__(self, folder: Path, **options: object) -> None:
         super().__init__(folder, interface="mep", **options)
-        self.requests: list[tuple[float, int]] = []  # when, and of which table
-        write = self.line.write
 
-        def noted(data: bytes) -> None:
-            self.requests.append((self.now, int.from_bytes(data[3:5], "big")))
-            write(data)
-
-        self.line.write = noted
+    @property
+    def requests(self) -> list[tuple[float, int]]:
+        """When, and of which table."""
+        return [(at - self.start, int.from_bytes(data[3:5], "big")) for at, data in self.line.written]
 
     def asked(self, table: int) -> list[float]:
         return [at for at, number in self.requests if number == table]
@@ -138,6 +128,7 @@ def test_a_number_that_jumps_for_another_reason_costs_one_read_of_one_byte(tmp_p
     assert len(rig.asked(1)) == 2, "who it is was asked and confirmed at the start, and not again"
 
 
+@pytest.mark.expects_warnings("stiff 5 to 12 V")
 def test_a_weak_enable_is_a_notice_on_the_status_with_its_cure_and_said_once(tmp_path: Path, logged) -> None:
     rig = MepRig(tmp_path, manners={"weak_after": 101}).run(300)
     assert "stiff 5 to 12 V" in rig.broker.statuses[-1]["notice"]
@@ -146,6 +137,7 @@ def test_a_weak_enable_is_a_notice_on_the_status_with_its_cure_and_said_once(tmp
     assert len(rig.broker.states) >= 28
 
 
+@pytest.mark.expects_warnings("stiff 5 to 12 V")
 def test_the_notice_goes_when_enable_is_fed_well(tmp_path: Path) -> None:
     rig = MepRig(tmp_path, manners={"weak_after": 101})
     rig.at = {100.0: lambda: setattr(rig.line.port.manners, "weak_after", 0)}
@@ -163,6 +155,7 @@ def test_what_the_port_does_not_offer_is_said_once(tmp_path: Path, logged) -> No
     assert sum("BT03" in line["event"] for line in logged) == 1
 
 
+@pytest.mark.expects_warnings("refused the key")
 def test_a_refused_key_is_not_shown_again_for_minutes_and_its_form_is_said(tmp_path: Path, logged) -> None:
     rig = MepRig(tmp_path, key=b"another-key-20-bytes", key_form="20 characters").run(700)
     assert rig.monitor.keys_repeated == 0
