@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nesgw.config.settings import MeterSettings
@@ -128,7 +128,8 @@ class ProfileReader:
             facts = run(identify(), reader)
             kept = run(_kept(facts), reader)
             # One interval more: what the first one counted is its difference to that.
-            reading = ProfileReading(kept.profile, facts.general.byteorder, since - kept.profile.duration, until)
+            profile, now = kept.profile, datetime.now(UTC)
+            reading = ProfileReading(profile, facts.general.byteorder, since - profile.duration, until, now=now)
             while reading.wanted is not None:
                 step(reading, reader)
         yield from _rows(reading, kept, since)
