@@ -70,7 +70,7 @@ def test_nobody_knows_the_daemon_but_the_command_line():
 
 @pytest.mark.parametrize(
     ("library", "home"),
-    [("serial", "ports/serial_port.py"), ("paho", "publishers/mqtt/publisher.py"), ("systemd", "gateway/systemd.py")],
+    [("serial", "ports/serial_port.py"), ("paho", "publishers/mqtt/connection.py")],
 )
 def test_each_library_to_the_outside_is_known_in_one_place(library, home):
     homes = {str(path.relative_to(PACKAGE)) for path in FILES if library in {m.split(".")[0] for m in imports(path)}}

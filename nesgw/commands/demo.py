@@ -22,8 +22,8 @@ from nesgw.commands.terminal.numbers import at_least_one
 from nesgw.errors import EX_OK, BrokerUnavailable, NesgwError
 
 if TYPE_CHECKING:
-    from nesgw.publishers.mqtt.broker import MqttSettings
-    from nesgw.publishers.mqtt.publisher import Connection
+    from nesgw.publishers.mqtt.connection import Connection
+    from nesgw.publishers.mqtt.trouble import MqttSettings
 
 _RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 (a tmpfs on every Linux; the folder in it is ours alone)
 _CLEAR: Final = "\x1b[H\x1b[2J"
@@ -123,7 +123,7 @@ def _child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _show(port: int, daemon: subprocess.Popen[bytes], log: Path, options: argparse.Namespace) -> None:
     """Print what arrives at the broker: a page that is drawn anew on a terminal, a line a reading elsewhere."""
     from nesgw.publishers import console
-    from nesgw.publishers.mqtt.broker import MqttSettings
+    from nesgw.publishers.mqtt.trouble import MqttSettings
 
     settings = MqttSettings("127.0.0.1", port)
     connection = _connected(settings)
@@ -163,7 +163,7 @@ def fitted(lines: list[str], room: int) -> list[str]:
 
 def _connected(settings: MqttSettings) -> Connection:
     """Wait for the broker to listen, for it has only just been started."""
-    from nesgw.publishers.mqtt.publisher import Connection
+    from nesgw.publishers.mqtt.connection import Connection
 
     deadline = time.monotonic() + _START
     while True:

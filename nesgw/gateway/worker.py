@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortBusy, PortUnavailable, ProtocolMisuse, Stopped
+from nesgw.errors import (
+    IdentityTaken,
+    KeyRefused,
+    NesgwError,
+    OperatorNeeded,
+    PortBusy,
+    PortUnavailable,
+    ProtocolMisuse,
+    Stopped,
+)
 from nesgw.gateway.schedule import Backoff, Beat
 from nesgw.meter.port_loan import BETWEEN_CLOSE_BEATS, HANDED_BACK, LEAST, LOOK, Host
 from nesgw.meter.session import Facts, Meter
@@ -184,14 +193,14 @@ class Worker(threading.Thread):
         """Read, judge and publish; then, with what is left of the interval, look at what changes slowly."""
         started = self._clock()
         before = self.status.id, self.online, self.status.last_error
-        self.status = self.status._replace(polls=self.status.polls + 1)
+        self.status = replace(self.status, polls=self.status.polls + 1)
         done = False
         try:
             with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_learnt else 0.0)):
                 self._meet(self._meter.facts(expect=self._publisher.expect))
                 self._meter.look_for_traces()
                 self._settle(*self._read())
-                self.status = self.status._replace(poll_duration_ms=round(1000 * (self._clock() - started)))
+                self.status = replace(self.status, poll_duration_ms=round(1000 * (self._clock() - started)))
                 done = True
                 self._look_around(slack_ends)
         except Stopped:
@@ -199,13 +208,15 @@ class Worker(threading.Thread):
         except ProtocolMisuse:
             raise  # ours, not the meter's
         except NesgwError as error:
+            if isinstance(error, IdentityTaken):
+                self.facts = None  # the next poll tries again to publish it
             if done:
                 self._count(error)
             else:
                 self._failed(error)
         self._say_which_session()
         sent, received = self._meter.traffic
-        self.status = self.status._replace(bytes_sent=sent, bytes_received=received)
+        self.status = replace(self.status, bytes_sent=sent, bytes_received=received)
         self._publisher.report(self.status)
         if (self.status.id, self.online, self.status.last_error) != before:
             self._news()
@@ -223,7 +234,7 @@ class Worker(threading.Thread):
     def _settle(self, reading: Reading, verdict: Verdict) -> None:
         if verdict.message:
             self._log.warning(verdict.message)
-            self.status = self.status._replace(notice=verdict.message)
+            self.status = replace(self.status, notice=verdict.message)
         if verdict.accepted:
             self._accepted(replace(reading, values=verdict.values))
         else:
@@ -246,13 +257,13 @@ class Worker(threading.Thread):
         if listening:
             # Only what the broker has counts as published: after a restart the rest is found in the meter again.
             marks = background.bookmarks
-            self.status = self.status._replace(last_event=marks.events, last_outage=marks.outages)
+            self.status = replace(self.status, last_event=marks.events, last_outage=marks.outages)
         for finding in background.run(self._meter.get, self._clock, until, logs=listening):
             match finding:
                 case slow.AlarmsFound(keys):
                     self._compare_alarms(keys)
                 case slow.DriftFound(seconds):
-                    self.status = self.status._replace(clock_drift_s=seconds)
+                    self.status = replace(self.status, clock_drift_s=seconds)
                 case slow.EventsFound():
                     self._publisher.emit(finding.entries)
                 case slow.SubMeterFound(reading):
@@ -265,7 +276,7 @@ class Worker(threading.Thread):
 
     def _compare_alarms(self, keys: tuple[str, ...]) -> None:
         before = self.status.alarms
-        self.status = self.status._replace(alarms=keys)
+        self.status = replace(self.status, alarms=keys)
         if before is not None and (new := [key for key in keys if key not in before]):
             self._log.warning(f"the meter raised: {', '.join(new)}")
 
@@ -296,7 +307,7 @@ class Worker(threading.Thread):
             self._remarks.clear()
             self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
             self._background = None
-            self.status = self.status._replace(id=identity.id, alarms=None, last_event=None, last_outage=None)
+            self.status = replace(self.status, id=identity.id, alarms=None, last_event=None, last_outage=None)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
             self._remember(self._publisher.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
@@ -308,7 +319,7 @@ class Worker(threading.Thread):
         marks = [
             mark if isinstance(mark := last.status.get(key), int) else None for key in ("last_event", "last_outage")
         ]
-        self.status = self.status._replace(last_event=marks[0], last_outage=marks[1])
+        self.status = replace(self.status, last_event=marks[0], last_outage=marks[1])
         if not last.state:
             return
         self._plausibility.restore(last.state, self._clock(), last.age)
@@ -319,7 +330,7 @@ class Worker(threading.Thread):
         """Say once how sessions are held, and why."""
         mode, reason = self._meter.mode, self._meter.mode_reason
         if (mode, reason) != (self.status.session, self.status.session_reason):
-            self.status = self.status._replace(session=mode, session_reason=reason)
+            self.status = replace(self.status, session=mode, session_reason=reason)
             self._log.info(f"session {mode} ({reason})")
 
     def _accepted(self, reading: Reading) -> None:
@@ -336,11 +347,15 @@ class Worker(threading.Thread):
             self._log.info(f"reading again after {self._clock() - self._failing_since:.0f} s", failed_polls=lost)
         self._failing_since = None
         self._reported.clear()
-        self.status = self.status._replace(last_read=reading.time, consecutive_failures=0, last_error=None)
+        self.status = replace(
+            self.status, last_read=reading.time, consecutive_failures=0, last_error=None, last_error_kind=None
+        )
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
-        self.status = self.status._replace(rejected=self.status.rejected + 1, last_error=sentence)
+        self.status = replace(
+            self.status, rejected=self.status.rejected + 1, last_error=sentence, last_error_kind="rejected"
+        )
         self._report("rejected", sentence, at_once=True)
         if verdict.outcome is Outcome.FROZEN and self.online:
             self.online = False
@@ -349,13 +364,15 @@ class Worker(threading.Thread):
     def _count(self, error: NesgwError) -> None:
         failures = dict(self.status.failures)
         failures[error.kind] = failures.get(error.kind, 0) + 1
-        self.status = self.status._replace(failures=failures)
+        self.status = replace(self.status, failures=failures)
 
     def _failed(self, error: NesgwError) -> None:
         self._count(error)
-        self.status = self.status._replace(
+        self.status = replace(
+            self.status,
             consecutive_failures=self.status.consecutive_failures + 1,
             last_error=str(error),
+            last_error_kind=error.kind,
         )
         kind = type(error).__name__
         if isinstance(error, OperatorNeeded):

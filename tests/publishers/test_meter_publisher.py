@@ -19,6 +19,7 @@ from nesgw.publishers.topics import Topics
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.mbus_records import MbusValue
 from nesgw.values import Firmware, MeterIdentity, Reading
+from tests.home_assistant import expanded
 
 HOUSE = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "4080123456", "0000000012345678")
 NEW = replace(HOUSE, utility_serial="9999000001")
@@ -188,7 +189,7 @@ class TestSubMeters:
         publisher = outlet_on(memory, broker)
         publisher.identify(HOUSE, FIELDS)
         publisher.accept_sub_meter(self.TOLD, 300.0)
-        announced = json.loads(broker.wanted["homeassistant/device/nesgw_kam12345678/config"].payload)
+        announced = expanded(broker.wanted["homeassistant/device/nesgw_kam12345678/config"].payload)
         assert announced["device"]["via_device"] == "nesgw_4080123456"
         assert announced["components"]["energy"]["unit_of_measurement"] == "kWh"
         assert json.loads(broker.wanted["nesgw/kam12345678/state"].payload)["energy"] == 12345

@@ -43,11 +43,13 @@ from nesgw.optical.client import DEFAULT_LIMITS, MeterClient, Port
 from nesgw.optical.line_test import IMPATIENT, LineTest
 from nesgw.ports.serial_port import find_port, open_port
 from nesgw.publishers.console import summary
-from nesgw.publishers.mqtt.broker import MqttSettings, Stage
-from nesgw.publishers.mqtt.publisher import BrokerSession
-from nesgw.publishers.ram_disk import filesystem, refuse_disk
+from nesgw.publishers.mqtt.session import BrokerSession
+from nesgw.publishers.mqtt.trouble import MqttSettings, Stage
+from nesgw.publishers.payloads import SeenGateway, parse_gateway_status
+from nesgw.publishers.ram_disk import READING, STATUS, filesystem, read_file, readings, refuse_disk
 from nesgw.publishers.topics import Topics
 from nesgw.tables.identity import BT00, BT01, ET03, decode_general_configuration, decode_identity
+from nesgw.values import printable
 
 _BEATS: Final = 6  # identifies to judge the probe by
 _PERIOD: Final = 0.4
@@ -58,8 +60,9 @@ _ROOM: Final = 256 * 1024  # bytes that a meter's files and their successors tak
 _STALE_POLLS: Final = 3
 _GRACE: Final = 60.0
 _PATIENT: Final = 3600.0
-_WAITS_FOR_A_PERSON: Final = tuple(kind.what.partition("{")[0] for kind in (KeyRefused, UnsupportedMeter))
-_KEY_REFUSED: Final = _WAITS_FOR_A_PERSON[0]
+_WAITS_FOR_A_PERSON: Final = frozenset({KeyRefused.kind, UnsupportedMeter.kind})
+
+_LONGEST: Final = 255  # characters of what the service says
 
 _NOT_AGAIN: Final = "do not try the same key again: a meter counts wrong keys, raises an alarm, and may lock its port"
 _SERVICE_USER: Final = "nesgw"
@@ -147,15 +150,16 @@ class Report:
     last_error: str | None
     last_read: datetime | None
     values: dict[str, Any]
+    last_error_kind: str | None = None
 
     @property
     def key_refused(self) -> bool:
         """Whether the meter refused the key when it was asked last."""
-        return bool(self.last_error) and str(self.last_error).startswith(_KEY_REFUSED)
+        return self.last_error_kind == KeyRefused.kind
 
     def is_live(self, poll_interval: float) -> bool:
         """Whether a service that wrote this would not have written more by now."""
-        waits = self.last_error is not None and self.last_error.startswith(_WAITS_FOR_A_PERSON)
+        waits = self.last_error_kind in _WAITS_FOR_A_PERSON
         return self.age <= (_PATIENT if waits else _STALE_POLLS * poll_interval) + _GRACE
 
     def read_lately(self, poll_interval: float) -> bool:
@@ -166,18 +170,19 @@ class Report:
 def load_report(folder: Path) -> Report | None:
     """Read what the service said last; None if there is nothing of its, or nothing sound."""
     try:
-        written = (folder / "status.json").stat().st_mtime
-        status = json.loads((folder / "status.json").read_bytes())
+        said, written = read_file(folder / STATUS)
+        status = json.loads(said)
         last_read = status["last_read"] and datetime.fromisoformat(status["last_read"])
-        error = status["last_error"]
+        error, kind = status["last_error"], status.get("last_error_kind")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     try:
-        values = json.loads((folder / "reading.json").read_bytes())
-        values.pop("time")
+        values = readings(json.loads(read_file(folder / READING)[0]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         values = {}
-    return Report(max(0.0, time.time() - written), error and str(error), last_read, values)
+    sentence = printable(error, _LONGEST) if error else None
+    kind = kind if isinstance(kind, str) else None
+    return Report(max(0.0, time.time() - written), sentence, last_read, values, kind)
 
 
 @dataclass
@@ -399,6 +404,7 @@ class GatewayCase:
     password_problem: str
     topics: Topics
     trouble: BrokerUnavailable | None = None  # that came after the broker was reached
+    status: SeenGateway | None = None  # what the service says on the broker
 
 
 def _cache(case: GatewayCase) -> Finding:
@@ -420,7 +426,9 @@ def _broker(case: GatewayCase) -> Finding:
         return skipped("[mqtt] enabled = false", blocks=True)
     try:
         with BrokerSession(case.mqtt, "nesgw-doctor") as session:
-            session.retained([case.topics.gateway_status])
+            case.mqtt = session.settings
+            said = session.retained([case.topics.gateway_status])
+            case.status = parse_gateway_status(said.get(case.topics.gateway_status))
     except BrokerUnavailable as trouble:
         if trouble.facts["stage"] == Stage.REACH.value:
             raise
@@ -447,11 +455,21 @@ def _login(case: GatewayCase) -> Finding:
     return ok(f'as user "{case.mqtt.username}"' if case.mqtt.username else "without a user name")
 
 
+def _topics(case: GatewayCase) -> Finding:
+    """See what the running service has found out: it watches whether its messages arrive, and who else speaks."""
+    if case.status is None:
+        return skipped("the service has said nothing there, or this user may not read it")
+    if case.status.problem:
+        return failed(f"the service says: {case.status.problem}", exit_code=EX_UNAVAILABLE)
+    return ok(f"the service published its status as gateway {case.topics.gateway}")
+
+
 GATEWAY_STEPS: Final[tuple[Step[GatewayCase], ...]] = (
     Step("RAM disk", _cache),
     Step("broker", _broker),
     Step("broker's TLS", _tls, needs=("broker",)),
     Step("broker's login", _login, needs=("broker", "broker's TLS")),
+    Step("broker's topics", _topics, needs=("broker", "broker's login")),
 )
 
 

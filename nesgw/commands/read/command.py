@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
 _LIMIT: Final = 45.0
-_TABLES: Final = ("BT23", "BT28")
 _EVENTS: Final = 20
 _READING: Final = "reading the meter"
 
@@ -168,23 +167,24 @@ def _visiting(target: Target) -> Iterator[Visit]:
 def _print_cached(target: Target, options: argparse.Namespace, busy: PortBusy) -> bool:
     """Print what the daemon read last. False if there is nothing of its."""
     from nesgw.publishers import console
+    from nesgw.publishers.ram_disk import READING, TABLES, read_file, readings
 
     assert target.folder is not None  # noqa: S101 (asked by the caller)
     try:
-        text = (target.folder / "reading.json").read_text(encoding="utf-8")
-        state = json.loads(text)
-        read_at = datetime.fromisoformat(state.pop("time"))
-        tables = {name: (target.folder / name).read_bytes() for name in _TABLES}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        state = json.loads(read_file(target.folder / READING)[0])
+        read_at = datetime.fromisoformat(state["time"])
+        values = readings(state)
+        tables = {name: read_file(target.folder / name)[0] for name in TABLES}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     age = (datetime.now(UTC) - read_at).total_seconds()
     print(f"nesgw: {busy.happened}: this is its latest reading, {age:.0f} s old", file=sys.stderr)
     if options.json:
-        print(text)
+        print(json.dumps({"time": state["time"], **values}, separators=(",", ":")))
     elif options.raw:
         _print_raw(tables)
     else:
-        print(console.page(target.label, None, read_at, state), end="")
+        print(console.page(target.label, None, read_at, values), end="")
     return True
 
 

@@ -12,7 +12,7 @@ import pytest
 from nesgw.commands import main
 from nesgw.commands.doctor import steps as diagnosis
 from nesgw.ports.serial_port import open_port
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt import retained
 from nesgw.simulator import DEFAULT_KEY, Code, PtyLine, SimulatedMeter
 
 KEY = DEFAULT_KEY.decode()
@@ -24,7 +24,7 @@ KEY_REFUSED = "the meter refused the key: Security was answered err (refused wit
 def _hurry(monkeypatch):
     monkeypatch.setattr(diagnosis, "_PERIOD", 0.05)
     monkeypatch.setattr(diagnosis, "_BEATS", 4)
-    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+    monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,8 @@ from nesgw.commands.doctor.steps import (
 )
 from nesgw.config.schema import CacheSection
 from nesgw.errors import PortDenied
-from nesgw.publishers.mqtt import publisher as mqtt
-from nesgw.publishers.mqtt.broker import MqttSettings, TlsSettings
+from nesgw.publishers.mqtt import retained
+from nesgw.publishers.mqtt.trouble import MqttSettings, TlsSettings
 from nesgw.publishers.topics import Topics
 
 KEY_REFUSED = "the meter refused the key: Security was answered err (refused without a reason): compare the key"
@@ -33,7 +33,7 @@ KEY_REFUSED = "the meter refused the key: Security was answered err (refused wit
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+    monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 class TestExamination:

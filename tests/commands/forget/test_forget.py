@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nesgw.commands import main
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt import retained
 from tests.broker_fixtures import Broker, Listener, retained_topics
 from tests.commands.forget.test_retained import a_gateway, a_meter
 
@@ -25,7 +25,7 @@ LIVE = a_meter("2") | a_gateway("attic", house="2")
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+    monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 class Answer(io.StringIO):
