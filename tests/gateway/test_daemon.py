@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from paho.mqtt.client import topic_matches_sub
 
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 from tests.broker_fixtures import Listener, eventually, retained_topics
@@ -119,6 +118,7 @@ def test_from_the_meter_to_every_topic_and_file_and_back_to_offline(tmp_path, ra
     assert state["time"].endswith("Z")
     listener.wait_for(f"nesgw/{ID}/value/energy_import")
     listener.wait_for("nesgw/gateway/nesgw/status")
+    listener.wait_for(f"nesgw/{ID}/status")
     kept = retained_topics(broker.port)
     assert {topic for topic in kept if "/value/" not in topic} == {
         "nesgw/gateway/nesgw/availability",
@@ -234,95 +234,6 @@ def test_a_wrong_configuration_ends_it_at_once_with_78_and_one_line(tmp_path, ra
     assert said in daemon.said
     assert "Traceback" not in daemon.said
     assert len(daemon.said.strip().splitlines()) == 1
-
-
-def test_the_watchdog_is_fed_only_while_every_loop_turns():
-    from nesgw.gateway import daemon
-    from nesgw.gateway import systemd as notify
-
-    class Hung:
-        meter_name = "house"
-        defect = None
-        pulse = time.monotonic() - daemon.WATCHDOG
-        facts = None
-        online = False
-
-        class status:  # noqa: N801
-            last_read = None
-            last_error = None
-
-        def in_words(self):
-            return "house"
-
-    fed = []
-    before = notify.alive
-    notify.alive = lambda: fed.append(True)
-    try:
-        worker = Hung()
-        watch = daemon._Watch([worker], None, daemon.Topics("nesgw", "nesgw"))
-        watch.look()
-        assert fed == []
-        worker.pulse = time.monotonic()
-        watch.look()
-        assert fed == [True]
-    finally:
-        notify.alive = before
-
-
-class TestTheMetersOfAFormerRun:
-    """Killed, it could not say that they are offline; the next run says so, before it publishes a status of its own."""
-
-    STATUS = '{"meters":{"house":{"id":"4080123456"},"garage":{"id":"4080123457"}}}'
-
-    class Publisher:
-        connected = True
-
-        def __init__(self, retained, deaf=0):
-            self.there, self.deaf = retained, deaf
-            self.published = []
-
-        def retained(self, filters, timeout):
-            self.deaf -= 1
-            found = {t: p for t, p in self.there.items() if any(topic_matches_sub(each, t) for each in filters)}
-            return None if self.deaf >= 0 else found
-
-        def set(self, *messages):
-            self.published += [(message.topic, message.payload) for message in messages]
-
-    def withdrawn(self, publisher, looks):
-        from nesgw.gateway import daemon
-
-        watch = daemon._Watch([], publisher, daemon.Topics("nesgw", "attic"))
-        for _ in range(looks):
-            watch.look()
-        return [topic for topic, payload in publisher.published if payload == "offline"]
-
-    def test_are_offline_until_they_are_read(self):
-        publisher = self.Publisher({"nesgw/gateway/attic/status": self.STATUS})
-        assert self.withdrawn(publisher, 1) == ["nesgw/4080123456/availability", "nesgw/4080123457/availability"]
-        assert publisher.published[-1][0] == "nesgw/gateway/attic/status"
-
-    @pytest.mark.parametrize("deaf", [1, 2, 3])
-    def test_are_asked_for_again_where_the_broker_is_slow(self, deaf):
-        publisher = self.Publisher({"nesgw/gateway/attic/status": self.STATUS}, deaf)
-        assert len(self.withdrawn(publisher, 3)) == 2
-
-    def test_are_not_waited_for_for_ever(self):
-        publisher = self.Publisher({}, deaf=1000)
-        assert self.withdrawn(publisher, 10) == []
-        assert publisher.published[-1][0] == "nesgw/gateway/attic/status"
-
-    def test_are_left_alone_if_another_gateway_reads_them_now(self):
-        publisher = self.Publisher(
-            {
-                "nesgw/gateway/attic/status": self.STATUS,
-                "nesgw/gateway/cellar/status": '{"meters":{"all":{"id":"4080123456"}}}',
-                "nesgw/gateway/cellar/availability": "online",
-                "nesgw/gateway/gone/status": '{"meters":{"old":{"id":"4080123457"}}}',
-                "nesgw/gateway/gone/availability": "offline",
-            }
-        )
-        assert self.withdrawn(publisher, 1) == ["nesgw/4080123457/availability"]
 
 
 def test_no_thread_is_left_when_a_daemon_has_ended_in_this_process():

@@ -1,5 +1,6 @@
 """One meter's loop, in virtual time: the beat, the outage, the key, the suspect reading, the other meter."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -38,7 +39,7 @@ def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none():
 
 def test_the_first_reading_announces_the_meter_and_says_that_it_is_available():
     _, publisher = work(line_to(), polls=3)
-    assert publisher.said == [("identify", "4080123456", 54), ("available", True)]
+    assert publisher.said == [("identify", "4080123456", 57), ("available", True)]
     assert len(publisher.readings) == 3
 
 
@@ -226,5 +227,5 @@ def test_in_words_it_says_power_and_energy():
     assert words.startswith("house: power ")
     assert "energy import 115 921." in words
     worker.online = False
-    worker.status = worker.status._replace(last_error=None)
+    worker.status = replace(worker.status, last_error=None)
     assert worker.in_words() == "house: waiting for the first reading"

@@ -164,6 +164,8 @@ class Connection:
     def _lost(self) -> BrokerUnavailable:
         if alert := trouble.alerted(self._settings, self._said):
             return alert
+        if self._answer:
+            return trouble.refused(self._settings, self._answer)
         if self._answer is None:
             if self._nonsense or self._beginning:
                 return trouble.no_broker(self._settings, self._beginning)

@@ -69,12 +69,18 @@ def examined(config, capsys):
     return code, text, {line[9:25].strip(): line.split()[0] + ": " + line[25:] for line in lines}
 
 
-def service_said(folder, last_error=None, age=0.0):
+def service_said(folder, last_error=None, age=0.0, kind="no_answer"):
     """What a running service leaves on the RAM disk."""
     now = datetime.now(UTC).isoformat()
     folder.mkdir(exist_ok=True)
     (folder / "status.json").write_text(
-        json.dumps({"last_read": None if last_error else now, "last_error": last_error})
+        json.dumps(
+            {
+                "last_read": None if last_error else now,
+                "last_error": last_error,
+                "last_error_kind": kind if last_error else None,
+            }
+        )
     )
     (folder / "reading.json").write_text(json.dumps({"time": now, "power": 512, "energy_import": 12.345}))
     then = time.time() - age
@@ -99,6 +105,7 @@ def test_all_is_well(line, configured, broker, capsys):
         "broker",
         "broker's TLS",
         "broker's login",
+        "broker's topics",
     ]
     assert steps["key"] == "ok: recognised as 20 characters"
     assert steps["probe echo"] == "ok: none"
@@ -117,7 +124,7 @@ def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(line, 
     assert steps["open tables"].startswith("ok: ELON 83331-3I, serial number 4080123456")
     assert steps["key accepted"] == "skipped: needs: key"
     assert line.meter.counters.requests["security"] == 0
-    assert text.endswith("1 of 14 steps needs attention: begin with 'key'\n")
+    assert text.endswith("1 of 15 steps needs attention: begin with 'key'\n")
 
 
 def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
@@ -132,7 +139,7 @@ def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
 def test_a_key_that_the_service_was_refused_is_not_tried_again_until_it_is_another_one(line, configured, capsys):
     config = configured(line.path, key=WRONG)
     os.utime(config, (time.time() - 900,) * 2)
-    service_said(configured.folder, KEY_REFUSED, age=600)
+    service_said(configured.folder, "the meter refused the key", age=600, kind="key")
     code, _, steps = examined(config, capsys)
     assert code == 77
     assert steps["key accepted"].startswith("skipped: the meter refused it 10 min ago")
@@ -181,7 +188,7 @@ def test_a_service_that_cannot_read_is_quoted(line, configured, capsys):
         assert code == 69
         assert steps["meter answers"].startswith("failed: the service says: /dev/x: no answer to Identify")
         assert steps["tables"] == "skipped: needs: key accepted"
-        service_said(configured.folder, KEY_REFUSED)
+        service_said(configured.folder, "the meter refused the key", kind="key")
         code, _, steps = examined(config, capsys)
         assert code == 77
         assert steps["meter answers"].startswith("ok: it does")

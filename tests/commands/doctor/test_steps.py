@@ -27,6 +27,7 @@ from nesgw.errors import PortDenied
 from nesgw.publishers.mqtt import retained
 from nesgw.publishers.mqtt.trouble import MqttSettings, TlsSettings
 from nesgw.publishers.topics import Topics
+from tests.broker_fixtures import Listener
 
 KEY_REFUSED = "the meter refused the key: Security was answered err (refused without a reason): compare the key"
 
@@ -102,9 +103,11 @@ def test_a_port_may_be_opened_by_who_its_mode_lets_read_and_write(mode, user, gr
 
 
 class TestReport:
-    def write(self, folder, age=0.0, last_error=None, read_ago=1.0, reading=True):
+    def write(self, folder, age=0.0, last_error=None, read_ago=1.0, reading=True, kind=None):
         read = (datetime.now(UTC) - timedelta(seconds=read_ago)).isoformat()
-        (folder / "status.json").write_text(json.dumps({"last_read": read, "last_error": last_error}))
+        (folder / "status.json").write_text(
+            json.dumps({"last_read": read, "last_error": last_error, "last_error_kind": kind})
+        )
         then = time.time() - age
         os.utime(folder / "status.json", (then, then))
         if reading:
@@ -122,13 +125,13 @@ class TestReport:
         assert self.write(tmp_path, age=91).is_live(60)
 
     def test_a_service_that_waits_with_a_refused_key_is_silent_for_up_to_an_hour(self, tmp_path):
-        report = self.write(tmp_path, age=3000, last_error=KEY_REFUSED)
+        report = self.write(tmp_path, age=3000, last_error="the key", kind="key")
         assert report.is_live(10)
         assert report.key_refused
-        assert not self.write(tmp_path, age=3700, last_error=KEY_REFUSED).is_live(10)
+        assert not self.write(tmp_path, age=3700, last_error="the key", kind="key").is_live(10)
 
     def test_a_service_may_live_and_read_nothing(self, tmp_path):
-        report = self.write(tmp_path, read_ago=500, last_error="no answer")
+        report = self.write(tmp_path, read_ago=500, last_error="the meter refused the key", kind="no_answer")
         assert report.is_live(10)
         assert not report.read_lately(10)
         assert not report.key_refused
@@ -173,6 +176,7 @@ class TestGateway:
             "broker": "skipped",
             "broker's TLS": "skipped",
             "broker's login": "skipped",
+            "broker's topics": "skipped",
         }
 
     def test_a_broker_that_lets_everybody_in(self, broker):
@@ -182,7 +186,22 @@ class TestGateway:
             "broker": "ok",
             "broker's TLS": "skipped",
             "broker's login": "ok",
+            "broker's topics": "skipped",
         }
+
+    @pytest.mark.parametrize(
+        ("problem", "mark", "text"),
+        [
+            (None, Mark.OK, "the service published its status as gateway attic"),
+            ("it does not keep x\x1b[2J", Mark.FAILED, "the service says: it does not keep x\\x1b[2J"),
+        ],
+    )
+    def test_what_the_running_service_found_out_about_its_topics(self, broker, problem, mark, text):
+        listener = Listener(broker.port)
+        listener.say("nesgw/gateway/attic/status", json.dumps({"meters": {}, "problem": problem}), retain=True)
+        listener.close()
+        found = self.examined(MqttSettings(broker.host, broker.port))["broker's topics"]
+        assert (found.mark, found.text) == (mark, text)
 
     def test_no_broker(self, absent_broker):
         found = self.examined(MqttSettings(absent_broker.host, absent_broker.port))
