@@ -257,7 +257,10 @@ class Connection:
     # paho calls these inside turn(), in our own thread. They only take notes: paho must not be called from them.
 
     def _on_connect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
-        self._answer = reason.value
+        if self._answer is None:
+            self._answer = reason.value
+        else:
+            self._nonsense = True  # it was answered already
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._answer is None:
