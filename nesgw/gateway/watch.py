@@ -52,7 +52,9 @@ class Watch:
         meters = {worker.meter_name: _seen(worker) for worker in self._workers}
         trouble = self._publisher.problem if self._publisher else None
         problem = None if trouble is None else str(trouble)
-        changing = _changing(meters), problem
+        # A new connection has a new status: by its uptime another gateway of our name is told from our former run.
+        connections = self._publisher.connections if self._publisher else 0
+        changing = _changing(meters), problem, connections
         if changing != self._reported or now - self._reported_at >= STATUS_INTERVAL:
             self._reported, self._reported_at = changing, now
             systemd.status("; ".join(worker.in_words() for worker in self._workers))

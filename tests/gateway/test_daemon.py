@@ -1,5 +1,6 @@
 """The real process, from the outside: a meter on a pseudo terminal, a real broker, real signals, systemd's socket."""
 
+import fcntl
 import json
 import os
 import signal
@@ -7,14 +8,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 from tests.broker_fixtures import Listener, eventually, retained_topics
+from tests.odd_brokers import Talker
 
 ID = "4080123456"
 KEY = DEFAULT_KEY.decode()
@@ -234,6 +238,125 @@ def test_a_wrong_configuration_ends_it_at_once_with_78_and_one_line(tmp_path, ra
     assert said in daemon.said
     assert "Traceback" not in daemon.said
     assert len(daemon.said.strip().splitlines()) == 1
+
+
+class TestTheMetersAreReadOn:
+    """Whatever becomes of the broker, of systemd and of the log: a gateway reads meters, and a log is a log."""
+
+    def polls(self, ram_disk):
+        return json.loads((ram_disk / "house/status.json").read_text())["polls"]
+
+    def reads_on(self, ram_disk):
+        eventually(lambda: (ram_disk / "house/status.json").exists(), "the first poll")
+        before = self.polls(ram_disk)
+        eventually(lambda: self.polls(ram_disk) > before + 1, "polls go on")
+
+    @pytest.mark.parametrize(
+        ("said", "at_once"),
+        [
+            (b"220 mail.example.lan ESMTP Postfix\r\n", True),
+            (bytes.fromhex("20 02 00 00 30 00"), False),
+            (bytes.fromhex("20 02 00 00 90 00"), False),
+        ],
+    )
+    def test_where_the_port_is_no_brokers_or_the_broker_talks_nonsense(
+        self, tmp_path, ram_disk, line, start, said, at_once
+    ):
+        with Talker(said, at_once=at_once) as talker:
+            daemon = start(configuration(tmp_path, ram_disk, line.path, talker.port))
+            self.reads_on(ram_disk)
+            eventually(lambda: talker.connections >= 2, "it is tried again")
+            self.reads_on(ram_disk)
+            assert daemon.end() == 0
+        assert "Traceback" not in daemon.said
+
+    @pytest.mark.parametrize("address", ["/nonexistent", "@nobody"])
+    def test_where_nobody_is_behind_systemds_socket(self, tmp_path, ram_disk, line, broker, start, address):
+        config = configuration(tmp_path, ram_disk, line.path, broker.port)
+        daemon = start(config, NOTIFY_SOCKET=address)
+        self.reads_on(ram_disk)
+        assert daemon.end() == 0
+
+    def test_where_systemd_does_not_read_its_socket(self, tmp_path, ram_disk, line, broker, start):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(tmp_path / "notify"))
+            config = configuration(tmp_path, ram_disk, line.path, broker.port)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+                other.setblocking(False)
+                with suppress(BlockingIOError):
+                    while True:
+                        other.sendto(b"WATCHDOG=1", str(tmp_path / "notify"))
+            daemon = start(config, NOTIFY_SOCKET=str(tmp_path / "notify"))
+            self.reads_on(ram_disk)
+            assert daemon.end() == 0
+
+    @pytest.mark.parametrize("log", ["a full disk", "a reader that goes", "a reader that does not read", "none"])
+    def test_whatever_becomes_of_the_log(self, tmp_path, ram_disk, line, broker, log):
+        config = configuration(tmp_path, ram_disk, line.path, broker.port)
+        config.write_text(config.read_text().replace("[gateway]", '[gateway]\nlog_level = "debug"'))
+        command = [sys.executable, "-m", "nesgw", "run", "--config", str(config)]
+        with Path("/dev/full").open("wb") as full:
+            stderr = {"a full disk": full, "none": None}.get(log, subprocess.PIPE)
+            if log == "none":
+                command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+            process = subprocess.Popen(command, stderr=stderr)
+        if process.stderr:
+            fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        try:
+            if log == "a reader that goes":
+                process.stderr.readline()
+                process.stderr.close()
+            self.reads_on(ram_disk)
+            if log == "a reader that does not read":
+                held = fcntl.ioctl(process.stderr, termios.FIONREAD, bytes(4))
+                assert int.from_bytes(held, sys.byteorder) > 3000, "the pipe is as good as full"
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+            process.wait()
+            if process.stderr:
+                process.stderr.close()
+
+    def test_a_wrong_configuration_ends_with_78_although_it_cannot_be_said(self, tmp_path, ram_disk):
+        config = configuration(tmp_path, ram_disk, "/dev/null", 1)
+        config.write_text(config.read_text().replace("poll_interval", "pol_interval"))
+        with Path("/dev/full").open("wb") as full:
+            command = [sys.executable, "-m", "nesgw", "run", "--config", str(config)]
+            assert subprocess.run(command, stderr=full, timeout=20).returncode == 78
+
+
+def test_two_gateways_of_one_name_say_so_in_their_logs_and_their_status(tmp_path, ram_disk, line, broker, start):
+    daemons = []
+    with PtyLine(SimulatedMeter("83331-3i", serial="4080999999"), baud=None) as second:
+        for name, port in (("a", line.path), ("b", second.path)):
+            (tmp_path / name).mkdir()
+            daemons.append(start(configuration(tmp_path / name, ram_disk / name, port, broker.port)))
+            daemons[0].wait_for("connected to the MQTT broker")
+        for daemon in daemons:
+            daemon.wait_for('another gateway named \\"nesgw\\" is connected to it too (nesgw ')
+        for daemon in daemons:
+            daemon.end()
+            assert daemon.said.count("is connected to it too") == 1
+            assert daemon.said.count('"event": "connected to the MQTT broker"') <= 3
+
+
+def test_somebody_who_writes_to_our_status_topic_is_a_problem_that_home_assistant_shows(
+    tmp_path, ram_disk, line, broker, start
+):
+    listener = Listener(broker.port)
+    daemon = start(configuration(tmp_path, ram_disk, line.path, broker.port))
+    listener.wait_for("nesgw/gateway/nesgw/status")
+    listener.say("nesgw/gateway/nesgw/status", '{"version":"x\\u001b[2J","started":"y","uptime_s":5,"meters":{}}')
+    daemon.wait_for(r"(nesgw x\\x1b[2J, started y)")
+
+    def shown():
+        last = json.loads(listener.payloads("nesgw/gateway/nesgw/status")[-1])
+        return "another gateway named" in (last.get("problem") or "")
+
+    eventually(shown, "the problem in the gateway's status")
+    assert daemon.end() == 0
+    listener.close()
 
 
 def test_no_thread_is_left_when_a_daemon_has_ended_in_this_process():

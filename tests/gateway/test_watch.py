@@ -39,6 +39,7 @@ class Worker:
 class Publisher:
     def __init__(self) -> None:
         self.problem: BrokerUnavailable | None = None
+        self.connections = 1
         self.published: list[Message] = []
 
     def set(self, *messages: Message) -> None:
@@ -82,6 +83,16 @@ def test_what_is_wrong_with_the_broker_stands_in_the_gateways_status_as_soon_as_
     watch.look()
     said = [json.loads(message.payload)["problem"] for message in publisher.published]
     assert said == [None, "MQTT broker box:1883: another gateway: mend it"]
+
+
+def test_each_connection_gets_a_status_of_its_own() -> None:
+    publisher = Publisher()
+    watch = watch_over(Worker(), publisher)
+    watch.look()
+    publisher.connections += 1
+    watch.look()
+    watch.look()
+    assert len(publisher.published) == 2
 
 
 class TestTheLog:

@@ -118,6 +118,7 @@ class MqttPublisher:
 
         # What follows belongs to the thread. First what outlives a connection.
         self._connected = False
+        self._connections = 0
         self._reported: tuple[bool, str] | None = None  # what on_state was last told
         self._problems: dict[_Problem, BrokerUnavailable] = {}
         self._short_lived = 0  # connections in a row that did not last
@@ -142,6 +143,11 @@ class MqttPublisher:
     def connected(self) -> bool:
         """Whether the broker has let us in."""
         return self._connected
+
+    @property
+    def connections(self) -> int:
+        """How often the broker has let us in."""
+        return self._connections
 
     @property
     def problem(self) -> BrokerUnavailable | None:
@@ -342,6 +348,7 @@ class MqttPublisher:
         if self._settings is not self._brokers[0]:
             self._timers.set(_Due.RETURN, now + self._pace.return_home)
         self._connected = True
+        self._connections += 1
         if self._short_lived < _NOT_LASTING:
             self._report(self.problem)
         else:  # reported when it lasts: in and out every few seconds would fill the journal
