@@ -6,10 +6,10 @@ import socket
 import threading
 from contextlib import suppress
 
+from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.mqtt.connection import Connection
-from nesgw.publishers.mqtt.trouble import MqttSettings
 
 WELCOME = bytes.fromhex("20 02 00 00")
 _TURNS = 30

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from nesgw import errors
+from nesgw.config import example
 from nesgw.config import schema as config
-from nesgw.gateway import watch, worker
+from nesgw.gateway import freshness, watch, worker
 from nesgw.optical.session import AFTER_OK
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.message import Message, Part
@@ -29,8 +29,9 @@ from nesgw.publishers.mqtt import publisher as mqtt
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
 from nesgw.publishers.topics import Topics
 from nesgw.tables.alarms import ALARMS, EARTH_FAULT, Alarm
-from nesgw.tables.catalogue import ALL, COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
-from nesgw.tables.event_log import EVENT_TYPES, Event
+from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
+from nesgw.tables.event_log import Event
+from nesgw.tables.firmware import ALL
 from nesgw.tables.outages import Outage
 from nesgw.tables.register import Field, Register
 from nesgw.values import Firmware, MeterIdentity, Reading
@@ -63,19 +64,18 @@ def main() -> None:
 
 
 def _configuration() -> str:
-    defaults = config.Config(meter=(config.MeterSection(name="house"),)).model_dump(mode="json")
-    return "\n\n".join(_options(config.Config, "", defaults))
+    return "\n\n".join(_options(config.Config, "", example.defaults()))
 
 
-def _options(model: type[config.Section], prefix: str, defaults: dict[str, Any]) -> Iterator[str]:
-    for name, section in config.sections(model).items():
+def _options(model: type[config.Section], prefix: str, within: dict[str, Any]) -> Iterator[str]:
+    for name, section in config.tables(model).items():
         dotted = prefix + name
         many = section is config.MeterSection
-        values = defaults[name][0] if many else defaults[name]
+        values = example.of_table(within, name)
         rows = [
             (f"`{key}`", _default(key, info, values), _allowed(info), info.description or "")
             for key, info in section.model_fields.items()
-            if key not in config.sections(section)
+            if key not in config.tables(section)
         ]
         title = f"[[{dotted}]]" if many else f"[{dotted}]"
         about = (section.__doc__ or "").strip()
@@ -88,40 +88,22 @@ def _default(key: str, info: FieldInfo, values: dict[str, Any]) -> str:
     if info.is_required():
         return "must be set"
     value = values.get(key, "")  # a secret is never among the values
-    return f"`{config.toml_value(value)}`" if value != "" else "empty"
+    return f"`{example.toml_value(value)}`" if value != "" else "empty"
 
 
 def _allowed(info: FieldInfo) -> str:
-    """Say what an option takes: from its type, its bounds, or from what a wrong value is answered with."""
+    """Say what an option takes: from its type, its bounds, or what the schema says of it."""
+    if takes := next((fact.text for fact in info.metadata if isinstance(fact, config.Takes)), None):
+        return takes
     kind = info.annotation
     if get_origin(kind) is Literal:
-        return ", ".join(f"`{config.toml_value(choice)}`" for choice in get_args(kind))
+        return ", ".join(f"`{example.toml_value(choice)}`" for choice in get_args(kind))
     if kind is bool:
         return "`true`, `false`"
-    facts = {
-        name: getattr(fact, name)
-        for fact in info.metadata
-        for name in ("ge", "le", "pattern")
-        if getattr(fact, name, None) is not None
-    }
     if kind is int:
-        return f"{facts['ge']} … {facts['le']}"
-    if kind is float:
-        return _bounds(info)
-    return f"text of `{facts['pattern'].strip('^$')}`" if "pattern" in facts else "text"
-
-
-def _bounds(info: FieldInfo) -> str:
-    """Ask a quantity for its bounds with values that are certainly beyond them."""
-    quantity: TypeAdapter[float] = TypeAdapter(Annotated[(float, *info.metadata)])
-    for beyond in ("999999 h", "999999 MW"):
-        try:
-            quantity.validate_python(beyond)
-        except ValidationError as error:
-            text = str(error.errors()[0]["ctx"]["error"])
-            if text.startswith("must be "):
-                return text.removeprefix("must be ").replace(" to ", " … ")
-    raise AssertionError(f"no bounds: {info}")
+        bounds = [getattr(fact, name) for name in ("ge", "le") for fact in info.metadata if hasattr(fact, name)]
+        return " … ".join(str(bound) for bound in bounds)
+    return "text"
 
 
 # --- Entities --------------------------------------------------------------------------------------------------------
@@ -350,8 +332,8 @@ _MEANING: Final = {
 def _event_example() -> str:
     event = Event(412, _NOW, 3, None, "0000", "BT74")
     outage = Outage(_NOW - timedelta(seconds=95), _NOW, 95, None, "ET81", 7)
-    shown = [_json_block(json.dumps(entry.payload())) for entry in (event, outage)]
-    assert {event.payload()["event_type"], outage.payload()["event_type"]} <= set(EVENT_TYPES)  # noqa: S101
+    shown = [_json_block(json.dumps(payloads.log_entry(entry))) for entry in (event, outage)]
+    assert {payloads.log_entry(entry)["event_type"] for entry in (event, outage)} <= set(payloads.EVENT_TYPES)  # noqa: S101
     return "\n\n".join(shown)
 
 
@@ -409,7 +391,7 @@ def _json_block(payload: str) -> str:
 
 
 def _timings() -> str:
-    stale = f"{worker.STALE_POLLS} poll intervals, at least {worker.STALE_SECONDS:.0f} s"
+    stale = f"{freshness.STALE_POLLS} poll intervals, at least {freshness.STALE_SECONDS:.0f} s"
     shortest = home_assistant.expire_after(0)
     low, high = mqtt.Pace().rediscovery
     rows = [

@@ -90,7 +90,7 @@ class Soak(Rig):
     """A rig that plans its own faults and keeps account of the polls."""
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        super().__init__(folder, options.profile, interval=INTERVAL, paced=False, mode=options.session)
+        super().__init__(folder, options.profile, interval=INTERVAL, paced=False, session=options.session)
         self.broker = Counting(self)
         self.worker._publisher._broker = self.broker
         self.options = options

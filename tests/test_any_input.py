@@ -9,12 +9,16 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from nesgw.config import example as examples
+from nesgw.config import loader
 from nesgw.config import schema as config
 from nesgw.config.key import Key, parse_key
+from nesgw.config.secrets import read_key_file
+from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.errors import ConfigError
 from nesgw.plausibility import Plausibility
 from nesgw.publishers import home_assistant
-from nesgw.publishers.meter_publisher import MeterPublisher, MeterPublisherSettings
+from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.name_conflict import NameConflict
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.rivals import Rivals, former_meters
@@ -76,7 +80,14 @@ def test_whatever_an_earlier_process_left_behind_the_next_one_starts_and_judges(
     (disk.folder / "reading.json").write_bytes(reading)
     (disk.folder / "status.json").write_bytes(status)
     topics = Topics("nesgw", "nesgw")
-    publisher = MeterPublisher(MeterPublisherSettings("house", "House", 10.0), topics, disk, Remembering(retained))
+    publisher = MeterPublisher(
+        MeterSettings("house"),
+        topics,
+        disk,
+        Remembering(retained),
+        mqtt=MqttSettings(),
+        home_assistant=HomeAssistantSettings(),
+    )
     last = publisher.identify(IDENTITY, tuple(FIELDS))
     judge = Plausibility(44_000)
     if last is not None:
@@ -149,11 +160,11 @@ def test_any_text_is_a_key_of_20_bytes_or_refused_without_being_repeated(text):
         assert not told
     else:
         assert isinstance(key, Key)
-        assert len(key.value) == 20
-        assert str(key.value) not in repr(key)
+        assert len(key.value.reveal()) == 20
+        assert str(key.value.reveal()) not in repr(key)
 
 
-GOOD = config.example().replace('key_file = "/etc/nesgw/house.key"', f'key = "{SECRET}"')
+GOOD = examples.example().replace('key_file = "/etc/nesgw/house.key"', f'key = "{SECRET}"')
 lines = st.lists(st.sampled_from(GOOD.splitlines()) | st.text(max_size=40), max_size=40).map("\n".join)
 names = st.sampled_from(
     ["gateway", "meter", "cache", "mqtt", "tls", "homeassistant", "name", "port", "key", "poll_interval", "max_power"]
@@ -185,7 +196,7 @@ tables = st.lists(
 @settings(deadline=None)
 def test_any_text_is_a_configuration_or_a_list_of_mistakes_that_shows_no_secret(text):
     try:
-        found = config.parse(text, "config.toml")
+        found = loader.parse(text, "config.toml")
     except ConfigError as error:
         problems = error.problems
         found = None
@@ -195,8 +206,8 @@ def test_any_text_is_a_configuration_or_a_list_of_mistakes_that_shows_no_secret(
         assert SECRET not in repr(problems)
     else:
         assert isinstance(found, config.Config)
-        assert SECRET not in config.effective(found)
-        assert config.parse(config.effective(found).replace('"********"', '""'), "x").gateway == found.gateway
+        assert SECRET not in examples.effective(found)
+        assert loader.parse(examples.effective(found).replace('"********"', '""'), "x").gateway == found.gateway
 
 
 @given(st.binary())
@@ -206,7 +217,7 @@ def test_any_file_is_a_configuration_or_refused_by_name(folder, data):
     path.write_bytes(data)
     assume(b"[[meter]]" not in data)
     with pytest.raises(ConfigError):
-        config.load(path)
+        loader.load(path)
 
 
 @given(st.binary(max_size=80))
@@ -216,7 +227,7 @@ def test_any_key_file_is_a_key_or_refused_without_being_repeated(folder, data):
     path.write_bytes(data)
     path.chmod(0o600)
     try:
-        assert len(config.read_key_file(str(path)).value) == 20
+        assert len(read_key_file(str(path)).value.reveal()) == 20
     except UnicodeError:
         raise AssertionError("not said in our words") from None
     except ValueError:

@@ -14,6 +14,7 @@ import pytest
 
 from nesgw import __version__, errors
 from nesgw.commands import COMMANDS
+from nesgw.config import example, loader, secrets
 from nesgw.config import schema as config
 from nesgw.gateway import daemon
 
@@ -187,22 +188,20 @@ class TestThePackage:
             assert brought[name] == pinned[name]
 
     def test_its_configuration_file_says_the_defaults_and_lacks_only_the_key(self, generator):
-        text = generator.conffile(config.example())
-        shipped = config.parse(text, "config.toml")
-        assert shipped == config.parse(config.example(), "example")
-        with pytest.raises(errors.ConfigError) as told:
-            config.read_secrets(shipped, "config.toml")
-        assert len(told.value.problems) == 1
-        assert "/etc/nesgw/house.key does not exist" in told.value.problems[0]
+        text = generator.conffile(example.example())
+        shipped = loader.parse(text, "config.toml")
+        assert shipped == loader.parse(example.example(), "example")
+        with pytest.raises(ValueError, match=r"/etc/nesgw/house\.key does not exist"):
+            secrets.read_key(shipped.meter[0])
 
     def test_its_manual_page_has_every_option(self, generator):
         page = generator.configuration_page()
         models = [config.Config]
         for model in models:
-            for name, section in config.sections(model).items():
+            for name, section in config.tables(model).items():
                 assert re.search(rf"^\.SS \[+([a-z]+\.)?{name}\]+$", page, re.M)
                 models.append(section)
-                for key in section.model_fields.keys() - config.sections(section).keys():
+                for key in section.model_fields.keys() - config.tables(section).keys():
                     assert f".TP\n.B {key}\n" in page
 
 

@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from nesgw import commands as cli
-from nesgw.config import schema as config
+from nesgw.config import loader
 from nesgw.publishers import payloads
 from nesgw.publishers.topics import Topics
 from nesgw.tables.catalogue import FIELDS
 from nesgw.values import Reading
 from scripts import docs
+from tests.broker_fixtures import Broker, Listener, retained_topics
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob(".github/*.md"))]
+FORMS = sorted(ROOT.glob(".github/ISSUE_TEMPLATE/*.yml"))
 RECIPES = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+BROKER = (ROOT / "docs/broker.md").read_text(encoding="utf-8")
 KEY = "a7941d85bce8a8fa2ab7"
 
 
@@ -61,7 +64,7 @@ def test_every_configuration_shown_is_one_that_loads(page):
         if "inputs" in settings:
             continue  # Telegraf's
         meter = "" if "meter" in settings else f'\n[[meter]]\nname = "house"\nkey = "{KEY}"\n'
-        config.parse(block + meter, str(page.name))
+        loader.parse(block + meter, str(page.name))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
@@ -80,7 +83,7 @@ def commands_in(text):
             yield call[1], re.findall(r"(?<=\s)--[a-z-]+", call[2])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+@pytest.mark.parametrize("page", PAGES + FORMS, ids=names(PAGES + FORMS))
 def test_every_command_shown_exists_with_its_options(page):
     top = cli.parser()
     (known,) = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
@@ -107,6 +110,18 @@ def test_every_link_leads_somewhere(page):
         assert file.exists(), target
         if anchor:
             assert anchor in anchors(file), target
+
+
+def test_every_page_has_its_place_in_the_index():
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    for page in sorted(ROOT.glob("docs/*.md")):
+        assert page.name == "README.md" or f"]({page.name})" in index, page.name
+
+
+@pytest.mark.parametrize("form", FORMS, ids=names(FORMS))
+def test_every_page_that_a_form_names_exists(form):
+    for path in re.findall(r"\b((?:docs/)?[\w-]+\.md)\b", form.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
@@ -152,3 +167,85 @@ def test_the_lines_for_mosquitto_sub_show_what_is_published(broker):
         shown = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=10, check=False)
         assert shown.returncode == 0, f"{line}: {shown.stderr}"
         assert re.search("701|online|1.0.0", shown.stdout), line
+
+
+def test_the_flow_for_node_red_shows_its_nodes_side_by_side():
+    nodes = [node for node in json.loads(fenced(RECIPES, "json")[0]) if node["type"] != "mqtt-broker"]
+    places = {(node["x"], node["y"]) for node in nodes}
+    assert len(places) == len(nodes) == 3
+
+
+@pytest.mark.skipif(not shutil.which("mosquitto_pub"), reason="needs mosquitto-clients")
+def test_the_lines_for_domoticz_describe_sensors_as_home_assistant_gets_them(broker):
+    (script,) = [block for block in fenced(RECIPES, "sh") if "domoticz" in block]
+    script = script.replace("mosquitto_pub -h localhost", f"mosquitto_pub -h {broker.host} -p {broker.port}")
+    subprocess.run(["bash", "-euc", script], check=True, timeout=10)
+    found = {topic.split("/")[-2]: json.loads(payload) for topic, payload in retained_topics(broker.port).items()}
+    assert {"power", "energy_import", "energy_export"} <= found.keys()
+    for key, sensor in found.items():
+        assert (sensor["unit_of_measurement"], sensor["device_class"]) == (
+            FIELDS[key].kind.unit,
+            FIELDS[key].kind.device_class,
+        )
+        assert sensor["state_topic"] == f"nesgw/4080123456/value/{key}"
+
+
+def blocks_for_mosquitto(tmp_path):
+    """Both blocks of its configuration on the page, with files of the test in place of those in /etc."""
+    listener, access = fenced(BROKER, "conf")
+    passwords, rights = tmp_path / "passwd", tmp_path / "acl"
+    passwords.touch(mode=0o600)
+    for user in ("nesgw", "ha"):
+        subprocess.run(["mosquitto_passwd", "-b", str(passwords), user, f"of {user}"], check=True)
+    rights.write_text(access)
+    rights.chmod(0o600)
+    settings = listener.replace("listener 1883\n", "").replace("/etc/mosquitto/passwd", str(passwords))
+    return [settings, f"acl_file {rights}"]
+
+
+@pytest.fixture
+def broker_of_the_page(tmp_path):
+    broker = Broker(tmp_path, blocks_for_mosquitto(tmp_path))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def published(broker, topic, *login):
+    """Publish a retained message; say whether the broker let the program in."""
+    command = ["mosquitto_pub", "-h", broker.host, "-p", str(broker.port), "-r", "-q", "1", "-t", topic, "-m", "1"]
+    return subprocess.run([*command, *login], capture_output=True, timeout=10).returncode == 0
+
+
+needs_mosquitto = pytest.mark.skipif(not shutil.which("mosquitto_passwd"), reason="needs mosquitto")
+
+
+@needs_mosquitto
+def test_the_recipe_for_mosquitto_lets_in_who_has_the_password_and_nobody_else(broker_of_the_page):
+    assert not published(broker_of_the_page, "nesgw/test")
+    assert not published(broker_of_the_page, "nesgw/test", "-u", "nesgw", "-P", "of ha")
+    assert published(broker_of_the_page, "nesgw/test", "-u", "nesgw", "-P", "of nesgw")
+
+
+@needs_mosquitto
+def test_the_access_list_allows_each_topic_of_nesgw_and_no_other(broker_of_the_page):
+    topics = Topics("nesgw", "attic")
+    ours = [
+        topics.gateway_availability,
+        topics.gateway_status,
+        topics.gateway_discovery,
+        topics.info("4080123456"),
+        topics.availability("4080123456"),
+        topics.state("4080123456"),
+        topics.status("4080123456"),
+        topics.event("4080123456"),
+        topics.value("4080123456", "power"),
+        topics.discovery("4080123456"),
+    ]
+    for topic in [*ours, "homeassistant/status", "homeassistant/light/lamp/config", "zigbee2mqtt/lamp"]:
+        assert published(broker_of_the_page, topic, "-u", "nesgw", "-P", "of nesgw")
+    listener = Listener(broker_of_the_page.port, username="ha", password="of ha")
+    listener.say("the/end", "")
+    listener.wait_for("the/end")
+    listener.close()
+    assert sorted({heard.topic for heard in listener.heard if heard.retained}) == sorted(ours)

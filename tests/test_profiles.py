@@ -124,7 +124,7 @@ def read(profile):
     meter = meter_on(line)
     with meter.session(line.clock() + 60):
         facts = meter.facts()
-        return facts, meter.read(), line.meter.truth(line.clock())
+        return facts, meter.reading(), line.meter.truth(line.clock())
 
 
 def test_every_profile_is_expected_here():

@@ -1,9 +1,13 @@
 """A simulated meter in virtual time, as a port that a Meter opens: hours pass in no time."""
 
 import threading
+from contextlib import contextmanager
+from dataclasses import fields
 
+from nesgw.commands.reader import BurstReader
+from nesgw.config.settings import MeterSettings, Secret
 from nesgw.gateway.worker import Worker
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.simulator import DEFAULT_KEY, SimulatedMeter, VirtualLine
 
@@ -29,14 +33,32 @@ def line_to(profile="83331-3i", **overrides):
     return VirtualPort(SimulatedMeter(profile, clock=lambda: 1_000_000.0, **overrides))
 
 
-def meter_on(line, key=DEFAULT_KEY, **options):
+def settings_with(key=DEFAULT_KEY, **options):
+    """The settings of a meter on the line; one session a poll, where nothing else is asked for."""
+    return MeterSettings("house", key=Secret(key), **{"port": "virtual", "session": "per-poll", **options})
+
+
+def meter_on(line, settings=None, **options):
+    """A meter on the line; ``options`` are of its settings, or of the object itself."""
+    own = {field.name: options.pop(field.name) for field in fields(MeterSettings) if field.name in options}
     return Meter(
-        MeterPort("virtual", key),
+        settings or settings_with(**own),
         clock=line.clock,
         sleep=line.sleep,
         opener=lambda *_args, **_options: line,
         **options,
     )
+
+
+@contextmanager
+def reader_on(line):
+    """Read as a command does that finds no daemon; at no pace, for what takes no time is simulated sooner."""
+    line.meter.set_pace(None)
+    reader = BurstReader(meter_on(line), clock=line.clock, sleep=line.sleep)
+    try:
+        yield reader
+    finally:
+        reader.close()
 
 
 class MeterPublisher:
@@ -86,31 +108,29 @@ def work(
     line,
     polls,
     before_poll=None,
-    key=None,
     interval=10.0,
     publisher=None,
-    max_power=44_000.0,
-    news=lambda: None,
+    on_change=lambda: None,
+    server=None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
     publisher = publisher or MeterPublisher(line, polls)
     happenings = dict(before_poll or {})
-    key = {} if key is None else {"key": key}
 
     def pause(seconds):
         if len(publisher.statuses) in happenings:
             happenings.pop(len(publisher.statuses))(line.meter)
         line.sleep(seconds)
 
+    settings = settings_with(poll_interval=interval, **options)
     worker = Worker(
-        "house",
-        lambda turn: meter_on(line, stop=turn, idle=interval, **key, **options),
+        settings,
+        lambda turn: meter_on(line, settings, stop=turn),
         publisher,
-        poll_interval=interval,
-        max_power=max_power,
         stop=publisher.stop,
-        news=news,
+        server=server,
+        on_change=on_change,
         clock=line.clock,
         pause=pause,
     )

@@ -1,4 +1,4 @@
-"""Draws drawings/*.svg: the probe on a meter, a section through the holder, and which way round it goes.
+"""Draws drawings/*.svg: the probe on a meter, a section through the holder, which way round it goes, its legs.
 
 The lengths come from holder.scad. The meter is a sketch of no particular model.
 """
@@ -6,117 +6,20 @@ The lengths come from holder.scad. The meter is a sketch of no particular model.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from html import escape
+from collections.abc import Callable
 
-from netlist import HERE
+from netlist import HERE, Part, load
 
-INK, GREY, PALE, LIGHT, MAGNET, COPPER = "#1b1f24", "#6b7480", "#e9edf1", "#c2410c", "#8a93a0", "#1d6f5c"
+from svg import GREY, INK, PALE, Svg
+
+BOARD_WIDTH = 8 * 2.54  # mm, of perfboard.toml
+LIGHT, MAGNET, COPPER = "#c2410c", "#8a93a0", "#1d6f5c"
 
 
 def parameters() -> dict[str, float]:
     """Read the numbers of holder.scad."""
     text = (HERE / "holder.scad").read_text(encoding="utf-8")
     return {name: float(number) for name, number in re.findall(r"^(\w+) = ([\d.]+);", text, re.MULTILINE)}
-
-
-class Svg:
-    """A picture under construction; units are SVG pixels, y down."""
-
-    def __init__(self, width: float, height: float, title: str) -> None:
-        self.items = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-            f'width="{width:g}" height="{height:g}" font-family="DejaVu Sans, sans-serif" role="img">',
-            f"<title>{escape(title)}</title>",
-            f'<rect width="{width:g}" height="{height:g}" fill="white"/>',
-        ]
-
-    def _add(self, tag: str, style: Mapping[str, object], **shape: object) -> None:
-        attributes = {**shape, **style}
-        parts = (f'{name.replace("_", "-")}="{value}"' for name, value in attributes.items())
-        self.items.append(f"<{tag} {' '.join(parts)}/>")
-
-    def rect(
-        self,
-        x: float,
-        y: float,
-        w: float,
-        h: float,
-        fill: str = "none",
-        stroke: str = INK,
-        rx: float = 0,
-        **style: object,
-    ) -> None:
-        """Draw a rectangle."""
-        self._add(
-            "rect",
-            {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style},
-            x=f"{x:.1f}",
-            y=f"{y:.1f}",
-            width=f"{w:.1f}",
-            height=f"{h:.1f}",
-            rx=rx,
-        )
-
-    def circle(self, x: float, y: float, r: float, fill: str = "none", stroke: str = INK, **style: object) -> None:
-        """Draw a circle."""
-        self._add(
-            "circle",
-            {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style},
-            cx=f"{x:.1f}",
-            cy=f"{y:.1f}",
-            r=f"{r:.1f}",
-        )
-
-    def path(self, d: str, stroke: str = INK, fill: str = "none", **style: object) -> None:
-        """Draw a path."""
-        self._add("path", {"fill": fill, "stroke": stroke, "stroke_width": 1.4, **style}, d=d)
-
-    def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        size: float = 14,
-        anchor: str = "start",
-        fill: str = INK,
-        weight: str = "normal",
-    ) -> None:
-        """Write lines of text, the first on the given baseline."""
-        for row, line in enumerate(text.split("\n")):
-            self.items.append(
-                f'<text x="{x:.1f}" y="{y + row * size * 1.35:.1f}" font-size="{size:g}" text-anchor="{anchor}" '
-                f'fill="{fill}" font-weight="{weight}">{escape(line)}</text>'
-            )
-
-    def arrow(self, x1: float, y1: float, x2: float, y2: float, stroke: str = INK, both: bool = False) -> None:
-        """Draw an arrow from the first point to the second."""
-        self.path(f"M{x1:.1f} {y1:.1f} L{x2:.1f} {y2:.1f}", stroke=stroke)
-        length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
-        ux, uy = (x2 - x1) / length, (y2 - y1) / length
-        for (x, y), sign in (((x2, y2), 1), ((x1, y1), -1))[: 2 if both else 1]:
-            bx, by = x - sign * 9 * ux, y - sign * 9 * uy
-            self.path(
-                f"M{x:.1f} {y:.1f} L{bx - 3.5 * uy:.1f} {by + 3.5 * ux:.1f} L{bx + 3.5 * uy:.1f} {by - 3.5 * ux:.1f} Z",
-                stroke=stroke,
-                fill=stroke,
-            )
-
-    def label(
-        self, x: float, y: float, to: tuple[float, float], text: str, anchor: str = "start", size: float = 14
-    ) -> None:
-        """Write a text with a thin line to what it names: from its side, or from its middle up or down."""
-        sideways = {"start": -6, "end": 6, "middle": 0}[anchor]
-        height = -0.35 * size
-        if anchor == "middle":
-            height = 0.45 * size if to[1] > y else -1.1 * size
-        self.path(f"M{x + sideways:.1f} {y + height:.1f} L{to[0]:.1f} {to[1]:.1f}", stroke=GREY, stroke_width=1)
-        self.circle(*to, 2.2, fill=GREY, stroke="none")
-        self.text(x, y, text, size, anchor)
-
-    def done(self) -> str:
-        """Give the file's content."""
-        return "\n".join([*self.items, "</svg>", ""])
 
 
 def _port(s: Svg, x: float, y: float, k: float, left: str, right: str) -> None:
@@ -158,14 +61,15 @@ def mounting() -> str:
         else:
             s.text(x + 140, 458, "terminals, sealed: leave closed", 12, "middle", GREY)
             _port(s, x + 140, 300, 3.2, "#20493f", "#5b2a1a")
+    s.text(40, 520, "A sketch: where port and display sit differs by model.", 12, fill=GREY)
     s.text(180, 40, "1  Find the optical port", 17, "middle", weight="bold")
     s.text(540, 40, "2  Set the probe on it, cable down", 17, "middle", weight="bold")
     s.label(180, 222, (180, 262), "round seat: the magnet holds here", "middle", 12)
     s.label(180, 388, (180, 302), "two dark windows, side by side", "middle", 12)
     s.label(700, 232, (548, 246), "arrow and ridge up", size=13)
-    s.label(700, 352, (519, 300), "one dot: the probe's transmitter", size=13)
+    s.label(700, 374, (519, 300), "one dot: the probe's transmitter", size=13)
     s.label(700, 298, (561, 293), "two dots: the probe's receiver", size=13)
-    s.text(700, 402, "No answer? Turn it by 180°\n(cable up) and look again\nwith: nesgw align", 13)
+    s.text(700, 424, "No answer? Turn it by 180°\n(cable up) and look again\nwith: nesgw align", 13)
     # Cable, module, Pi
     s.path("M540 362 C540 400 530 520 560 560 S640 590 700 585", stroke=INK, stroke_width=6)
     s.rect(700, 568, 92, 34, fill="#2b5a8a", rx=4)
@@ -180,9 +84,9 @@ def mounting() -> str:
 
 
 def section() -> str:
-    """Draw the cut through both optical axes, to scale, with dimensions."""
+    """Draw the cut through both optical axes, to scale, with dimensions, and the holder's lower side with the cable."""
     p = parameters()
-    k, x0, y0 = 15.0, 480.0, 560.0  # scale, axis, the face's line
+    k, x0, y0 = 13.0, 350.0, 500.0  # scale, axis, the face's line
 
     def x(mm: float) -> float:
         return x0 + k * mm
@@ -193,14 +97,14 @@ def section() -> str:
     def box(s: Svg, left: float, right: float, low: float, high: float, fill: str, stroke: str = INK) -> None:
         s.rect(x(left), y(high), k * (right - left), k * (high - low), fill=fill, stroke=stroke)
 
-    s = Svg(1120, 720, "Section through the holder along both optical axes")
-    s.text(40, 40, "Section through both optical axes, seen from below (mm)", 17, weight="bold")
+    s = Svg(1120, 620, "Section through the holder along both optical axes")
+    s.text(x0, 36, "Section through both optical axes, seen from below (mm)", 16, "middle", weight="bold")
     r, axis = p["head_diameter"] / 2, p["axes_distance"] / 2
     plastic = "#59636f"
     # The meter below the face
-    s.rect(x(-r - 2), y(0), k * (2 * r + 4), 62, fill=PALE, stroke=GREY)
+    s.rect(x(-r - 2), y(0), k * (2 * r + 4), 50, fill=PALE, stroke=GREY)
     for side, colour in ((-1, "#20493f"), (1, "#5b2a1a")):
-        s.rect(x(side * axis - 2.2), y(0), k * 4.4, 30, fill=colour)
+        s.rect(x(side * axis - 2.2), y(0), k * 4.4, 28, fill=colour)
     # Body: face, walls, magnet, core
     box(s, -r, r, 0, p["face_thickness"], plastic)
     for side in (-1, 1):
@@ -223,25 +127,26 @@ def section() -> str:
             box(s, cx - width / 2, cx + width / 2, low, high, "white", stroke="none")
         w = p["optic_diameter"] / 2
         s.path(
-            f"M{x(cx - w)} {y(p['rim_seat'])} L{x(cx - w)} {y(tip + w)} "
-            f"A{k * w} {k * w} 0 0 0 {x(cx + w)} {y(tip + w)} L{x(cx + w)} {y(p['rim_seat'])} Z",
+            f"M{x(cx - w):g} {y(p['rim_seat']):g} L{x(cx - w):g} {y(tip + w):g} "
+            f"A{k * w} {k * w} 0 0 0 {x(cx + w):g} {y(tip + w):g} L{x(cx + w):g} {y(p['rim_seat']):g} Z",
             fill=colour,
         )
         rim = p["rim_diameter"] / 2
         box(s, cx - rim, cx + rim, p["rim_seat"], p["rim_seat"] + 1.0, colour)
-        for leg in (-1.27, 1.27):
-            leg_low, leg_high = p["rim_seat"] + 1.0, top + 1.6
-            box(s, cx + leg - 0.25, cx + leg + 0.25, leg_low, leg_high, MAGNET, stroke="none")
+        # one leg lies behind the other; at the board they stand in the nearest column of holes
+        hole = 1.5 * 2.54 * (1 if cx > 0 else -1)
         s.path(
-            f"M{x(cx)} {y(-3.6)} L{x(cx)} {y(p['body_height'] + 3.4)}",
-            stroke=GREY,
-            stroke_dasharray="10 4 2 4",
-            stroke_width=1,
+            f"M{x(cx):g} {y(p['rim_seat'] + 1.0):g} L{x(hole):g} {y(top):g} L{x(hole):g} {y(top + 2.4):g}",
+            stroke=MAGNET,
+            stroke_width=0.5 * k,
         )
+        along = f"M{x(cx):g} {y(-3.4):g} L{x(cx):g} {y(p['body_height'] + 3.6):g}"
+        s.path(along, stroke=GREY, stroke_dasharray="10 4 2 4", stroke_width=1)
     # Board, small parts, lid
-    box(s, -9.5, 9.5, top, top + 1.6, COPPER)
-    for bx in (-6.2, -0.6, 5.0):
-        box(s, bx, bx + 3.4, top + 1.6, top + 4.6, INK)
+    box(s, -BOARD_WIDTH / 2, BOARD_WIDTH / 2, top + 0.4, top + 2.0, COPPER)
+    for left, wide, high, fill in ((-10, 2.4, 7.4, "#8fb9d4"), (-7.2, 4.6, 5.0, "#4a5058"), (7.6, 2.4, 7.4, "#8fb9d4")):
+        box(s, left, left + wide, top + 2.0, top + 2.0 + high, fill)
+    box(s, -2.2, 3.2, top + 2.0, top + 9.0, "#d8c48a")
     box(s, -r, r, p["body_height"], p["body_height"] + p["lid_thickness"], plastic)
     for side in (-1, 1):
         left, right = sorted((side * (r - p["wall"] - 0.15), side * (r - 2 * p["wall"])))
@@ -249,34 +154,46 @@ def section() -> str:
     # Light
     s.arrow(x(-axis), y(tip - 0.3), x(-axis), y(-1.9), stroke=LIGHT)
     s.arrow(x(axis), y(-1.9), x(axis), y(tip - 0.3), stroke=LIGHT)
-    # Names
-    for yy, to, text in (
-        (130, (x(12), y(p["body_height"] + 1)), "lid (friction fit)"),
-        (210, (x(6.6), y(top + 3.4)), "Q1, Q3, R, C"),
-        (262, (x(9.0), y(top + 0.8)), "board, up to 19 × 19 mm"),
-        (322, (x(0.3), y(top - 1.3)), "baffle between the legs"),
-        (382, (x(axis + 1.2), y(p["rim_seat"] + 0.5)), "Q2, receiver"),
-        (436, (x(10.8), y(3.6)), f"magnet ring {p['magnet_outer']:g} × {p['magnet_inner']:g} × {p['magnet_height']:g}"),
-        (580, (x(axis + 1.4), y(-1.3)), "the meter's transmitter"),
+    # Names, each level with what it names
+    for mm, height, text in (
+        (r - 2, p["body_height"] + 1, "lid (friction fit)"),
+        (9.4, top + 6, "parts on the board"),
+        (BOARD_WIDTH / 2 - 0.6, top + 1.2, "perfboard, 8 × 6 holes"),
+        (0.2, top - 2.6, "baffle between D1 and Q2"),
+        (axis + 1.2, p["rim_seat"] + 0.5, "Q2, receiver"),
+        (11, 3.4, f"magnet ring {p['magnet_outer']:g} × {p['magnet_inner']:g} × {p['magnet_height']:g}"),
+        (axis + 1.2, -1.2, "the meter's transmitter"),
     ):
-        s.label(800, yy, to, text)
-    s.label(178, 382, (x(-axis - 1.2), y(p["rim_seat"] + 0.5)), "D1, transmitter", anchor="end")
-    s.label(196, 580, (x(-axis - 1.4), y(-1.3)), "the meter's receiver", anchor="end")
+        s.label(x(r) + 40, y(height) + 5, (x(mm), y(height)), text)
+    s.label(x(-r) - 40, y(p["rim_seat"] + 0.5) + 5, (x(-axis - 1.2), y(p["rim_seat"] + 0.5)), "D1,\ntransmitter", "end")
+    s.label(x(-r) - 40, y(-1.2) + 5, (x(-axis - 1.2), y(-1.2)), "the meter's\nreceiver", "end")
     # Dimensions
     for level, half, text in (
-        (y(-6.6), p["head_diameter"] / 2, f"⌀ {p['head_diameter']:g}"),
+        (y(-5.6), p["head_diameter"] / 2, f"⌀ {p['head_diameter']:g}"),
         (y(p["body_height"] + 4.2), axis, f"{p['axes_distance']:g}"),
     ):
-        for end in (-half, half):
-            s.path(f"M{x(end)} {level - 8} L{x(end)} {level + 8}", stroke=GREY)
-        s.arrow(x(-half), level, x(half), level, stroke=GREY, both=True)
-        s.text(x(0), level - 9, text, 14, "middle")
-    hx = x(-r - 3.2)
-    for mm in (0.0, p["body_height"] + p["lid_thickness"]):
-        s.path(f"M{hx - 8} {y(mm)} L{hx + 8} {y(mm)}", stroke=GREY)
-    s.arrow(hx, y(0), hx, y(p["body_height"] + p["lid_thickness"]), stroke=GREY, both=True)
-    s.text(hx - 10, y(18), f"{p['body_height'] + p['lid_thickness']:g}", 14, "end")
+        s.dimension(x(-half), level, x(half), text)
+    hx, total = x(-r - 1.6), p["body_height"] + p["lid_thickness"]
+    for mm in (0.0, total):
+        s.path(f"M{hx - 8:g} {y(mm):g} L{hx + 8:g} {y(mm):g}", stroke=GREY)
+    s.arrow(hx, y(0), hx, y(total), stroke=GREY, both=True)
+    s.text(hx - 10, y(total / 2) + 5, f"{total:g}", 14, "end")
+    _lower_side(s, p, 960, 330, 6.5)
     return s.done()
+
+
+def _lower_side(s: Svg, p: dict[str, float], x0: float, y0: float, k: float) -> None:
+    """Draw the holder's outside where the cable leaves it; the face is down."""
+    r, total = p["head_diameter"] / 2, p["body_height"] + p["lid_thickness"]
+    s.text(x0, y0 - k * total - 24, "Seen from below: the cable's side", 14, "middle", weight="bold")
+    s.rect(x0 - k * r, y0 - k * p["body_height"], 2 * k * r, k * p["body_height"], fill="#59636f")
+    s.rect(x0 - k * r, y0 - k * total, 2 * k * r, k * p["lid_thickness"], fill="#59636f")
+    level = y0 - k * p["cable_height"]
+    s.circle(x0, level, k * p["cable_diameter"] / 2, fill="white")
+    for mm in (-5.0, 5.0):
+        s.rect(x0 + k * (mm - 0.75), level - k * 1.5, k * 1.5, k * 3, fill="white")
+    s.label(x0 + 10, y0 + 30, (x0, level + 4), "hole for the cable", "middle")
+    s.label(x0 - 84, y0 + 58, (x0 - k * 5, level + k), "slots for the tie", "middle")
 
 
 def orientation() -> str:
@@ -333,7 +250,62 @@ def orientation() -> str:
     return s.done()
 
 
-DRAWINGS: dict[str, Callable[[], str]] = {"mounting": mounting, "section": section, "orientation": orientation}
+def _to92(s: Svg, x: float, y: float, ref: str, part: Part) -> None:
+    """Draw a transistor with its flat side to the viewer, and its legs from left to right."""
+    s.text(x, y - 112, f"{ref}: {part.part}", 16, "middle", weight="bold")
+    s.rect(x - 52, y - 88, 104, 92, fill="#4a5058", rx=5)
+    s.text(x, y - 36, part.part, 15, "middle", "white")
+    for pin in part.pins:
+        cx = x + 34 * (pin.number - 2)
+        s.rect(cx - 4, y + 4, 8, 112, fill=MAGNET)
+        s.text(cx, y + 138, pin.name, 17, "middle", weight="bold")
+        s.text(cx, y + 158, f"{pin.net}", 11, "middle", GREY)
+    s.text(x, y + 186, "flat side to you, legs down", 13, "middle", GREY)
+
+
+def _t1(s: Svg, x: float, y: float, ref: str, part: Part, lens: str) -> None:
+    """Draw a 3 mm package from the side and from below: leg 1 is the short one, at the flat of the rim."""
+    short, long = part.pins
+    s.text(x, y - 112, f"{ref}: {part.part}", 16, "middle", weight="bold")
+    s.path(f"M{x - 30} {y - 12} L{x - 30} {y - 58} A30 30 0 0 1 {x + 30} {y - 58} L{x + 30} {y - 12} Z", fill=lens)
+    s.path(f"M{x - 39} {y - 12} L{x + 30} {y - 12} L{x + 30} {y + 4} L{x - 39} {y + 4} Z", fill=lens)
+    for pin, dx, length in ((long, -16, 112), (short, 16, 82)):
+        s.rect(x + dx - 4, y + 4, 8, length, fill=MAGNET)
+        s.text(x + dx * 1.6, y + 138, pin.name, 17, "middle", weight="bold")
+        s.text(x + dx * 2.2, y + 158, pin.net, 11, "middle", GREY)
+    s.label(x + 56, y + 66, (x + 18, y + 62), "short leg,\nflat of the rim", size=12)
+    s.path(f"M{x + 97} {y - 72} L{x + 97} {y - 28} A30 30 0 1 1 {x + 97} {y - 72} Z", fill=PALE)
+    s.circle(x + 64, y - 50, 4, fill=INK)
+    s.circle(x + 88, y - 50, 4, fill=INK)
+    s.text(x + 64, y - 59, long.name, 12, "middle")
+    s.text(x + 86, y - 59, short.name, 12, "middle")
+    s.text(x + 76, y - 6, "from below", 11, "middle", GREY)
+
+
+def pinouts() -> str:
+    """Draw which leg of each semiconductor is which, with the net that it goes to."""
+    c = load()
+    s = Svg(1120, 430, "Which leg is which")
+    _to92(s, 130, 150, "Q1", c["Q1"])
+    _to92(s, 340, 150, "Q3", c["Q3"])
+    _t1(s, 570, 150, "D1", c["D1"], "#c9d3ee")
+    _t1(s, 870, 150, "Q2", c["Q2"], "#3a3f46")
+    s.text(
+        60,
+        388,
+        "Mind: the short leg of Q2 is its collector and goes to the plus side; that of D1 is its cathode.\n"
+        "BC547 and BC557 have their legs the other way round. Makers differ: check the data sheet of yours.",
+        13,
+    )
+    return s.done()
+
+
+DRAWINGS: dict[str, Callable[[], str]] = {
+    "mounting": mounting,
+    "section": section,
+    "orientation": orientation,
+    "pinouts": pinouts,
+}
 
 if __name__ == "__main__":
     folder = HERE / "drawings"

@@ -21,6 +21,7 @@ PINS_OF_KIND = {
     "npn": {"base", "collector", "emitter"},
     "pnp": {"base", "collector", "emitter"},
     "usb_uart": {"power_out", "output", "input"},
+    "cable": {"passive"},
     "mechanical": set(),
 }
 
@@ -44,8 +45,11 @@ def pins_suit_their_part(c: Circuit) -> Iterator[str]:
 
 
 def no_net_is_lonely(c: Circuit) -> Iterator[str]:
-    """Find nets with a single pin: they lead nowhere."""
-    yield from (f"net {name} has one pin: {pins[0]}" for name, pins in c.nets.items() if len(pins) < 2)
+    """Find nets with a single pin, or none but the cable's: they lead nowhere."""
+    for name, pins in c.nets.items():
+        ends = [pin for pin in pins if c[pin.ref].kind != "cable"]
+        if len(ends) < 2:
+            yield f"net {name} has one pin: {(ends or pins)[0]}"
 
 
 def no_part_is_bridged(c: Circuit) -> Iterator[str]:

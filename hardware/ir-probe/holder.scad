@@ -27,14 +27,14 @@ tunnel_diameter = 3.2;
 
 // The body
 face_thickness = 0.8;   // plastic between magnet and meter
-body_height = 24;
+body_height = 26;       // room for resistors that stand on the board
 foot_height = 8;        // up to here the outside is round
 wall = 1.6;
 core_diameter = 15.4;   // inside the magnet; carries the optics
 core_height = 9.5;
 baffle_thickness = 1.2; // the wall between the legs of LED and phototransistor, behind the core
-baffle_height = 4;      // the board lies on it and on the bars at its ends; a square of up to 19 mm fits
-cable_height = 19;      // middle of the cable
+baffle_height = 4;      // the board lies on it and on the bars at its ends
+cable_height = 20;      // middle of the cable
 cable_diameter = 4.2;
 lid_thickness = 2;
 lid_plug = 3;

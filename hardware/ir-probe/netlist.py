@@ -15,14 +15,16 @@ HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "circuit.toml"
 
 PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6}
-NO_RATINGS = frozenset({"ref", "kind", "value", "package", "part", "alternatives", "source", "pins"})
+TEXTS = ("kind", "value", "package", "part", "alternatives", "source", "footprint", "order", "price_from")
+NO_RATINGS = frozenset({"ref", "pins", "price_usd", *TEXTS})
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One leg of a part and the net it is soldered to."""
+    """One leg of a part and the net it is soldered to; the number counts the package's legs from 1."""
 
     ref: str
+    number: int
     name: str
     net: str
     kind: str
@@ -42,6 +44,10 @@ class Part:
     part: str
     alternatives: str
     source: str
+    footprint: str
+    order: str
+    price_usd: float | None
+    price_from: str
     pins: tuple[Pin, ...]
     ratings: Mapping[str, float]
 
@@ -91,10 +97,11 @@ def parse_value(text: str) -> float:
 
 def _part(row: Mapping[str, Any]) -> Part:
     ref = str(row["ref"])
-    pins = tuple(Pin(ref, name, net, kind) for name, (net, kind) in row["pins"].items())
+    legs = enumerate(row["pins"].items(), start=1)
+    pins = tuple(Pin(ref, number, name, net, kind) for number, (name, (net, kind)) in legs)
     ratings = {name: float(value) for name, value in row.items() if name not in NO_RATINGS}
-    texts = {name: str(row.get(name, "")) for name in ("kind", "value", "package", "part", "alternatives", "source")}
-    return Part(ref=ref, pins=pins, ratings=ratings, **texts)
+    texts = {name: str(row.get(name, "")) for name in TEXTS}
+    return Part(ref=ref, pins=pins, price_usd=row.get("price_usd"), ratings=ratings, **texts)
 
 
 def load(path: Path = SOURCE) -> Circuit:

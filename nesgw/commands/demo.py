@@ -22,8 +22,8 @@ from nesgw.commands.terminal.numbers import at_least_one
 from nesgw.errors import EX_OK, BrokerUnavailable, NesgwError
 
 if TYPE_CHECKING:
+    from nesgw.config.settings import MqttSettings
     from nesgw.publishers.mqtt.connection import Connection
-    from nesgw.publishers.mqtt.trouble import MqttSettings
 
 _RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 (a tmpfs on every Linux; the folder in it is ours alone)
 _CLEAR: Final = "\x1b[H\x1b[2J"
@@ -75,7 +75,7 @@ def _broker(folder: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def _daemon(folder: Path, device: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The real daemon, as a process of its own with a configuration of its own."""
-    from nesgw.config.schema import toml_value
+    from nesgw.config.example import toml_value
     from nesgw.simulator import DEFAULT_KEY
 
     key = folder / "key"
@@ -122,8 +122,8 @@ def _child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def _show(port: int, daemon: subprocess.Popen[bytes], log: Path, options: argparse.Namespace) -> None:
     """Print what arrives at the broker: a page that is drawn anew on a terminal, a line a reading elsewhere."""
+    from nesgw.config.settings import MqttSettings
     from nesgw.publishers import console
-    from nesgw.publishers.mqtt.trouble import MqttSettings
 
     settings = MqttSettings("127.0.0.1", port)
     connection = _connected(settings)

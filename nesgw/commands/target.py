@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +12,20 @@ from nesgw.commands.check_config import config_argument
 from nesgw.errors import ConfigError, WrongUsage
 
 if TYPE_CHECKING:
-    from nesgw.config.schema import Config, MeterSection
-    from nesgw.meter.session import MeterPort
-    from nesgw.meter.visit import Visit
+    from nesgw.config.settings import MeterSettings, Secret, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to read."""
+    """What to read. ``meter`` has no key: a command that the daemon reads for does without, and others ask for it."""
 
-    label: str
-    place: MeterPort
-    max_power: float
+    meter: MeterSettings
     folder: Path | None  # the daemon's for this meter, on the RAM disk
+    read_key: Callable[[], Secret] = field(repr=False)
+
+    def with_key(self) -> MeterSettings:
+        """Return what a session of our own needs. Raises ConfigError where the key cannot be read."""
+        return replace(self.meter, key=self.read_key())
 
 
 def target_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,41 +46,37 @@ def target(options: argparse.Namespace) -> Target:
 
 
 def _from_options(options: argparse.Namespace) -> Target:
-    from nesgw.config.schema import MeterSection, read_key_file
-    from nesgw.meter.session import MeterPort
+    from nesgw.config.secrets import read_key_file
+    from nesgw.config.settings import MeterSettings
 
     try:
-        key = read_key_file(options.key_file)
+        key = read_key_file(options.key_file).value
     except ValueError as error:
         raise ConfigError([f"--key-file: {error}"]) from None
-    default = MeterSection.model_fields["max_power"].default
-    return Target(options.port, MeterPort(options.port, key.value), default, None)
+    return Target(MeterSettings(options.port, options.port, session="per-poll"), None, lambda: key)
 
 
 def _from_config(options: argparse.Namespace) -> Target:
-    from nesgw.config import schema as config
-    from nesgw.meter.session import MeterPort
+    from nesgw.config import loader
 
-    loaded, secrets = config.load(options.config)
-    meter = choose(loaded, options.meter)
-    place = MeterPort(meter.port, secrets.keys[meter.name].value, meter.first_baud, meter.rts, meter.dtr)
-    return Target(meter.label or meter.name, place, meter.max_power, Path(loaded.cache.directory, meter.name))
+    settings = loader.settings(loader.read(options.config))
+    meter = choose(settings, options.meter)
+
+    def read_key() -> Secret:
+        key = choose(loader.load(options.config), meter.name).key
+        assert key is not None  # noqa: S101 (a configuration without it is refused)
+        return key
+
+    own = replace(meter, session="per-poll", negotiate_baud=False)
+    return Target(own, settings.cache.directory / meter.name, read_key)
 
 
-def choose(config: Config, name: str | None) -> MeterSection:
+def choose(settings: Settings, name: str | None) -> MeterSettings:
     """Return the meter of that name, or the only one."""
-    names = [meter.name for meter in config.meter]
+    names = [meter.name for meter in settings.meters]
     if name is None and len(names) > 1:
         raise ConfigError([f"several meters are configured: name one with --meter ({', '.join(names)})"])
-    for meter in config.meter:
+    for meter in settings.meters:
         if name in (None, meter.name):
             return meter
     raise ConfigError([f"--meter {name}: no such meter in the configuration; it has {', '.join(names)}"])
-
-
-def visit(target: Target, say: Callable[[str], None], stop: Callable[[], bool] = lambda: False) -> Visit:
-    """Begin reads that leave the daemon its polls."""
-    from nesgw.meter.session import Meter
-    from nesgw.meter.visit import Visit
-
-    return Visit(Meter(target.place, stop=stop), target.place, target.folder, stop=stop, say=say)

@@ -11,53 +11,48 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from nesgw import __version__
+from nesgw.config.settings import MeterSettings, Settings
 from nesgw.errors import ConfigError
 from nesgw.gateway import logs
 from nesgw.gateway import systemd as notify
+from nesgw.gateway.read_server import ReadServer
 from nesgw.gateway.watch import STATUS_INTERVAL, TICK, BrokerLog, Watch
 from nesgw.gateway.worker import Worker
-from nesgw.meter.port_loan import Host
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.meter.zone import machine_zone
 from nesgw.publishers import home_assistant
 from nesgw.publishers.identities import Identities
-from nesgw.publishers.meter_publisher import MeterPublisher, MeterPublisherSettings
+from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.mqtt.publisher import MqttPublisher
-from nesgw.publishers.mqtt.trouble import MqttSettings, TlsSettings
 from nesgw.publishers.ram_disk import RamDisk, refuse_disk
 from nesgw.publishers.topics import Topics
 
-if TYPE_CHECKING:
-    from nesgw.config.schema import Config, MeterSection, Secrets
-
 GOODBYE: Final = 3.0  # seconds for the meters' sessions to end
 
-Reload = Callable[[], "tuple[Config, Secrets]"]
+Reload = Callable[[], Settings]
 
 
-def run(config: Config, secrets: Secrets, reload: Reload) -> None:
-    """Run until SIGTERM or SIGINT. SIGHUP takes up the configuration that ``reload`` returns, if it is good.
+def run(settings: Settings, reload: Reload) -> None:
+    """Run until SIGTERM or SIGINT. SIGHUP takes up the settings that ``reload`` returns, if they are good.
 
     Raises ConfigError for what only shows on this machine (a cache on a disk), and whatever defect ended a worker.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not leave the meter's key in a file
     with _signals() as asked:
         while True:
-            logs.set_up(config.gateway.log_level, config.gateway.log_format)
-            for key in secrets.keys.values():
-                logs.keep_secret(key.value)
-            logs.keep_secret(secrets.mqtt_password)
-            following = _serve(config, secrets, asked, reload)
+            logs.set_up(settings.gateway.log_level, settings.gateway.log_format)
+            for secret in settings.secrets():
+                logs.keep_secret(secret.reveal())
+            following = _serve(settings, asked, reload)
             if following is None:
                 return
-            config, secrets = following
+            settings = following
 
 
 class _Asked:
@@ -88,28 +83,27 @@ def _signals() -> Iterator[_Asked]:
             signal.signal(number, handler)
 
 
-def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> tuple[Config, Secrets] | None:
-    """Read and publish with one configuration; return the next one, or None at the end."""
+def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None:
+    """Read and publish with these settings; return the next ones, or None at the end."""
     log = structlog.get_logger()
-    topics = Topics(config.mqtt.base_topic, config.gateway.name, config.homeassistant.discovery_prefix)
+    topics = Topics(settings.mqtt.base_topic, settings.gateway.name, settings.homeassistant.discovery_prefix)
     with ExitStack() as life:
         publisher = None
-        if config.mqtt.enabled:
-            publisher = MqttPublisher(mqtt_settings(config, secrets), topics, on_state=BrokerLog())
-            if config.homeassistant.enabled:
-                labels = {meter.name: meter.label or meter.name for meter in config.meter}
+        if settings.mqtt.enabled:
+            publisher = MqttPublisher(settings.mqtt, topics, on_state=BrokerLog())
+            if settings.homeassistant.enabled:
+                labels = {meter.name: meter.shown_as for meter in settings.meters}
                 publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
         stop = threading.Event()
         identities = Identities()
         workers = [
-            _worker(meter, config, secrets, topics, publisher, identities, stop, asked.wake.set)
-            for meter in config.meter
+            _worker(meter, settings, topics, publisher, identities, stop, asked.wake.set) for meter in settings.meters
         ]
         # From the last to the first at the end: the workers leave their meters while we say goodbye to the broker.
         life.callback(_end, workers)
         if publisher:
             life.callback(publisher.stop)
-        life.callback(stop.set)
+        life.callback(_stop, workers, stop)
         for worker in workers:
             worker.start()
         if publisher:
@@ -132,13 +126,13 @@ def _serve(config: Config, secrets: Secrets, asked: _Asked, reload: Reload) -> t
                     return following
 
 
-def _reloaded(reload: Reload) -> tuple[Config, Secrets] | None:
+def _reloaded(reload: Reload) -> Settings | None:
     """Read the configuration again; a wrong one is told, and the old one goes on."""
     log = structlog.get_logger()
     try:
         following = reload()
-        if not following[0].cache.allow_disk:
-            refuse_disk(Path(following[0].cache.directory))
+        if not following.cache.allow_disk:
+            refuse_disk(following.cache.directory)
     except ConfigError as error:
         for problem in error.problems:
             log.error(problem)
@@ -150,53 +144,42 @@ def _reloaded(reload: Reload) -> tuple[Config, Secrets] | None:
 
 
 def _worker(
-    meter: MeterSection,
-    config: Config,
-    secrets: Secrets,
+    meter: MeterSettings,
+    settings: Settings,
     topics: Topics,
     publisher: MqttPublisher | None,
     identities: Identities,
     stop: threading.Event,
-    news: Callable[[], object],
+    on_change: Callable[[], object],
 ) -> Worker:
-    ram_disk = RamDisk(Path(config.cache.directory), meter.name, allow_disk=config.cache.allow_disk)
+    ram_disk = RamDisk(settings.cache.directory, meter.name, allow_disk=settings.cache.allow_disk)
     meter_publisher = MeterPublisher(
-        MeterPublisherSettings(
-            name=meter.name,
-            label=meter.label or meter.name,
-            poll_interval=meter.poll_interval,
-            qos=config.mqtt.qos,
-            retain=config.mqtt.retain,
-            per_value_topics=config.mqtt.per_value_topics,
-            home_assistant=config.homeassistant.enabled,
-        ),
+        meter,
         topics,
         ram_disk,
         publisher,
-        identities,
+        mqtt=settings.mqtt,
+        home_assistant=settings.homeassistant,
+        identities=identities,
     )
     meter_publisher.prepare()
-    key, faster = secrets.keys[meter.name].value, meter.baud == "negotiate"
-    place = MeterPort(meter.port, key, meter.first_baud, meter.rts, meter.dtr, negotiate_baud=faster)
+    trace = structlog.get_logger().bind(meter=meter.name).debug
     return Worker(
-        meter.name,
-        lambda turn: Meter(
-            place,
-            mode=meter.session,
-            max_session=meter.max_session,
-            idle=meter.poll_interval,
-            stop=turn,
-            trace=structlog.get_logger().bind(meter=meter.name).debug,
-        ),
+        meter,
+        lambda turn: Meter(meter, stop=turn, trace=trace),
         meter_publisher,
-        poll_interval=meter.poll_interval,
-        max_power=meter.max_power,
         zone=machine_zone(),
-        guests=Host(ram_disk.folder),
-        news=news,
-        baud=meter.first_baud,
+        server=ReadServer(ram_disk.folder),
+        on_change=on_change,
         stop=stop,
     )
+
+
+def _stop(workers: list[Worker], stop: threading.Event) -> None:
+    """Have every worker end, also one that waits."""
+    stop.set()
+    for worker in workers:
+        worker.wake.set()
 
 
 def _end(workers: list[Worker]) -> None:
@@ -205,22 +188,3 @@ def _end(workers: list[Worker]) -> None:
     for worker in workers:
         if worker.ident is not None:
             worker.join(max(0.0, until - time.monotonic()))
-
-
-def mqtt_settings(config: Config, secrets: Secrets) -> MqttSettings:
-    """Return the broker's settings in the publisher's terms."""
-    mqtt, tls = config.mqtt, config.mqtt.tls
-    return MqttSettings(
-        host=mqtt.host,
-        port=mqtt.port,
-        username=mqtt.username,
-        password=secrets.mqtt_password,
-        tls=TlsSettings(_path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.verify_hostname)
-        if tls.enabled
-        else None,
-        birth_topic=config.homeassistant.birth_topic if config.homeassistant.enabled else None,
-    )
-
-
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None

@@ -46,6 +46,7 @@ class Watch:
         for worker in self._workers:
             if worker.defect is not None:
                 raise worker.defect
+            worker.look()
         now = time.monotonic()
         if all(now - worker.pulse < self._hang for worker in self._workers):
             systemd.alive()

@@ -3,7 +3,7 @@
 Pure: no clock, no I/O, no meter. ``rules`` says what is plausible, ``judge`` how long a doubt may last.
 """
 
-from nesgw.plausibility.judge import Outcome, Plausibility, Statistics, Verdict
+from nesgw.plausibility.judge import Outcome, Plausibility, Verdict
 from nesgw.plausibility.rules import Reason
 
-__all__ = ["Outcome", "Plausibility", "Reason", "Statistics", "Verdict"]
+__all__ = ["Outcome", "Plausibility", "Reason", "Verdict"]

@@ -9,9 +9,8 @@ on, or what is no measurement at all, becomes ``None``. Either is said aloud, an
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -60,7 +59,6 @@ class Verdict:
     values: Mapping[str, Number | None]  # what may be published: empty unless accepted
     reasons: tuple[Reason, ...] = ()  # the doubts; of an accepted reading those that were settled just now
     message: str | None = None  # to be said aloud: in the log and on the status topic
-    until: float | None = None  # of a suspect reading: when the hold ends at the latest, if readings go on
 
     @property
     def accepted(self) -> bool:
@@ -73,21 +71,11 @@ class Verdict:
         return {key: None if key in doubted else value for key, value in values.items()}
 
 
-@dataclass(slots=True)
-class Statistics:
-    """Counts of readings judged; a reading read again counts again."""
-
-    accepted: int = 0
-    suspect: int = 0
-    frozen: int = 0
-    by_rule: Counter[str] = field(default_factory=Counter)  # suspect readings, once for each rule they broke
-    last: tuple[Reason, ...] = ()  # why the latest suspect or frozen reading was turned down
-
-
 @dataclass(frozen=True, slots=True)
 class _Streak:
     """Doubtful readings in a row that agree with one another."""
 
+    first: float  # the doubtful figure at the beginning
     since: float
     readings: int
     last: Reason
@@ -107,7 +95,6 @@ class Plausibility:
 
     def __init__(self, max_power: float, *, register_unit: int = 1) -> None:
         """``max_power`` in W; ``register_unit`` is the meter's energy register unit, 1, 10 or 100 Wh (ET55)."""
-        self.statistics = Statistics()
         self._max_power = max_power
         self._step = register_unit / 1000
         self._marks: dict[str, Baseline] = {}
@@ -126,7 +113,7 @@ class Plausibility:
         context = Context(values, self._marks, at, self._max_power, self._limit(at), self._step)
         found = [reason for rule in RULES for reason in rule.check(context)]
         if any(math.isinf(reason.hold) for reason in found):
-            return self._hold(found, math.inf)  # no measurement: it supports no story and lets no hold run out
+            return _held(found)  # no measurement: it supports no story and lets no hold run out
         self._follow(found, context)
         if self._stands_still(values, at):
             return self._freeze(at)
@@ -137,7 +124,7 @@ class Plausibility:
             rounds = EXTENDED if self._is_converging(doubts, at) else 1
             until = self._held_since + rounds * max(reason.hold for reason in doubts)
             if self._held < rounds * AGREEING or at < until:
-                return self._hold(doubts, until)
+                return _held(doubts)
         return self._accept(values, found, at)
 
     def restore(self, values: Mapping[str, object], at: float, age: float | None) -> None:
@@ -150,11 +137,11 @@ class Plausibility:
             value = values.get(key)
             low, high = BOUNDS[key]
             if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-                self._marks[key] = Baseline(value, at - passed)
+                self._marks[key] = Baseline(value, at - passed, at - passed)
 
-    def baseline(self) -> dict[str, Number]:
-        """Return the last accepted value of each register."""
-        return {key: mark.value for key, mark in self._marks.items()}
+    def fallen(self) -> dict[str, Number]:
+        """Return the registers that are null because they fell, with what they fell from: for ``restore``."""
+        return {key: self._marks[key].value for key in REGISTERS if key in self._distrusted and key in self._marks}
 
     # --- Doubts ------------------------------------------------------------------------------------------------------
 
@@ -174,14 +161,22 @@ class Plausibility:
                 context = replace(context, limit=max(context.limit, power.last.value * SAME_SIZE))
             line = self._lines.get(now.key)
             if line is not None and agree(line.last, now, context.at - line.at, context):
-                lines[now.key] = _Streak(line.since, line.readings + 1, now, context.at)
+                lines[now.key] = _Streak(line.first, line.since, line.readings + 1, now, context.at)
             else:
-                lines[now.key] = _Streak(context.at, 1, now, context.at)
+                lines[now.key] = _Streak(now.value, context.at, 1, now, context.at)
         self._lines = lines
 
     def _kept_to(self, reason: Reason, at: float) -> bool:
         line = self._lines[reason.key]
         return line.readings >= AGREEING and at - line.since >= reason.hold
+
+    def _is_proved(self, reason: Reason, at: float) -> bool:
+        """Whether the meter has kept to a value for long enough, and counted on from it where that is asked for."""
+        line = self._lines[reason.key]
+        kept_for = at - line.since
+        counted_on = line.last.value > line.first or not reason.proof
+        proved = (counted_on and kept_for >= reason.proof) or kept_for >= reason.proof_without_counting
+        return proved and self._kept_to(reason, at)
 
     def _is_converging(self, doubts: Iterable[Reason], at: float) -> bool:
         """Whether the usual time is over while readings have begun to agree: their story began or changed late."""
@@ -207,12 +202,6 @@ class Plausibility:
 
     # --- Verdicts ----------------------------------------------------------------------------------------------------
 
-    def _hold(self, doubts: list[Reason], until: float) -> Verdict:
-        self.statistics.suspect += 1
-        self.statistics.by_rule.update({reason.rule for reason in doubts})
-        self.statistics.last = tuple(doubts)
-        return Verdict(Outcome.SUSPECT, {}, tuple(doubts), until=until)
-
     def _accept(self, values: Mapping[str, Number | None], found: list[Reason], at: float) -> Verdict:
         believed = [reason for reason in found if self._is_believed(reason, at)]
         accepted: list[Reason] = []
@@ -221,7 +210,7 @@ class Plausibility:
         for reason in found:
             if reason in believed or (_compares(reason) and not missing.isdisjoint(reason.fields)):
                 continue
-            if self._kept_to(reason, at):
+            if self._is_proved(reason, at):
                 accepted.append(reason)
             else:
                 withheld.append(reason)
@@ -234,9 +223,8 @@ class Plausibility:
         published = {key: None if key in missing else value for key, value in values.items()}
         for key in REGISTERS:
             if (value := published.get(key)) is not None:
-                self._marks[key] = Baseline(value, at)
+                self._marks[key] = _baseline(self._marks.get(key), value, at)
         self._held_since, self._held = None, 0
-        self.statistics.accepted += 1
         said = [*self._said_accepted(accepted, at), *_said_withheld(news)]
         if self._frozen:
             self._frozen = False
@@ -278,9 +266,15 @@ class Plausibility:
         reason = Reason("frozen", VOLTAGES, seconds, FROZEN_AFTER, text, math.inf)
         message = None if self._frozen else text
         self._frozen = True
-        self.statistics.frozen += 1
-        self.statistics.last = (reason,)
         return Verdict(Outcome.FROZEN, {}, (reason,), message)
+
+
+def _held(doubts: list[Reason]) -> Verdict:
+    return Verdict(Outcome.SUSPECT, {}, tuple(doubts))
+
+
+def _baseline(before: Baseline | None, value: Number, at: float) -> Baseline:
+    return Baseline(value, at, before.moved if before and before.value == value else at)
 
 
 def _compares(reason: Reason) -> bool:

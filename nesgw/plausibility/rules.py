@@ -27,6 +27,11 @@ HOLD_JUMP: Final = 300.0  # no load does that; seen to fall back "shortly after"
 HOLD_BACK: Final = 300.0  # a meter's energy is never reset in the field; Home Assistant counts a fall as a new meter
 NEVER: Final = math.inf
 
+# A register that fell is null after its hold, and what it fell from is remembered: meters have shown zeros for minutes
+# and come back. It is believed when the meter has kept to the smaller value for so long and has counted on from it.
+RESET_PROOF: Final = 900.0
+COUNTER_PROOF: Final = 86_400.0  # … and a count of outages, which may not move for years, after a day at the latest
+
 # --- What is plausible -----------------------------------------------------------------------------------------------
 
 # A gG fuse must carry 1.25 times its rating for hours (IEC 60269-1), so a house may draw more than the fuse says;
@@ -35,6 +40,9 @@ HEADROOM: Final = 1.25
 # The times of two reads are known this badly: a read repeated after the channel time-out of the optical port (6 s);
 # the meter's own refresh of 500 ms is within that.
 TIME_SLACK: Final = 6.0
+# Meters have repeated their registers for a while and caught up then: growth is allowed since a register last moved,
+# but for no longer than this, or the wild value of an idle register would find room.
+CATCH_UP: Final = 300.0
 REGISTER_STEPS: Final = 2  # each of the two values may be one step of the register off
 # A register that grows ten times as fast as it may is no overload but a jump; a decimal shift is a factor of ten.
 JUMP_FACTOR: Final = 10.0
@@ -42,6 +50,7 @@ JUMP_FLOOR: Final = 100_000.0  # W; above any directly connected meter (3 x 100 
 SAME_SIZE: Final = 3.0  # two suspect powers support each other within this factor: loads do switch meanwhile
 
 ROLL_OVER_DIGITS: Final = range(5, 10)  # registers wrap at 10^5 to 10^9 steps (ET42, accumulator rollover digit)
+HIGHEST_REGISTER: Final = 10**9 - 1  # steps
 TOTAL_TOLERANCE: Final = 0.1  # kWh; register 6 is within 3 Wh of 0 + 1 (T15, T16), wild values are kWh away
 PHASE_TOLERANCE: Final = 20.0  # W; 0 to 1 W within one answer (T12), some 10 W between two seconds of a quiet house
 # Behind transformers a step of 1 W is multiplied by their ratio: 2 W of rounding are 0.06 % of max_power at 5 A.
@@ -58,7 +67,7 @@ UNIT_CEILING: Final = 2**31 * 100.0  # no INT32 says more, not even in steps of 
 # Outside of these a value is no measurement. A phase may be absent (0 V). Frequency: the decoder's own check of BT28.
 # Power factor and sine: 1 plus the meter's rounding and 2 % of difference between its own values.
 BOUNDS_BY_UNIT: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
-    {"Hz": (45.0, 65.0), "V": (0.0, 600.0), "A": (0.0, UNIT_CEILING), "°": (-360.0, 360.0)}
+    {"Hz": (45.0, 65.0), "V": (0.0, 600.0), "°": (-360.0, 360.0)}
 )
 RATIO_BOUNDS: Final = (-1.05, 1.05)
 REGISTER_BOUNDS: Final = (0.0, UNIT_CEILING)
@@ -100,10 +109,11 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({key: _bound
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The last accepted value of a register, and when."""
+    """The last accepted value of a register."""
 
     value: Number
-    at: float
+    at: float  # when it was accepted
+    moved: float  # when it was first accepted: since then the register has stood still
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,10 @@ class Context:
     max_power: float  # W, as configured
     limit: float  # W, the same or more where the meter proved it too low
     step: float  # kWh, one step of the energy registers
+
+    def since(self, mark: Baseline) -> float:
+        """Return the seconds in which a register may have grown from its baseline."""
+        return max(self.at - mark.at, 0.0) + min(mark.at - mark.moved, CATCH_UP)
 
     def room(self, watts: float, seconds: float) -> float:
         """Return the kWh by which a register may grow."""
@@ -133,6 +147,8 @@ class Reason:
     text: str  # one plain sentence without a full stop
     hold: float  # seconds for which the doubt holds a reading back, at most
     subject: str = ""  # the register, where a rule doubts each on its own
+    proof: float = 0.0  # seconds for which the meter must keep to the value and count on from it to be believed
+    proof_without_counting: float = math.inf  # … or keep to it
 
     @property
     def key(self) -> tuple[str, str]:
@@ -209,6 +225,8 @@ def bounds(context: Context) -> Iterator[Reason]:
     """Outside of these a value is no measurement; NaN is outside of everything."""
     for key, value in context.values.items():
         low, high = BOUNDS[key]
+        if key in ENERGIES:
+            high = HIGHEST_REGISTER * context.step
         if value is None or low <= value <= high:
             continue
         text = f"{key} is {_shown(key, value)}, outside of {low:g} to {high:g}"
@@ -228,7 +246,10 @@ def max_power(context: Context) -> Iterator[Reason]:
 def current(context: Context) -> Iterator[Reason]:
     """No current is above what max_power would draw from a single phase."""
     limit = context.limit * HEADROOM / LOW_MAINS
-    found = {key: value for key in CURRENTS if (value := context.values.get(key)) is not None and value > limit}
+    # Some meters give a current the sign of its power.
+    found = {
+        key: abs(value) for key in CURRENTS if (value := context.values.get(key)) is not None and abs(value) > limit
+    }
     if found:
         key = max(found, key=found.__getitem__)
         text = f"{key} is {_shown(key, found[key])}, above the {limit:.0f} A that max_power allows on one phase"
@@ -279,20 +300,21 @@ def energy_back(context: Context) -> Iterator[Reason]:
         wrap = next((wrap for wrap in wraps if value + wrap - before <= room), None)
         was = f"from {_shown(key, before)} to {_shown(key, value)}"
         if wrap is None:
-            yield Reason("energy_back", (key,), float(value), before, f"{key} went back {was}", HOLD_BACK, key)
+            text = f"{key} went back {was}"
+            yield Reason("energy_back", (key,), float(value), before, text, HOLD_BACK, key, RESET_PROOF)
         else:
             text = f"{key} rolled over at {wrap:.0f}, {was}"
             yield Reason("energy_back", (key,), float(value), before, text, HOLD_ROLL_OVER, key)
 
 
 def energy_growth(context: Context) -> Iterator[Reason]:
-    """Energy grows no faster than max_power over the time since it was last accepted (T7, T10; T9 is no fault)."""
+    """Energy grows no faster than max_power over the time since it last moved (T7, T10; T9 is no fault)."""
     for key in (*ENERGIES, *NET_ENERGIES):
         value, mark = context.values.get(key), context.marks.get(key)
         if value is None or mark is None:
             continue
         grown = value - mark.value
-        seconds = context.at - mark.at
+        seconds = context.since(mark)
         room = context.room(context.limit * HEADROOM, seconds)
         if not (abs(grown) if key in NET_ENERGIES else grown) > room:
             continue
@@ -310,7 +332,10 @@ def counter_back(context: Context) -> Iterator[Reason]:
         value, mark = context.values.get(key), context.marks.get(key)
         if value is not None and mark is not None and value < mark.value:
             text = f"{key} went back from {_shown(key, mark.value)} to {_shown(key, value)}"
-            yield Reason("counter_back", (key,), float(value), float(mark.value), text, HOLD_PRESENT, key)
+            yield Reason(
+                "counter_back", (key,), float(value), float(mark.value), text,
+                HOLD_PRESENT, key, RESET_PROOF, COUNTER_PROOF,
+            )  # fmt: skip
 
 
 def counter_growth(context: Context) -> Iterator[Reason]:

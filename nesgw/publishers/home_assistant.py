@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from nesgw import __version__
+from nesgw import HOMEPAGE, __version__
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.payloads import json_object, to_json
+from nesgw.publishers.payloads import EVENT_TYPES, json_object, to_json
 from nesgw.publishers.topics import Topics, gateway_device, meter_device, slug
-from nesgw.tables.event_log import EVENT_TYPES
 from nesgw.tables.register import Field
 from nesgw.values import MeterIdentity
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 Component = dict[str, object]
 
-ORIGIN: Final = {"name": "nesgw", "sw_version": __version__, "support_url": "https://github.com/nesgw/nesgw"}
 NOTHING_WRONG: Final = "none"  # "None" would be shown as unknown
 
 
@@ -67,7 +65,7 @@ def meter_discovery(
             "name": label,
             "manufacturer": identity.manufacturer,
             "model": identity.model,
-            "serial_number": identity.utility_serial or identity.manufacturer_serial,
+            "serial_number": identity.serial,
             "hw_version": identity.hardware,
             "sw_version": str(identity.firmware),
             "via_device": gateway_device(topics.gateway),
@@ -342,6 +340,11 @@ def _comes_by_itself(entity: str, device: str, name: object) -> bool:
     return re.fullmatch("[A-Za-z0-9 _-]+", both) is not None and slug(both) == entity
 
 
+def origin(homepage: str) -> dict[str, str]:
+    """Say which program announces the device; the link to its support only if there is a place that it leads to."""
+    return {"name": "nesgw", "sw_version": __version__} | ({"support_url": homepage} if homepage else {})
+
+
 def _device_message(
     topic: str,
     part: Part,
@@ -354,7 +357,7 @@ def _device_message(
 ) -> Message:
     payload = {
         "device": {option: value for option, value in device.items() if value},
-        "origin": ORIGIN,
+        "origin": origin(HOMEPAGE),
         "availability": [{"topic": each} for each in availability],
         "availability_mode": "all",
         "state_topic": state_topic,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
+from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.errors import CacheUnavailable, IdentityTaken
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.identities import Identities, Owner
@@ -59,19 +60,6 @@ class Broker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class MeterPublisherSettings:
-    """How one meter's readings are published."""
-
-    name: str
-    label: str
-    poll_interval: float
-    qos: int = 1
-    retain: bool = True
-    per_value_topics: bool = False
-    home_assistant: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class LastAccepted:
     """What an earlier process accepted last."""
 
@@ -100,15 +88,20 @@ class MeterPublisher:
 
     def __init__(
         self,
-        settings: MeterPublisherSettings,
+        meter: MeterSettings,
         topics: Topics,
         ram_disk: RamDisk,
         broker: Broker | None,
+        *,
+        mqtt: MqttSettings,
+        home_assistant: HomeAssistantSettings,
         identities: Identities | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings = meter
+        self._mqtt = mqtt
+        self._home_assistant = home_assistant
         self._identities = identities or Identities()
-        self._owner = Owner(settings.name)
+        self._owner = Owner(meter.name)
         self._topics = topics
         self._ram_disk = ram_disk
         self._broker = broker
@@ -146,16 +139,16 @@ class MeterPublisher:
         known = self._meter == identity.id
         kept = {} if known else self._kept(identity.id)
         self._meter = identity.id
-        settings, topics = self._settings, self._topics
-        if settings.home_assistant:
+        meter, topics = self._settings, self._topics
+        if self._home_assistant.enabled:
             message = home_assistant.meter_discovery(
                 topics,
                 identity,
                 [FIELDS[key] for key in fields],
-                name=settings.name,
-                label=settings.label,
-                poll_interval=settings.poll_interval,
-                qos=settings.qos,
+                name=meter.name,
+                label=meter.shown_as,
+                poll_interval=meter.poll_interval,
+                qos=self._mqtt.qos,
                 alarms=alarms,
                 events=events,
             )
@@ -210,15 +203,15 @@ class MeterPublisher:
         self._cache(lambda: self._ram_disk.write_reading(reading.tables, state))
         if self._meter:
             self._claim(self._meter)
-            settings = self._settings
+            mqtt = self._mqtt
             for message in payloads.state_messages(
                 self._topics,
                 self._meter,
                 reading,
                 state,
-                qos=settings.qos,
-                retain=settings.retain,
-                per_value=settings.per_value_topics,
+                qos=mqtt.qos,
+                retain=mqtt.retain,
+                per_value=mqtt.per_value_topics,
             ):
                 self._send(message)
 
@@ -246,7 +239,7 @@ class MeterPublisher:
         """Publish entries of the meter's logs, each once."""
         if self._broker and self._meter:
             self._broker.emit(
-                *(payloads.event_message(self._topics, self._meter, entry.payload()) for entry in entries)
+                *(payloads.event_message(self._topics, self._meter, payloads.log_entry(entry)) for entry in entries)
             )
 
     @property
@@ -265,9 +258,9 @@ class MeterPublisher:
         # What it has told once it has: a telegram that cannot be decrypted takes no entity away.
         known = self._sub_meters.setdefault(sub_meter, {})
         known |= {value.key: value for value in reading.values}
-        state = {**dict.fromkeys(known), **reading.payload()}
+        state = {**dict.fromkeys(known), **payloads.sub_meter(reading)}
         reading = replace(reading, values=tuple(known.values()))
-        if self._settings.home_assistant:
+        if self._home_assistant.enabled:
             self._send(
                 home_assistant.sub_meter_discovery(
                     self._topics, sub_meter, reading, behind=self._identity, expiry=every

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from nesgw.errors import UnsupportedMeter
 from nesgw.tables.register import EXTENDED, Part
-from nesgw.values import Firmware, MeterIdentity
+from nesgw.values import Firmware, MeterIdentity, plain_id
 
 ByteOrder = Literal["little", "big"]
 
@@ -31,6 +31,11 @@ OPTIONS: Final = {
     17: "external current transformers",
 }
 TRANSFORMERS: Final = 17
+
+# What stands in ET03 of meters that never got a number (in small letters, without signs), beside blanks and zeros.
+PLACEHOLDERS: Final = frozenset(
+    {"na", "nan", "nil", "none", "null", "notset", "unset", "unknown", "default", "tbd", "test"}
+)
 
 INT32: Final = 8  # the code of NI_FMAT for four bytes, signed
 
@@ -70,7 +75,7 @@ def decode_identity(identification: bytes, utility: bytes | None, hardware: byte
         manufacturer=_text(data[0:4]),
         model=_text(data[4:12]),
         firmware=decode_firmware(data[14], data[15]),
-        utility_serial=_text(utility[: ET03.size]) if utility else "",
+        utility_serial=_identifying(utility[: ET03.size]) if utility else "",
         manufacturer_serial=_serial(data[16:24]),
         hardware=decode_hardware(hardware) if hardware else None,
     )
@@ -104,6 +109,18 @@ def _text(data: bytes) -> str:
     return "".join(chr(byte) for byte in data.partition(b"\0")[0] if 32 <= byte < 127).strip()
 
 
+def _identifying(data: bytes) -> str:
+    """A serial number that tells a meter from others; nothing where the field was never set, or not with text."""
+    written = data.partition(b"\0")[0].strip()
+    return _text(written) if all(32 <= byte < 127 for byte in written) and not _is_placeholder(_text(written)) else ""
+
+
 def _serial(data: bytes) -> str:
     """Packed BCD, high nibble first: sixteen digits, or nothing where the field was never set."""
-    return "" if data in (bytes(len(data)), b"\xff" * len(data)) else data.hex()
+    return "" if _is_placeholder(data.hex()) else data.hex()
+
+
+def _is_placeholder(text: str) -> bool:
+    """Whether many meters may have this for a serial number: one character repeated, or words for nothing."""
+    plain = plain_id(text)
+    return len(set(plain)) < 2 or plain in PLACEHOLDERS

@@ -14,12 +14,12 @@ from itertools import chain
 from struct import Struct
 from typing import Final, NamedTuple
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.dimensions import Dimensions
+from nesgw.tables.firmware import counts_outages_in_minutes, knows
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.installation import AbsentPhases, Installation, Ratios
-from nesgw.tables.register import Difference, Field, Part, Primary, Register
+from nesgw.tables.register import Difference, Field, Part, Primary, Register, nonsense
 from nesgw.values import Firmware, Number, Reading
 
 # The ids that the guides' list of sources leaves undefined. A position with one of these, or with a zero that cannot
@@ -32,6 +32,7 @@ _INT32: Final[dict[ByteOrder, Struct]] = {"little": Struct("<i"), "big": Struct(
 PLAUSIBLE_FREQUENCY: Final = range(45_000, 65_001)  # mHz
 PLAUSIBLE_VOLTAGE: Final = range(20_000, 600_001)  # mV, of at least one phase
 PLAUSIBLE_ENERGY: Final = range(10**9)  # the registers wrap after nine digits at the latest
+ODD_REGISTERS: Final = 1  # that contradict a layout which the others confirm
 AGREEMENT: Final = 100  # Wh: import + export against their sum, which steps at other moments
 PROGRESS: Final = 10_000  # Wh: what a large customer may use between the totals and the last tier of one read
 
@@ -190,7 +191,7 @@ def _positions(rows: Sequence[Register], count: int, order: Sequence[int] | None
         if source in number_of:
             positions.setdefault(number_of[source], position)
     named = set(positions.values())
-    known = {place.number for place in places if _knows(firmware, place.since)}
+    known = {place.number for place in places if knows(firmware, place.since)}
     for position, source in enumerate(order):
         if position not in named and (source in UNNAMED or source == 0) and position in known:
             positions.setdefault(position, position)
@@ -204,14 +205,9 @@ def _quadrants_may_be_missing(
 
     The guides tell of such meters, what follows standing four places earlier. Those in ``tests/vectors`` have them all.
     """
-    known = sum(_knows(firmware, place.since) for place in _places(PRESENT_VALUES))
+    known = sum(knows(firmware, place.since) for place in _places(PRESENT_VALUES))
     short = dimensions.present_values == known - len(QUADRANTS)
     return order is None and firmware.major == 3 and not dimensions.demands and short and QUADRANTS[0] in present
-
-
-def _knows(firmware: Firmware, since: Firmware) -> bool:
-    """Whether the firmware has a value. Control Point modules count from 1 and have those of generation 4."""
-    return firmware.major == 1 or since <= firmware
 
 
 # Whether it really stands there
@@ -220,7 +216,11 @@ def _knows(firmware: Firmware, since: Firmware) -> bool:
 def _confirm_totals(
     dimensions: Dimensions, summations: Mapping[int, int], registers: bytes, byteorder: ByteOrder
 ) -> None:
-    """Refuse energies that no register can hold, and a demand reset count that is there although BT21 denies it."""
+    """Refuse totals that stand a byte beside their place: a demand reset count may be there although BT21 denies it.
+
+    One odd register is not enough for that: it costs its own value, and the rules of plausibility withhold it. Where
+    there is no sum to tell the two apart, it is.
+    """
 
     def at(number: int, start: int) -> int | None:
         position = summations.get(number)
@@ -233,14 +233,16 @@ def _confirm_totals(
         imported, exported, both = (part or 0 for part in parts)
         return abs(imported + exported - both) <= AGREEMENT
 
-    energies = [value for number in range(4) if (value := at(number, dimensions.totals)) is not None]
-    beyond = not all(_within(PLAUSIBLE_ENERGY, energy) for energy in energies)
-    shifted = not agree(dimensions.totals) and agree(1 - dimensions.totals)
-    if beyond or shifted:
-        raise MeterMisbehaved(
-            service="the read of BT23",
-            problem=f"energies {energies} at offset {dimensions.totals}, where the dimensions put them",
-        )
+    def energies(start: int) -> list[int]:
+        return [value for number in range(4) if (value := at(number, start)) is not None]
+
+    def odd(start: int) -> int:
+        return sum(not _within(PLAUSIBLE_ENERGY, energy) for energy in energies(start))
+
+    here, beside = dimensions.totals, 1 - dimensions.totals
+    shifted = not agree(here) and agree(beside) if SUM in summations else odd(here) > odd(beside)
+    if shifted or odd(here) > ODD_REGISTERS:
+        raise nonsense("BT23", f"energies {energies(here)} at offset {here}, where the dimensions put them")
 
 
 def _confirmed_base(
@@ -250,23 +252,25 @@ def _confirmed_base(
     byteorder: ByteOrder,
     installation: Installation,
 ) -> int:
-    """Offset of the first present value, vouched for by the frequency and a voltage.
+    """Offset of the first present value, vouched for by the frequency and the voltages.
 
-    Some meters may leave out the present demands that their dimensions announce, so 0 is tried as well.
+    Some meters may leave out the present demands that their dimensions announce, so 0 is tried as well. A zero says
+    nothing: its phase may be dead. One odd value is outvoted; a sound frequency and voltage outvote them all.
     """
-    for base in dict.fromkeys((dimensions.present_base, 0)):
-        found = {
-            number: _int32(values, base + 4 * present[number], byteorder)
-            for number in (FREQUENCY, *VOLTAGES)
+    for base in dict.fromkeys((dimensions.present_base, 0) if FREQUENCY in present else ()):
+        spans = {FREQUENCY: PLAUSIBLE_FREQUENCY, **dict.fromkeys(VOLTAGES, PLAUSIBLE_VOLTAGE)}
+        sound = {
+            number: value in span
+            for number, span in spans.items()
             if number in present and VOLTAGES.get(number) not in installation.absent.voltage
+            if (value := _int32(values, base + 4 * present[number], byteorder))
         }
-        frequency = found.pop(FREQUENCY, None)
-        voltages = [_within(PLAUSIBLE_VOLTAGE, voltage) for voltage in found.values()]
-        if _within(PLAUSIBLE_FREQUENCY, frequency) and (any(voltages) or not voltages):
+        outvoted = any(sound.values()) and list(sound.values()).count(False) <= ODD_REGISTERS
+        if outvoted or (sound.get(FREQUENCY) and any(sound.get(voltage) for voltage in VOLTAGES)):
             return base
-    raise MeterMisbehaved(
-        service="the read of BT28",
-        problem=f"no mains frequency and voltage where the dimensions put them (offset {dimensions.present_base})",
+    raise nonsense(
+        "BT28",
+        f"no mains frequency and voltage where the dimensions put them (offset {dimensions.present_base})",
     )
 
 
@@ -367,8 +371,7 @@ def register_factor(row: Register, unit: int, firmware: Firmware) -> int:
         case "kVAh":
             return 1 if unit == 1 else 0  # whether the unit applies to these, the guides do not say
         case "s":
-            # In minutes on 2.0x. Whether the guides mean all of 2.00 to 2.09 is not certain.
-            return 60 if Firmware(2, 0) <= firmware < Firmware(2, 10) else 1
+            return 60 if counts_outages_in_minutes(firmware) else 1
         case _:
             return 1
 

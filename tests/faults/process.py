@@ -68,6 +68,7 @@ class Stage:
 
     def configure(self, *meters: str, mqtt: str = "", gateway: str = "", cache: Path | None = None) -> Path:
         path = self.folder / "config.toml"
+        path.touch(0o600)
         path.write_text(
             f'[gateway]\nlog_format = "json"\n{gateway}\n[cache]\ndirectory = "{cache or self.ram_disk}"\n'
             f'[mqtt]\nhost = "127.0.0.1"\nport = {self.broker.port}\n{mqtt}\n' + "\n".join(meters)

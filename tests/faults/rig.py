@@ -6,13 +6,14 @@ import json
 import threading
 from dataclasses import dataclass, field
 
+from nesgw.config.settings import HomeAssistantSettings, MqttSettings
 from nesgw.gateway.worker import Worker
-from nesgw.publishers.meter_publisher import MeterPublisher, MeterPublisherSettings
+from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
 from nesgw.simulator import DEFAULT_KEY
 from tests.faults.truth import wrong_values
-from tests.virtual import line_to, meter_on
+from tests.virtual import line_to, meter_on, settings_with
 
 
 @dataclass
@@ -67,19 +68,20 @@ class Rig:
         self.stop = threading.Event()
         self.until = 0.0
         self.meter_options = options
+        settings = settings_with(key, label="House", poll_interval=interval, **options)
         publisher = MeterPublisher(
-            MeterPublisherSettings("house", "House", interval),
+            settings,
             Topics("nesgw", "nesgw"),
             RamDisk(folder, "house", allow_disk=True),
             self.broker,
+            mqtt=MqttSettings(),
+            home_assistant=HomeAssistantSettings(),
         )
         publisher.prepare()
         self.worker = Worker(
-            "house",
-            lambda turn: meter_on(self.line, key=key, stop=turn, idle=interval, **options),
+            settings,
+            lambda turn: meter_on(self.line, settings, stop=turn),
             publisher,
-            poll_interval=interval,
-            max_power=44_000.0,
             stop=self.stop,
             clock=self.line.clock,
             pause=self._pause,

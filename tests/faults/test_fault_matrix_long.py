@@ -89,7 +89,7 @@ class TestTheKey:
 
 def test_a_meter_deaf_for_300_s_after_a_session_of_600_s(tmp_path, noting):
     """Trap 7, with a session held open for longer than nesgw's own configuration allows."""
-    rig = Rig(tmp_path, "83331-3i-mep", mode="keep-open", max_session=10_000.0)
+    rig = Rig(tmp_path, "83331-3i-mep", session="keep-open", max_session=10_000.0)
     rig.run(1000)
     gap = max(pairwise(rig.read_at), key=lambda pair: pair[1] - pair[0])
     assert 300 <= gap[1] - gap[0] < 330

@@ -16,13 +16,14 @@ from typing import NamedTuple
 import pytest
 
 from nesgw.errors import PortUnavailable
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.ports.serial_port import find_port, open_port
-from nesgw.simulator import DEFAULT_KEY, PtyLine
+from nesgw.simulator import PtyLine
 from tests.broker_fixtures import Listener, eventually, retained_topics
 from tests.faults.figures import Figures, memory
 from tests.faults.process import KEY, ServiceManager, Stage, block
 from tests.faults.rows import LINE, MEETINGS
+from tests.virtual import settings_with
 
 ID = "4080123456"
 ROOT = os.geteuid() == 0
@@ -179,7 +180,7 @@ def auto_follows_the_only_probe_to_its_new_name(stage):
     by_id, plugged = stage.folder / "by-id", []
     by_id.mkdir()
     meter = Meter(
-        MeterPort("auto", DEFAULT_KEY),
+        settings_with(port="auto"),
         opener=lambda _port, **options: open_port(find_port(lambda: plugged, by_id), **options),
     )
     simulated = stage.meter()
@@ -190,7 +191,7 @@ def auto_follows_the_only_probe_to_its_new_name(stage):
             with meter.session(time.monotonic() + 8.5):
                 meter.facts()
                 stage.states[ID].append(time.monotonic())
-                return meter.read()
+                return meter.reading()
         except PortUnavailable as error:
             said.append(type(error).__name__)
             return None

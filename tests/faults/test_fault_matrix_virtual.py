@@ -25,7 +25,7 @@ def test_it_is_recovered_from_within_one_poll_interval_and_nothing_wrong_is_publ
     begin = BEGINNINGS[beginning]
     plan = tuple(Fault(begin + fault.at, fault.name, fault.arguments) for fault in row.plan)
     before = memory()
-    rig = Rig(tmp_path, row.profile, plan=plan, mode=row.mode)
+    rig = Rig(tmp_path, row.profile, plan=plan, session=row.mode)
     end = begin + row.lasts
     rig.run(end + 60)
     figures = Figures(

@@ -140,7 +140,7 @@ class TestASlowTableThatIsNotGiven:
     @pytest.mark.parametrize("table", [3, 52, 74, 2048 + 36])
     def test_an_answer_with_a_wrong_checksum_ends_the_session_and_nothing_else(self, monkeypatch, table, mode):
         answering(monkeypatch, table, lambda answer: Outcome(answer[:-1] + bytes((answer[-1] ^ 1,))), after=2)
-        _, publisher = work(line_to(), polls=30, mode=mode)
+        _, publisher = work(line_to(), polls=30, session=mode)
         assert len(publisher.readings) >= 27
 
     @pytest.mark.parametrize("table", [52, 74, 2048 + 36])
@@ -159,7 +159,7 @@ class TestASlowTableThatIsNotGiven:
             line.meter.faults.open_cover()
         publisher = MeterPublisher(line, 90, LastAccepted({}, {"last_event": 1}, None))
         later = {10: lambda meter: meter.faults.alarm("magnetic_tamper")}
-        work(line, polls=90, interval=1.0, mode="keep-open", publisher=publisher, before_poll=later)
+        work(line, polls=90, interval=1.0, session="keep-open", publisher=publisher, before_poll=later)
         assert publisher.events == []
         assert "magnetic_tamper" in publisher.statuses[-1].alarms
 

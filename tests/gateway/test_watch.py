@@ -32,6 +32,9 @@ class Worker:
     def __init__(self) -> None:
         self.pulse = time.monotonic()
 
+    def look(self) -> None:
+        """Notice stale readings."""
+
     def in_words(self) -> str:
         return "house: waiting"
 

@@ -1,13 +1,12 @@
 """One meter's loop, in virtual time: the beat, the outage, the key, the suspect reading, the other meter."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import structlog
 
 from nesgw.gateway.worker import Worker
-from tests.virtual import MeterPublisher, line_to, meter_on, work
+from tests.virtual import MeterPublisher, line_to, meter_on, settings_with, work
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(lo
 
 def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monkeypatch):
     """As at 2400 baud, where all tables of a large meter take longer than the limit of a poll."""
-    monkeypatch.setattr("nesgw.meter.session._FACTS_LAST", 100.0)
+    monkeypatch.setattr("nesgw.meter.meter._FACTS_LAST", 100.0)
     monkeypatch.setattr("nesgw.gateway.worker.SHORTEST_LIMIT", 1.8)
     _, publisher = work(line_to("gen4-4.30"), polls=45, interval=3.0)
     assert len(publisher.readings) == 45
@@ -112,13 +111,11 @@ class TestTheKey:
                 super().report(status)
                 tried.append(self.line.clock() - start)
 
-        publisher = Counting(line, 7)
+        publisher, settings = Counting(line, 7), settings_with(b"wrong" * 4)
         worker = Worker(
-            "house",
-            lambda turn: meter_on(line, key=b"wrong" * 4, stop=turn),
+            settings,
+            lambda turn: meter_on(line, settings, stop=turn),
             publisher,
-            poll_interval=10.0,
-            max_power=44_000.0,
             stop=publisher.stop,
             clock=line.clock,
             pause=line.sleep,
@@ -193,11 +190,9 @@ def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
 
     publisher = Broken(line, 5)
     worker = Worker(
-        "house",
+        settings_with(),
         lambda turn: meter_on(line, stop=turn),
         publisher,
-        poll_interval=10.0,
-        max_power=44_000.0,
         stop=publisher.stop,
         clock=line.clock,
         pause=line.sleep,
@@ -216,7 +211,7 @@ def test_only_what_changes_is_news():
         polls=4,
         before_poll={2: lambda meter: meter.faults.silence()},
         publisher=publisher,
-        news=lambda: told.append(len(publisher.statuses)),
+        on_change=lambda: told.append(len(publisher.statuses)),
     )
     assert told == [1, 3], "the first reading, and the first that failed; not the second, nor another one like it"
 
@@ -226,6 +221,5 @@ def test_in_words_it_says_power_and_energy():
     words = worker.in_words()
     assert words.startswith("house: power ")
     assert "energy import 115 921." in words
-    worker.online = False
-    worker.status = replace(worker.status, last_error=None)
+    worker._freshness.frozen()
     assert worker.in_words() == "house: waiting for the first reading"

@@ -8,16 +8,16 @@ from collections import Counter
 import pytest
 
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, UnsupportedMeter
-from nesgw.meter.session import Meter, MeterPort
-from nesgw.simulator import DEFAULT_KEY, PROFILES
+from nesgw.meter.meter import Meter
+from nesgw.simulator import PROFILES
 from nesgw.simulator.services import Outcome
-from tests.virtual import line_to, meter_on
+from tests.virtual import line_to, meter_on, settings_with
 
 
 def poll(meter, line, limit=60.0):
     with meter.session(line.clock() + limit):
         meter.facts()
-        return meter.read()
+        return meter.reading()
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -69,7 +69,7 @@ def test_who_it_is_is_told_before_the_rest_is_asked():
     told = []
     with meter.session(line.clock() + 60.0):
         began = line.clock()
-        facts = meter.facts(expect=lambda meter_id: told.append((meter_id, line.clock() - began)))
+        facts = meter.facts(on_identity=lambda meter_id: told.append((meter_id, line.clock() - began)))
         taken = line.clock() - began
     [(meter_id, at)] = told
     assert meter_id == facts.identity.id == line.meter.serial
@@ -80,13 +80,13 @@ def test_only_what_has_to_be_believed_is_asked_twice(monkeypatch):
     line = line_to()
     meter = meter_on(line)
     asked = Counter()
-    get = meter.get
+    read = meter._session.read
 
     def counting(part):
         asked[part.name] += 1
-        return get(part)
+        return read(part)
 
-    monkeypatch.setattr(meter, "get", counting)
+    monkeypatch.setattr(meter._session, "read", counting)
     poll(meter, line)
     assert {name for name, times in asked.items() if times == 1} == {"BT03", "BT23", "BT28", "BT71"}
     assert set(asked.values()) == {1, 2}
@@ -97,7 +97,7 @@ class TestKeepOpen:
 
     def test_one_session_serves_many_polls_ten_seconds_apart(self):
         line = line_to()
-        meter = meter_on(line, mode="keep-open", idle=10.0)
+        meter = meter_on(line, session="keep-open", poll_interval=10.0)
         for _ in range(12):
             poll(meter, line)
             line.sleep(10)
@@ -106,7 +106,7 @@ class TestKeepOpen:
 
     def test_polls_two_seconds_apart_need_no_wait(self):
         line = line_to()
-        meter = meter_on(line, mode="keep-open", idle=2.0)
+        meter = meter_on(line, session="keep-open", poll_interval=2.0)
         for _ in range(10):
             poll(meter, line)
             line.sleep(1.5)
@@ -116,7 +116,7 @@ class TestKeepOpen:
     def test_a_session_ends_well_before_the_meters_own_limit(self):
         """Trap 7: a meter that shares its line cuts a session of 600 s and is deaf for 300 s."""
         line = line_to("83331-3i-mep")
-        meter = meter_on(line, mode="keep-open", idle=10.0, max_session=300.0)
+        meter = meter_on(line, session="keep-open", poll_interval=10.0, max_session=300.0)
         for _ in range(120):
             poll(meter, line)
             line.sleep(9.0)
@@ -126,7 +126,7 @@ class TestKeepOpen:
     def test_a_session_is_not_held_to_a_poll_that_would_come_too_late(self):
         """Trap 7 again: with polls four minutes apart the session must end before the one that would exceed it."""
         line = line_to("83331-3i-mep")
-        meter = meter_on(line, mode="keep-open", idle=240.0, max_session=570.0)
+        meter = meter_on(line, session="keep-open", poll_interval=240.0, max_session=570.0)
         for _ in range(8):
             poll(meter, line)
             line.sleep(239.0)
@@ -135,7 +135,7 @@ class TestKeepOpen:
 
     def test_a_meter_that_forgot_the_session_gets_a_new_one_within_the_same_poll_or_the_next(self):
         line = line_to()
-        meter = meter_on(line, mode="keep-open", idle=10.0)
+        meter = meter_on(line, session="keep-open", poll_interval=10.0)
         poll(meter, line)
         line.meter.faults.restart(1.0)
         line.sleep(10)
@@ -178,7 +178,7 @@ def test_the_bytes_on_the_wire_are_counted():
 
 def test_closing_ends_the_session_and_gives_the_port_back():
     line = line_to()
-    meter = meter_on(line, mode="keep-open", idle=10.0)
+    meter = meter_on(line, session="keep-open", poll_interval=10.0)
     poll(meter, line)
     meter.close()
     assert line.meter.state.name == "BASE"
@@ -189,14 +189,14 @@ class TestNegotiatedBaud:
 
     @staticmethod
     def meter_at(line, **options):
-        place = MeterPort("virtual", DEFAULT_KEY, negotiate_baud=True)
+        place = settings_with(negotiate_baud=True)
         return Meter(place, clock=line.clock, sleep=line.sleep, opener=lambda *_args, **_options: line, **options)
 
     def test_a_meter_that_grants_more_is_read_faster_and_left_at_9600(self):
         line = line_to(bauds=(9600, 19200))
-        meter, usual = self.meter_at(line), meter_on(line_to(bauds=(9600, 19200)))
+        other = line_to(bauds=(9600, 19200))
         spent = []
-        for each, its_line in ((meter, line), (usual, usual._opener())):
+        for each, its_line in ((self.meter_at(line), line), (meter_on(other), other)):
             poll(each, its_line)
             began = its_line.clock()
             poll(each, its_line)
@@ -232,7 +232,7 @@ class TestNegotiatedBaud:
         poll(meter, line)
         line.deaf = True
         with meter.session(line.clock() + 60):
-            poll_again = meter.read()
+            poll_again = meter.reading()
         assert poll_again.values["energy_import"] > 0
         poll(meter, line)
         assert line.rates[-1] == 9600
@@ -272,7 +272,7 @@ class TestAWildAnswerFoolsNobody:
         line = line_to()
         meter = meter_on(line)
         line.meter.faults.flip(2051, 3, 0x01)  # ET03, in the first read of it
-        with pytest.raises(MeterMisbehaved, match="tells two different things"):
+        with pytest.raises(MeterMisbehaved, match="says two different things"):
             poll(meter, line)
         line.sleep(10)
         poll(meter, line)

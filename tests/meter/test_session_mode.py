@@ -56,7 +56,7 @@ def polls(line, meter, count, interval=10.0):
             with meter.session(begin + 30):
                 meter.facts()
                 meter.look_for_traces()
-                meter.read()
+                meter.reading()
         except NesgwError:
             pass
         line.sleep(begin + interval - line.clock())
@@ -65,7 +65,7 @@ def polls(line, meter, count, interval=10.0):
 class TestWithAMeter:
     def test_one_that_logs_each_logon_gets_one_session_after_four(self):
         line = line_to(logon_leaves_entry=True)
-        meter = meter_on(line, mode="auto", idle=10.0)
+        meter = meter_on(line, session="auto", poll_interval=10.0)
         polls(line, meter, 24)
         assert line.meter.counters.sessions == 4
         assert (meter.mode, meter.mode_reason) == (
@@ -75,20 +75,20 @@ class TestWithAMeter:
 
     def test_the_one_session_ends_before_the_meters_limit_and_the_log_grows_by_one_in_five_minutes(self):
         line = line_to(logon_leaves_entry=True)
-        meter = meter_on(line, mode="auto", idle=10.0, max_session=300.0)
+        meter = meter_on(line, session="auto", poll_interval=10.0, max_session=300.0)
         polls(line, meter, 360)
         assert line.meter.counters.sessions <= 4 + 12
 
     def test_one_that_logs_none_keeps_a_session_a_poll(self):
         line = line_to()
-        meter = meter_on(line, mode="auto", idle=10.0)
+        meter = meter_on(line, session="auto", poll_interval=10.0)
         polls(line, meter, 6)
         assert line.meter.counters.sessions == 6
         assert meter.mode_reason == "auto: a session leaves no entry in the meter's event log"
 
     def test_the_log_is_read_no_more_once_it_is_decided(self):
         line = line_to()
-        meter = meter_on(line, mode="auto", idle=10.0)
+        meter = meter_on(line, session="auto", poll_interval=10.0)
         polls(line, meter, 3)
         before = line.meter.counters.requests["partial_read"]
         polls(line, meter, 1)
@@ -97,7 +97,7 @@ class TestWithAMeter:
 
     def test_an_event_between_two_sessions_is_no_trace_of_them(self):
         line = line_to()
-        meter = meter_on(line, mode="auto", idle=10.0)
+        meter = meter_on(line, session="auto", poll_interval=10.0)
         polls(line, meter, 1)
         line.meter.faults.restart(1.0)
         polls(line, meter, 4)
@@ -106,7 +106,7 @@ class TestWithAMeter:
 
     def test_another_meter_on_the_port_is_asked_anew(self):
         line = line_to(logon_leaves_entry=True)
-        meter = meter_on(line, mode="auto", idle=10.0)
+        meter = meter_on(line, session="auto", poll_interval=10.0)
         polls(line, meter, 6)
         assert meter.mode == "keep-open"
         line.meter.faults.swap("9999000001")
@@ -127,7 +127,7 @@ class TestWithAMeter:
             return table(session, service, body, now, room)
 
         monkeypatch.setattr(type(line.meter.session), "_read", read)
-        meter = meter_on(line, mode="auto", idle=10.0)
+        meter = meter_on(line, session="auto", poll_interval=10.0)
         polls(line, meter, lost)
         before = line.meter.counters.polls
         polls(line, meter, 3)
@@ -137,7 +137,7 @@ class TestWithAMeter:
 
     def test_a_pause_too_long_to_be_waited_out_is_named(self):
         line = line_to(logon_leaves_entry=True)
-        meter = meter_on(line, mode="auto", idle=3600.0)
+        meter = meter_on(line, session="auto", poll_interval=3600.0)
         polls(line, meter, 5, interval=3600.0)
         assert line.meter.counters.sessions == 5
         assert meter.mode_reason.endswith("but none can be held over 3600 s")
@@ -145,6 +145,6 @@ class TestWithAMeter:
     @pytest.mark.parametrize("mode", ["per-poll", "keep-open"])
     def test_what_is_configured_is_not_questioned(self, mode):
         line = line_to(logon_leaves_entry=True)
-        meter = meter_on(line, mode=mode, idle=10.0)
+        meter = meter_on(line, session=mode, poll_interval=10.0)
         polls(line, meter, 5)
         assert (meter.mode, meter.mode_reason) == (mode, "as configured")

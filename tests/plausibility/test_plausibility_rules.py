@@ -112,7 +112,7 @@ class TestBounds:
         [
             ("frequency", 44.99), ("frequency", 65.01), ("frequency", 0.0), ("frequency", 3.0),
             ("voltage_l2", 600.1), ("voltage_l2", -0.1),
-            ("current_l1", -0.001),
+            ("reactive_energy_export", 1_000_000.0), ("reactive_energy_import", -0.005),
             ("power_factor_l1", 1.051), ("power_factor_l1", -5.0), ("sin_phi_l1", 1.1),
             ("energy_import_t1", -0.001), ("outage_count", -1),
         ],
@@ -266,7 +266,6 @@ class TestRollOver:
         verdict = judge.judge({"energy_import": step}, 10)
         assert [reason.rule for reason in verdict.reasons] == ["energy_back"]
         assert f"rolled over at {end:.0f}" in verdict.reasons[0].text
-        assert verdict.until == 40
         assert not judge.judge({"energy_import": step}, 20).accepted
         assert not judge.judge({"energy_import": step}, 39.9).accepted
         verdict = judge.judge({"energy_import": 2 * step}, 40)
@@ -279,7 +278,13 @@ class TestRollOver:
         # 99,999.9 -> 0.2 is 0.3 kWh on; 55 kW allow 0.2464 kWh in 10 s
         verdict = after({"energy_import": 99_999.9}, {"energy_import": 0.2}, 10)
         assert "went back" in verdict.reasons[0].text
-        assert verdict.until == 1010 + 300
+        assert verdict.reasons[0].hold == 300
+
+
+def test_a_current_may_have_the_sign_of_its_power(house: House) -> None:
+    assert first(house(current_l1=-8.2)).accepted
+    # 44 kW x 1.25 at 195 V are 282 A
+    assert [reason.rule for reason in first(house(current_l1=-283.0)).reasons] == ["current"]
 
 
 def test_the_rules_are_told_apart_by_name() -> None:

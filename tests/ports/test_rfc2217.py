@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from nesgw.errors import PortLost, PortUnavailable
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.ports.serial_port import SerialPort, open_port
-from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
+from nesgw.simulator import PtyLine, SimulatedMeter
+from tests.virtual import settings_with
 
 SER2NET = shutil.which("ser2net", path="/usr/sbin:/usr/bin") or "ser2net"
 
@@ -51,10 +52,10 @@ def ser2net(folder: Path, device: str, port: int) -> Iterator[str]:
 
 
 def read_once(url: str) -> float | int | None:
-    meter = Meter(MeterPort(url, DEFAULT_KEY))
+    meter = Meter(settings_with(port=url))
     try:
         with meter.session(time.monotonic() + 60):
-            return meter.read().values["energy_import"]
+            return meter.reading().values["energy_import"]
     finally:
         meter.close()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nesgw import __version__
+from nesgw import HOMEPAGE, __version__
 from nesgw.publishers import home_assistant
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import Topics
@@ -111,10 +111,14 @@ class TestTheMeter:
         }
 
     def test_nesgw_is_named_as_the_origin(self) -> None:
-        assert read(meter())["origin"] == {
+        assert read(meter())["origin"] == home_assistant.origin(HOMEPAGE)
+
+    def test_the_origin_has_a_link_to_support_only_once_there_is_an_address(self) -> None:
+        assert home_assistant.origin("") == {"name": "nesgw", "sw_version": __version__}
+        assert home_assistant.origin("https://forge.example/someone/nesgw") == {
             "name": "nesgw",
             "sw_version": __version__,
-            "support_url": "https://github.com/nesgw/nesgw",
+            "support_url": "https://forge.example/someone/nesgw",
         }
 
     def test_it_is_available_only_if_both_the_gateway_and_the_meter_are(self) -> None:
@@ -229,7 +233,7 @@ class TestWhatHomeAssistantTakes:
         payload = read(message)
         assert payload.keys() == TOP
         assert payload["device"].keys() <= DEVICE
-        assert payload["origin"].keys() == ORIGIN
+        assert {"name"} <= payload["origin"].keys() <= ORIGIN
         for component in payload["components"].values():
             assert component.keys() <= SENSOR
             assert component.keys() >= {"platform", "unique_id", "name", "value_template", "expire_after"}

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import structlog
 
+from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.errors import IdentityTaken
 from nesgw.publishers.identities import Identities
 from nesgw.publishers.message import Message
-from nesgw.publishers.meter_publisher import MeterPublisher, MeterPublisherSettings
+from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
@@ -67,8 +68,14 @@ def broker() -> Broker:
 
 
 def outlet_on(memory: Path, broker: Broker, *, per_value: bool = False) -> MeterPublisher:
-    settings = MeterPublisherSettings("house", "House", 10.0, per_value_topics=per_value)
-    publisher = MeterPublisher(settings, Topics("nesgw", "nesgw"), RamDisk(memory, "house"), broker)
+    publisher = MeterPublisher(
+        MeterSettings("house", label="House"),
+        Topics("nesgw", "nesgw"),
+        RamDisk(memory, "house"),
+        broker,
+        mqtt=MqttSettings(per_value_topics=per_value),
+        home_assistant=HomeAssistantSettings(),
+    )
     publisher.prepare()
     return publisher
 
@@ -224,9 +231,17 @@ class TestTwoOfOneNumber:
         identities = Identities()
         made = []
         for name in ("house", "barn"):
-            settings = MeterPublisherSettings(name, name, 10.0)
-            ram_disk = RamDisk(memory, name)
-            made.append(MeterPublisher(settings, Topics("nesgw", "nesgw"), ram_disk, broker, identities))
+            made.append(
+                MeterPublisher(
+                    MeterSettings(name),
+                    Topics("nesgw", "nesgw"),
+                    RamDisk(memory, name),
+                    broker,
+                    mqtt=MqttSettings(),
+                    home_assistant=HomeAssistantSettings(),
+                    identities=identities,
+                )
+            )
             made[-1].prepare()
         return made[0], made[1]
 

@@ -96,8 +96,8 @@ class TestIdentity:
     def test_the_serial_number_ends_at_the_nul_whatever_follows(self):
         assert decode_identity(IDENTIFICATION, b"  AB-12 \0garbage").utility_serial == "AB-12"
 
-    def test_bytes_that_are_no_text_are_left_out(self):
-        assert decode_identity(IDENTIFICATION, b"\xff\x0140\x8080\n\0").utility_serial == "4080"
+    def test_a_line_end_is_no_part_of_it(self):
+        assert decode_identity(IDENTIFICATION, b"4080123456\r\n\0").utility_serial == "4080123456"
 
     @pytest.mark.parametrize("utility", [None, b"", bytes(30), b" " * 30, b"\xff" * 30])
     def test_without_a_utility_serial_the_manufacturers_takes_its_place(self, utility):
@@ -105,8 +105,18 @@ class TestIdentity:
         assert identity.utility_serial == ""
         assert identity.id == "0012345678901234"
 
+    @pytest.mark.parametrize(
+        "placeholder", [b"0000000000", b"1111111", b"XXXX", b"N/A", b"n.a.", b"none", b"-", b"Unknown"]
+    )
+    def test_nor_does_a_placeholder_that_many_meters_share_tell_it_from_others(self, placeholder):
+        assert decode_identity(IDENTIFICATION, placeholder.ljust(30, b"\0")).id == "0012345678901234"
+
+    @pytest.mark.parametrize("damaged", [b"4080\xb5123", "Zähler 12".encode(), b"\xff\x0140\x8080"])
+    def test_nor_does_what_is_no_text_throughout(self, damaged):
+        assert decode_identity(IDENTIFICATION, damaged + b"\0").id == "0012345678901234"
+
     def test_an_unset_manufacturer_serial_is_blank(self):
-        for unset in (bytes(8), b"\xff" * 8):
+        for unset in (bytes(8), b"\xff" * 8, b"\x11" * 8):
             assert decode_identity(IDENTIFICATION[:16] + unset, UTILITY).manufacturer_serial == ""
 
     def test_a_meter_that_cannot_be_told_from_others_is_refused(self):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nesgw.errors import MeterMisbehaved
+from nesgw.publishers import payloads
 from nesgw.tables.mbus import (
     ET11,
     MbusDevice,
@@ -157,7 +158,7 @@ class TestTheWorkedExample:
 
     def test_its_time_is_local(self):
         reading = decode_latest(device(), HEAT, ZoneInfo("Europe/Copenhagen"))
-        assert reading.payload() == {
+        assert payloads.sub_meter(reading) == {
             "time": "2026-11-20T07:30:00Z",
             "conditions": [],
             "encrypted": False,
@@ -250,9 +251,20 @@ class TestTheQueue:
         assert mbus_queue({2093: LogSize(520, 4)}) == Queue("ET45", 2093, 4, 520)
         assert mbus_queue({}) is None
 
-    def queued(self, handle: int = 1, result: int = 4) -> bytes:
-        head = (4 + len(HEAT)).to_bytes(2, "little") + b"\0\0" + handle.to_bytes(2, "little") + bytes([0, result])
-        return (head + HEAT).ljust(520, b"\xaa")
+    def queued(self, handle: int = 1, result: int = 4, before_record: int = 4, leftovers: bytes = b"\xaa") -> bytes:
+        length = before_record + len(HEAT)
+        head = length.to_bytes(2, "little") + b"\0\0" + handle.to_bytes(2, "little") + bytes([0, result])
+        return head + HEAT + (leftovers * 520)[: 512 - len(HEAT)]
+
+    @pytest.mark.parametrize("leftovers", [b"\0", b"\xaa", b"\x02", HEAT[7:]], ids=["zeros", "aa", "02", "a telegram"])
+    @pytest.mark.parametrize("before_record", [4, 6], ids=["from the handle", "from behind the length"])
+    def test_whatever_the_length_counts_and_an_earlier_entry_left_the_reading_is_the_same(
+        self, before_record: int, leftovers: bytes
+    ):
+        entry = self.queued(before_record=before_record, leftovers=leftovers)
+        (reading,) = decode_queued(News(((3, entry),), 3), "little")
+        assert reading.complete
+        assert reading.values == TestTheWorkedExample.reading.values
 
     def test_an_entry_is_a_reading_with_the_handle_of_its_device(self):
         (reading,) = decode_queued(News(((3, self.queued(7)),), 3), "little")
@@ -450,7 +462,7 @@ def test_any_bytes_are_devices_and_readings_or_refused_by_name(data, flags):
     for body in (data, HEAT[:6] + bytes([flags]) + data, entry(HEADER + data.hex(), flags)):
         with suppress(MeterMisbehaved):
             if reading := decode_latest(device(), body, UTC):
-                json.dumps(reading.payload(), allow_nan=False)
+                json.dumps(payloads.sub_meter(reading), allow_nan=False)
                 keys = [value.key for value in reading.values]
                 assert len(keys) == len(set(keys))
                 assert all(re.fullmatch(r"[a-z0-9_]+", key) for key in keys)

@@ -9,6 +9,7 @@ import textwrap
 import time
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable
 
 if TYPE_CHECKING:
     from nesgw.commands.align.judge import Window
-    from nesgw.meter.session import MeterPort
+    from nesgw.config.settings import MeterSettings
     from nesgw.optical.line_test import Attempt
 
 _PERIOD: Final = 0.4  # seconds from beat to beat; a little more while nothing answers
@@ -60,18 +61,18 @@ def run(options: argparse.Namespace) -> int:
     return EX_OK if window.seat is Seat.GOOD else EX_UNAVAILABLE
 
 
-def _place(options: argparse.Namespace) -> MeterPort:
+def _place(options: argparse.Namespace) -> MeterSettings:
     """Where to ask: --port, the configuration, or the only probe where there is no configuration yet."""
     from nesgw.commands.target import choose
-    from nesgw.config import schema as config
-    from nesgw.meter.session import MeterPort
+    from nesgw.config import loader
+    from nesgw.config.settings import MeterSettings
 
     if options.port:
-        return MeterPort(options.port, None, dtr=options.dtr)
+        return MeterSettings("", options.port, dtr=options.dtr)
     if options.config == Path(CONFIG_FILE) and not _is_there(Path(CONFIG_FILE)):
-        return MeterPort("auto", None, dtr=options.dtr)
-    meter = choose(config.read(options.config), options.meter)
-    return MeterPort(meter.port, None, meter.first_baud, meter.rts, meter.dtr or options.dtr)
+        return MeterSettings("", dtr=options.dtr)
+    meter = choose(loader.settings(loader.read(options.config)), options.meter)
+    return replace(meter, dtr=meter.dtr or options.dtr)
 
 
 def _is_there(path: Path) -> bool:
@@ -81,7 +82,7 @@ def _is_there(path: Path) -> bool:
         return True  # in a folder that this user may not look into: reading it says what to do
 
 
-def _beats(place: MeterPort, *, patient: bool) -> Generator[Attempt | PortUnavailable, None, None]:
+def _beats(place: MeterSettings, *, patient: bool) -> Generator[Attempt | PortUnavailable, None, None]:
     """Attempt for ever. ``patient``: a cable that is pulled by who turns the probe is waited for, and told instead."""
     from nesgw.optical.line_test import IMPATIENT, LineTest
     from nesgw.ports.serial_port import open_port

@@ -16,7 +16,8 @@ from nesgw.errors import EX_OK, ConfigError
 
 if TYPE_CHECKING:
     from nesgw.commands.doctor.steps import Finding, GatewayCase, MeterCase, Step
-    from nesgw.config.schema import Config, MeterSection
+    from nesgw.config.schema import Config
+    from nesgw.config.settings import MeterSettings, Settings
 
 _MARK_WIDTH: Final = 9
 _TITLE_WIDTH: Final = 16  # and more where titles begin with the name of a meter
@@ -80,13 +81,14 @@ def _findings(options: argparse.Namespace) -> Iterator[tuple[str, Finding, int]]
     """Take all steps: title, finding, and how much longer than usual the titles are."""
     from nesgw.commands.doctor.steps import GATEWAY_STEPS, METER_STEPS, failed, ok, skipped
     from nesgw.commands.target import choose
-    from nesgw.config import schema as config
+    from nesgw.config import loader
 
     try:
-        loaded = config.read(options.config)
-        meters = (choose(loaded, options.meter),) if options.meter else loaded.meter
+        config = loader.read(options.config)
+        settings = loader.settings(config)
+        meters = (choose(settings, options.meter),) if options.meter else settings.meters
     except ConfigError as error:
-        head, *more = error.problems
+        head, *more = (problem.splitlines()[0] for problem in error.problems)
         yield _CONFIGURATION, failed(head, *more, _WITHOUT, exit_code=error.exit_code), 0
         yield "all else", skipped(f"needs: {_CONFIGURATION}"), 0
         return
@@ -95,10 +97,10 @@ def _findings(options: argparse.Namespace) -> Iterator[tuple[str, Finding, int]]
     names = ", ".join(meter.name for meter in meters)
     yield _CONFIGURATION, ok(f"{options.config}: {'meter' if len(meters) == 1 else 'meters'} {names}"), longest
     for meter, prefix in zip(meters, prefixes, strict=True):
-        with _meter_case(meter, loaded, options.config) as case:
+        with _meter_case(meter, config, settings, options.config) as case:
             for title, finding in _examined(METER_STEPS, case):
                 yield prefix + title, finding, longest
-    for title, finding in _examined(GATEWAY_STEPS, _gateway_case(loaded)):
+    for title, finding in _examined(GATEWAY_STEPS, _gateway_case(config)):
         yield title, finding, longest
 
 
@@ -114,34 +116,37 @@ def _examined(steps: Iterable[Step[Any]], case: Any) -> Iterator[Found]:
         yield step.title, finding
 
 
-def _meter_case(meter: MeterSection, config: Config, source: Path) -> MeterCase:
+def _meter_case(meter: MeterSettings, config: Config, settings: Settings, source: Path) -> MeterCase:
     from nesgw.commands.doctor.steps import MeterCase, load_report
-    from nesgw.config.schema import read_key
+    from nesgw.config.secrets import read_key
 
+    section = next(section for section in config.meter if section.name == meter.name)
     key, problem = None, ""
     try:
-        key = read_key(meter)
+        key = read_key(section)
     except ValueError as error:
         problem = str(error)
-    holder = Path(meter.key_file) if meter.key_file else source
+    holder = Path(section.key_file) if section.key_file else source
     since = holder.stat().st_mtime if key is not None and holder.exists() else 0.0
-    return MeterCase(meter, key, problem, since, load_report(Path(config.cache.directory, meter.name)))
+    return MeterCase(meter, key, problem, since, load_report(settings.cache.directory / meter.name))
 
 
 def _gateway_case(config: Config) -> GatewayCase:
     from nesgw.commands.doctor.steps import GatewayCase
-    from nesgw.config.schema import Secrets, read_password
-    from nesgw.gateway.daemon import mqtt_settings
+    from nesgw.config import loader
+    from nesgw.config.secrets import Secrets, read_password
+    from nesgw.config.settings import NO_SECRET
     from nesgw.publishers.topics import Topics
 
-    password, problem = "", ""
+    password, problem = NO_SECRET, ""
     try:
         password = read_password(config.mqtt)
     except ValueError as error:
         problem = str(error)
+    settings = loader.settings(config, Secrets(mqtt_password=password))
     return GatewayCase(
-        config.cache,
-        mqtt_settings(config, Secrets({}, password)) if config.mqtt.enabled else None,
+        settings.cache,
+        settings.mqtt if settings.mqtt.enabled else None,
         problem,
-        Topics(config.mqtt.base_topic, config.gateway.name, config.homeassistant.discovery_prefix),
+        Topics(settings.mqtt.base_topic, settings.gateway.name, settings.homeassistant.discovery_prefix),
     )

@@ -23,7 +23,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from nesgw.commands.align.judge import Seat, Window
 from nesgw.config.key import Key
-from nesgw.config.schema import CacheSection, MeterSection
+from nesgw.config.settings import CacheSettings, MeterSettings, MqttSettings
 from nesgw.errors import (
     EX_CONFIG,
     EX_NOPERM,
@@ -38,13 +38,13 @@ from nesgw.errors import (
     TableNotPresent,
     UnsupportedMeter,
 )
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.meter.meter import Meter
 from nesgw.optical.client import DEFAULT_LIMITS, MeterClient, Port
 from nesgw.optical.line_test import IMPATIENT, LineTest
 from nesgw.ports.serial_port import find_port, open_port
 from nesgw.publishers.console import summary
 from nesgw.publishers.mqtt.session import BrokerSession
-from nesgw.publishers.mqtt.trouble import MqttSettings, Stage
+from nesgw.publishers.mqtt.trouble import Stage
 from nesgw.publishers.payloads import SeenGateway, parse_gateway_status
 from nesgw.publishers.ram_disk import READING, STATUS, filesystem, read_file, readings, refuse_disk
 from nesgw.publishers.topics import Topics
@@ -189,7 +189,7 @@ def load_report(folder: Path) -> Report | None:
 class MeterCase:
     """A meter under examination, and what the steps have opened of it. Closes all that as a context manager."""
 
-    settings: MeterSection
+    settings: MeterSettings
     key: Key | None = field(repr=False)
     key_problem: str  # why there is no key
     key_since: float  # when the file that holds the key was changed last
@@ -238,7 +238,7 @@ def _permission(case: MeterCase) -> Finding:
     """Open it: that shows more than its mode, which knows nothing of containers and confinement."""
     settings = case.settings
     try:
-        case.port = open_port(case.name, baud=settings.first_baud, rts=settings.rts, dtr=settings.dtr)
+        case.port = open_port(case.name, baud=settings.baud, rts=settings.rts, dtr=settings.dtr)
     except PortBusy as busy:
         case.busy = busy  # for the next step: to be told so takes the permission
     else:
@@ -327,7 +327,7 @@ def _identity(case: MeterCase) -> Finding:
         return skipped("the service has the port")
     with MeterClient(case.port) as client:
         client.limit(time.monotonic() + _SESSION)
-        client.open_session(None, replace(DEFAULT_LIMITS, baud=case.settings.first_baud))
+        client.open_session(None, replace(DEFAULT_LIMITS, baud=case.settings.baud))
         try:
             general, who = (client.read(part.table, part.offset, part.size) for part in (BT00, BT01))
         except KeyRefused:
@@ -337,8 +337,7 @@ def _identity(case: MeterCase) -> Finding:
             utility = client.read(ET03.table, ET03.offset, ET03.size)
     decode_general_configuration(general)
     meter = decode_identity(who, utility)
-    serial = meter.utility_serial or meter.manufacturer_serial
-    return ok(f"{meter.manufacturer} {meter.model}, serial number {serial}, firmware {meter.firmware}")
+    return ok(f"{meter.manufacturer} {meter.model}, serial number {meter.serial}, firmware {meter.firmware}")
 
 
 def _key_accepted(case: MeterCase) -> Finding:
@@ -357,7 +356,7 @@ def _key_accepted(case: MeterCase) -> Finding:
     if case.key is None or case.port is None:
         return skipped("there is none at hand to show", blocks=True)
     settings, port = case.settings, case.port
-    place = MeterPort(case.name, case.key.value, settings.first_baud, settings.rts, settings.dtr)
+    place = replace(settings, port=case.name, key=case.key.value, session="per-poll", negotiate_baud=False)
     case.meter = Meter(place, opener=lambda *_place, **_options: port)
     try:
         case.life.enter_context(case.meter.session(time.monotonic() + _SESSION))
@@ -375,7 +374,7 @@ def _tables(case: MeterCase) -> Finding:
     if case.service is not None:
         return ok(f"{len(case.service.values)} values; {summary(case.service.values)}")
     assert case.meter is not None  # noqa: S101
-    reading = case.meter.read()
+    reading = case.meter.reading()
     return ok(f"{len(reading.values)} values; {summary(reading.values)}")
 
 
@@ -399,7 +398,7 @@ METER_STEPS: Final[tuple[Step[MeterCase], ...]] = (
 class GatewayCase:
     """Where the readings go."""
 
-    cache: CacheSection
+    cache: CacheSettings
     mqtt: MqttSettings | None  # None: switched off
     password_problem: str
     topics: Topics
@@ -408,7 +407,7 @@ class GatewayCase:
 
 
 def _cache(case: GatewayCase) -> Finding:
-    directory = Path(case.cache.directory)
+    directory = case.cache.directory
     if not case.cache.allow_disk:
         refuse_disk(directory)
     place = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())

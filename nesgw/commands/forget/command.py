@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nesgw.commands.check_config import config_argument
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nesgw.commands.forget.retained import Leftover
-    from nesgw.config.schema import Config
+    from nesgw.config.settings import Settings
     from nesgw.publishers.mqtt.session import BrokerSession
-    from nesgw.publishers.mqtt.trouble import MqttSettings
     from nesgw.publishers.topics import Topics
 
 _ID: Final = "[a-z0-9]{1,64}|gateway/[a-z0-9_-]{1,64}"
@@ -42,16 +42,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """List what there is, or remove some of it after asking."""
     from nesgw.commands.forget.retained import plain
-    from nesgw.config import schema as config
     from nesgw.publishers.mqtt.session import BrokerSession
     from nesgw.publishers.topics import Topics
 
-    loaded = config.read(options.config)
-    if not loaded.mqtt.enabled:
+    loaded = _settings(options.config)
+    settings = loaded.mqtt
+    if not settings.enabled:
         problem = "[mqtt] enabled = false: no broker is asked; set it to true to remove what is left on one"
         raise ConfigError([f"{options.config}: {problem}"])
-    settings = _settings(loaded, str(options.config))
-    topics = Topics(loaded.mqtt.base_topic, loaded.gateway.name, loaded.homeassistant.discovery_prefix)
+    topics = Topics(settings.base_topic, loaded.gateway.name, loaded.homeassistant.discovery_prefix)
     wanted = plain(options.id) if options.id else None
     if wanted is not None and not re.fullmatch(_ID, wanted):
         raise WrongUsage(command="forget", problem=f"{options.id} is the id of no meter and no gateway")
@@ -103,16 +102,17 @@ def _found(session: BrokerSession, topics: Topics, wanted: str | None) -> list[L
     return find(retained, topics, wanted)
 
 
-def _settings(config: Config, source: str) -> MqttSettings:
-    """The broker's settings; the keys of the meters are not needed."""
-    from nesgw.config.schema import Secrets, read_password
-    from nesgw.gateway.daemon import mqtt_settings
+def _settings(source: Path) -> Settings:
+    """The configuration without the keys of the meters, which are not needed."""
+    from nesgw.config import loader
+    from nesgw.config.secrets import Secrets, read_password
 
+    config = loader.read(source)
     try:
         password = read_password(config.mqtt)
     except ValueError as error:
         raise ConfigError([f"{source}: mqtt.password_file: {error}"]) from None
-    return mqtt_settings(config, Secrets({}, password))
+    return loader.settings(config, Secrets(mqtt_password=password))
 
 
 def _list(found: Sequence[Leftover], where: str) -> None:

@@ -18,10 +18,11 @@ from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable, ConfigError
 from nesgw.publishers.message import Message
 from nesgw.publishers.mqtt import trouble
-from nesgw.publishers.mqtt.trouble import MqttSettings, TlsContext
+from nesgw.publishers.mqtt.trouble import TlsContext
 
 # The broker publishes our last will when it has heard nothing for one and a half of these (MQTT 3.1.1, 3.1.2.10).
 _KEEPALIVE: Final = 20
@@ -87,7 +88,7 @@ class Connection:
         context = self._tls_context()
         with self._no_surprise():
             if settings.username:
-                self._client.username_pw_set(settings.username, settings.password or None)
+                self._client.username_pw_set(settings.username, settings.password.reveal_text() or None)
             if self._will is not None:
                 self._client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
             try:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
+from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.mqtt import trouble
@@ -26,7 +27,7 @@ from nesgw.publishers.mqtt.connection import Arrival, Connection, Subscription
 from nesgw.publishers.mqtt.refusals import Refusals, subscription_key
 from nesgw.publishers.mqtt.retained import RetainedSearch
 from nesgw.publishers.mqtt.timers import Timers
-from nesgw.publishers.mqtt.trouble import MqttSettings, Stage
+from nesgw.publishers.mqtt.trouble import Stage
 from nesgw.publishers.mqtt.wanted import Wanted
 from nesgw.publishers.name_conflict import NameConflict
 from nesgw.publishers.payloads import availability_message
@@ -98,7 +99,7 @@ class MqttPublisher:
         *,
         pace: Pace | None = None,
     ) -> None:
-        self._brokers = settings.brokers
+        self._brokers = trouble.brokers(settings)
         self._settings = self._brokers[0]  # of the broker that is tried or served
         self._topics = topics
         self._on_state = on_state

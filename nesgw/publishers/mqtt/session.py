@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message
 from nesgw.publishers.mqtt import trouble
 from nesgw.publishers.mqtt.connection import Connection
 from nesgw.publishers.mqtt.retained import QUIET, RetainedSearch
-from nesgw.publishers.mqtt.trouble import MqttSettings
 
 _TURN: Final = 2.0
 
@@ -29,7 +29,7 @@ class BrokerSession:
         self._client_id = f"{client_id}-{os.getpid()}"
 
     def __enter__(self) -> Self:
-        *others, last = self.settings.brokers
+        *others, last = trouble.brokers(self.settings)
         for each in others:
             try:
                 return self._opened(each)

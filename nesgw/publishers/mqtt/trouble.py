@@ -9,42 +9,20 @@ import errno
 import socket
 import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from nesgw.config.settings import MqttSettings, TlsSettings
 from nesgw.errors import BrokerUnavailable, ConfigError
 from nesgw.publishers.message import Message
 from nesgw.values import printable
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """How to check the broker's certificate, and ours if it wants one."""
-
-    ca_file: Path | None = None  # None: the CAs that the system trusts
-    cert_file: Path | None = None
-    key_file: Path | None = None  # None: the key is in ``cert_file``
-    verify_hostname: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class MqttSettings:
-    """Where the broker is and how to log in."""
-
-    host: str
-    port: int = 1883
-    username: str = ""
-    password: str = field(default="", repr=False)
-    tls: TlsSettings | None = None
-    birth_topic: str | None = "homeassistant/status"  # None: Home Assistant is not served
-    spare_hosts: tuple[str, ...] = ()  # tried in this order while ``host`` is away; all else is the same there
-
-    @property
-    def brokers(self) -> tuple[MqttSettings, ...]:
-        """The settings of each broker alone, the preferred one first."""
-        return tuple(replace(self, host=host, spare_hosts=()) for host in (self.host, *self.spare_hosts))
+def brokers(settings: MqttSettings) -> tuple[MqttSettings, ...]:
+    """Return the settings of each broker alone, the preferred one first."""
+    return tuple(replace(settings, host=host, other_hosts=()) for host in settings.hosts)
 
 
 class Stage(Enum):
@@ -329,12 +307,8 @@ _LONGEST_LOGIN: Final = 65_535  # bytes (MQTT 3.1.1, 1.5.3)
 
 def check_login(settings: MqttSettings) -> None:
     """Refuse a user name or password that no CONNECT packet can carry."""
-    for option, text in (("username", settings.username), ("password", settings.password)):
-        try:
-            fits = len(text.encode()) <= _LONGEST_LOGIN
-        except UnicodeEncodeError:
-            raise trouble(settings, Stage.LOGIN, f"the {option} is no text", f"correct the {option}") from None
-        if not fits:
+    for option, size in (("username", len(settings.username.encode())), ("password", len(settings.password.reveal()))):
+        if size > _LONGEST_LOGIN:
             problem = f"the {option} is longer than MQTT allows ({_LONGEST_LOGIN} bytes)"
             raise trouble(settings, Stage.LOGIN, problem, f"correct the {option} under [mqtt]")
 

@@ -50,6 +50,7 @@ def configured(tmp_path):
 
         def write(port, key=KEY, mqtt="enabled = false"):
             path = tmp_path / "config.toml"
+            path.touch(0o600)
             key_line = f'key = "{key}"\n' if key else ""
             path.write_text(
                 f'[[meter]]\nname = "house"\nport = "{port}"\n{key_line}'
@@ -241,7 +242,7 @@ def test_mistakes_in_the_configuration_are_78_with_a_line_each(tmp_path, capsys)
     path.write_text('[[meter]]\nname = "house"\npoll_intervall = "10s"\nbaud = 5\n')
     code, text, steps = examined(str(path), capsys)
     assert code == 78
-    assert "unknown key; did you mean 'poll_interval'?" in text
+    assert "unknown option; did you mean 'poll_interval'?" in text
     assert "meter.house.baud" in text
     assert steps["all else"] == "skipped: needs: configuration"
 

@@ -22,10 +22,9 @@ from nesgw.commands.doctor.steps import (
     ok,
     skipped,
 )
-from nesgw.config.schema import CacheSection
+from nesgw.config.settings import CacheSettings, MqttSettings, Secret, TlsSettings
 from nesgw.errors import PortDenied
 from nesgw.publishers.mqtt import retained
-from nesgw.publishers.mqtt.trouble import MqttSettings, TlsSettings
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Listener
 
@@ -148,9 +147,7 @@ class TestReport:
 
 class TestGateway:
     def examined(self, settings=None, cache="/dev/shm", allow_disk=False, password_problem=""):
-        case = GatewayCase(
-            CacheSection(directory=cache, allow_disk=allow_disk), settings, password_problem, Topics("nesgw", "attic")
-        )
+        case = GatewayCase(CacheSettings(Path(cache), allow_disk), settings, password_problem, Topics("nesgw", "attic"))
         examination = Examination(case)
         return {step.title: examination.take(step) for step in GATEWAY_STEPS}
 
@@ -210,13 +207,13 @@ class TestGateway:
         assert found["broker's login"].text == "needs: broker"
 
     def test_a_wrong_password_is_the_login_s_failure_alone_and_is_not_shown(self, password_broker):
-        found = self.examined(MqttSettings("127.0.0.1", password_broker.port, "meter", "wrong donkey"))
+        found = self.examined(MqttSettings("127.0.0.1", password_broker.port, "meter", Secret("wrong donkey")))
         assert self.marks(found)["broker"] == "ok"
         assert found["broker's login"].text.endswith('it refused the login of user "meter"')
         assert "donkey" not in str(found)
 
     def test_the_right_password(self, password_broker):
-        found = self.examined(MqttSettings("127.0.0.1", password_broker.port, "meter", "correct horse"))
+        found = self.examined(MqttSettings("127.0.0.1", password_broker.port, "meter", Secret("correct horse")))
         assert found["broker's login"].text == 'as user "meter"'
 
     def test_a_password_file_that_cannot_be_read_is_the_login_s_failure(self, password_broker):
@@ -244,12 +241,12 @@ class TestPermission:
 
     @pytest.fixture
     def case(self, tmp_path):
-        from nesgw.config.schema import MeterSection
+        from nesgw.config.settings import MeterSettings
 
         device = tmp_path / "ttyUSB7"
         device.touch()
         device.chmod(0o660)
-        case = diagnosis.MeterCase(MeterSection(name="house", port=str(device)), None, "", 0.0, None)
+        case = diagnosis.MeterCase(MeterSettings("house", str(device)), None, "", 0.0, None)
         case.name = str(device)
         return case
 

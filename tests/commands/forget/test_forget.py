@@ -229,6 +229,7 @@ def test_a_broker_that_keeps_what_should_go_is_told(tmp_path, capsys):
 
 def test_no_broker_is_69_and_one_line_without_the_password(absent_broker, tmp_path, capsys):
     path = tmp_path / "config.toml"
+    path.touch(0o600)
     path.write_text(
         '[[meter]]\nname = "house"\n[mqtt]\nhost = "127.0.0.1"\n'
         f'port = {absent_broker.port}\nusername = "u"\npassword = "correct horse"\n'

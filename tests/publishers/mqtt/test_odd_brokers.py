@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import pytest
 
+from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.mqtt import connection
 from nesgw.publishers.mqtt.publisher import MqttPublisher, Pace
 from nesgw.publishers.mqtt.session import BrokerSession
-from nesgw.publishers.mqtt.trouble import MqttSettings
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener, eventually, retained_topics
 from tests.odd_brokers import CONNECT, PUBLISH, SUBSCRIBE, MemoryBroker, OddBroker, Packet, Talker
@@ -448,7 +448,7 @@ class TestSeveralBrokers:
     ) -> None:
         # On one port number, for the settings have one: the spare listens on another loopback address.
         with MemoryBroker(at=("127.0.0.2", absent_broker.port)) as spare:
-            gateways.append(gateway := Gateway(absent_broker.port, spare_hosts=("127.0.0.2",)).started(*EVERYTHING))
+            gateways.append(gateway := Gateway(absent_broker.port, other_hosts=("127.0.0.2",)).started(*EVERYTHING))
             eventually(lambda: STATE.topic in spare.kept, "the spare broker has the state")
             absent_broker.start()
             eventually(lambda: STATE.topic in retained_topics(absent_broker.port), "the first has it again")

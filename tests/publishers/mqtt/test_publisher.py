@@ -16,11 +16,11 @@ from functools import partial
 
 import pytest
 
+from nesgw.config.settings import MqttSettings, Secret, TlsSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.mqtt.publisher import MqttPublisher, Pace
 from nesgw.publishers.mqtt.session import BrokerSession
-from nesgw.publishers.mqtt.trouble import MqttSettings, TlsSettings
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener, TlsBroker, eventually, free_port, retained_topics
 
@@ -326,7 +326,7 @@ class TestFarewell:
     def test_a_killed_process_leaves_its_last_will(self, broker: Broker, listener: Listener) -> None:
         program = (
             "import sys, time\n"
-            "from nesgw.publishers.mqtt.trouble import MqttSettings\n"
+            "from nesgw.config.settings import MqttSettings\n"
             "from nesgw.publishers.mqtt.publisher import MqttPublisher\n"
             "from nesgw.publishers.topics import Topics\n"
             "MqttPublisher(MqttSettings('127.0.0.1', int(sys.argv[1])), Topics('nesgw', 'pi')).start()\n"
@@ -385,13 +385,13 @@ class TestHomeAssistantStarts:
 
 class TestLogin:
     def test_the_right_password_is_taken(self, password_broker: Broker, gateways: list[Gateway]) -> None:
-        settings = replace(settings_of(password_broker), username="meter", password="correct horse")
+        settings = replace(settings_of(password_broker), username="meter", password=Secret("correct horse"))
         gateways.append(Gateway(settings).started().connected())
 
     def test_a_wrong_password_is_one_clear_line_without_the_password(
         self, password_broker: Broker, gateways: list[Gateway]
     ) -> None:
-        settings = replace(settings_of(password_broker), username="meter", password="wrong horse")
+        settings = replace(settings_of(password_broker), username="meter", password=Secret("wrong horse"))
         gateways.append(gateway := Gateway(settings).started())
         assert gateway.complaint() == (
             f'MQTT broker 127.0.0.1:{password_broker.port}: it refused the login of user "meter": '

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nesgw.config.settings import MqttSettings
 from nesgw.publishers.mqtt.publisher import MqttPublisher
-from nesgw.publishers.mqtt.trouble import MqttSettings
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener
 

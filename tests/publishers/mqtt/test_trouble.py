@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from nesgw.config.settings import MqttSettings, TlsSettings
 from nesgw.errors import ConfigError
 from nesgw.publishers.mqtt import trouble
-from nesgw.publishers.mqtt.trouble import MqttSettings, TlsSettings
 
 SETTINGS = MqttSettings("box", 8883, tls=TlsSettings())
 

@@ -1,0 +1,202 @@
+"""What to write into Home Assistant's hourly statistics so that they say what the meter says. Pure.
+
+Home Assistant keeps a row an hour: ``state``, the register at its end, and ``sum``, a running total whose steps are the
+bars of the energy dashboard. As long as it does not lose its thread, sum − state is one constant. So a row for an hour
+that it missed follows from the register at that hour's end and from the constant of the rows before.
+
+The newest row must be right, and only hours before it are written: it proves that Home Assistant has compiled them. A
+row for an hour that it has still to compile would cost that hour of every sensor in the house.
+Source: measured on Home Assistant 2026.11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+HOUR: Final = timedelta(hours=1)
+ROUNDING: Final = 1e-6  # of sums and states, which are floating point numbers
+
+
+@dataclass(frozen=True, slots=True)
+class HourRow:
+    """One row of Home Assistant's long-term statistics, in the unit of the statistic."""
+
+    start: datetime  # UTC, a full hour
+    state: float  # the register at the hour's end
+    sum: float
+
+    @property
+    def offset(self) -> float:
+        """Sum less state: one constant as long as Home Assistant keeps its thread."""
+        return self.sum - self.state
+
+
+@dataclass(frozen=True, slots=True)
+class MeterHistory:
+    """What the meter's load profile says of one register, in the unit of the statistic.
+
+    ``late`` is what was used in the last minute or two of an hour: a row is a poll late, never early.
+    """
+
+    at_end: Mapping[datetime, float]  # the register at the end of the hour that starts then (UTC)
+    late: Mapping[datetime, float]  # by the same hours
+    step: float  # one step of the register
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """All rows from ``start`` on get ``amount`` added to their sum: there Home Assistant had lost its thread."""
+
+    start: datetime
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One hour of the dashboard, before and after."""
+
+    start: datetime
+    before: float | None  # None: no bar at all
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send, shifts first. Empty if nothing is wrong."""
+
+    shifts: tuple[Shift, ...] = ()
+    rows: tuple[HourRow, ...] = ()
+    bars: tuple[Bar, ...] = ()  # of the hours that change, and of the one behind them
+    unknown: tuple[datetime, ...] = ()  # hours that are missing and that the meter does not know either
+
+    def __bool__(self) -> bool:
+        return bool(self.shifts or self.rows)
+
+
+class NotNow(Exception):
+    """Nothing can be said before Home Assistant has compiled another hour."""
+
+
+class Disagreement(Exception):
+    """The two histories do not fit together: nothing may be written."""
+
+
+def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
+    """Compare Home Assistant's rows (ascending, from before the suspected hole to the newest) with the meter's history.
+
+    Raises NotNow and Disagreement, each with the reason as a part of a sentence.
+    """
+    if not rows or not history.at_end:
+        return Plan()
+    newest = rows[-1]
+    if not _is_good(newest, history):
+        raise NotNow("Home Assistant has not yet compiled a whole hour of readings since the outage")
+    by_start = {row.start: row for row in rows}
+    first = max(rows[0].start, min(history.at_end))
+    hours = list(_hours(first, newest.start))
+    missing = [hour for hour in hours if hour not in by_start]
+    wrong = [
+        hour
+        for hour in hours
+        if hour in history.at_end and (hour not in by_start or not _is_good(by_start[hour], history))
+    ]
+    if not wrong and not missing:
+        return Plan()
+    anchor = _anchor(wrong or missing, by_start, history)
+    _refuse_too_high(wrong, by_start, history)
+    shifts = tuple(_shifts([row for row in rows if row.start >= anchor.start], history))
+    written = tuple(
+        HourRow(hour, history.at_end[hour], round(history.at_end[hour] + anchor.offset, 6)) for hour in wrong
+    )
+    unknown = tuple(hour for hour in missing if hour not in history.at_end)
+    return Plan(shifts, written, tuple(_bars(rows, anchor, shifts, written)), unknown)
+
+
+def differing(rows: Sequence[HourRow], anchor: datetime, until: datetime, history: MeterHistory) -> list[datetime]:
+    """After writing: the hours behind ``anchor`` whose bar is not what the meter counted, within two steps."""
+    found = []
+    for before, row in pairwise(rows):
+        if not anchor < row.start <= until or before.start + HOUR != row.start:
+            continue
+        told = [history.at_end.get(hour) for hour in (before.start, row.start)]
+        if None in told:
+            continue
+        counted = (told[1] or 0.0) - (told[0] or 0.0)
+        late = history.late.get(before.start, 0.0) + history.late.get(row.start, 0.0)
+        if abs(row.sum - before.sum - counted) > 2 * history.step + late + ROUNDING:
+            found.append(row.start)
+    return found
+
+
+def _hours(first: datetime, last: datetime) -> Iterator[datetime]:
+    hour = first
+    while hour <= last:
+        yield hour
+        hour += HOUR
+
+
+def _is_good(row: HourRow, history: MeterHistory) -> bool:
+    told = history.at_end.get(row.start)
+    if told is None:
+        return False
+    late = history.late.get(row.start, 0.0)
+    return -history.step - ROUNDING < told - row.state < late + 2 * history.step + ROUNDING
+
+
+def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> HourRow:
+    """The row right before the first wrong hour: it says that profile, unit and clock fit."""
+    anchor = by_start.get(gap[0] - HOUR)
+    if anchor is None:
+        raise Disagreement(
+            f"neither the meter's memory nor Home Assistant's rows reach back to before {gap[0]:%Y-%m-%d %H:%M} UTC"
+        )
+    if not _is_good(anchor, history):
+        raise Disagreement(
+            f"Home Assistant's and the meter's history do not agree at {anchor.start:%Y-%m-%d %H:%M} UTC"
+        )
+    return anchor
+
+
+def _refuse_too_high(wrong: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> None:
+    """A row above what the meter says is another meter's, or in another unit: no state is ever lowered."""
+    for hour in wrong:
+        row = by_start.get(hour)
+        if row and row.state > history.at_end[hour] + history.step + ROUNDING:
+            raise Disagreement(
+                f"Home Assistant has {row.state:.3f} for {hour:%Y-%m-%d %H:%M} UTC, more than the meter's "
+                f"{history.at_end[hour]:.3f}"
+            )
+
+
+def _shifts(rows: Sequence[HourRow], history: MeterHistory) -> Iterator[Shift]:
+    """Where the constant changes right behind a hole; elsewhere somebody meant it."""
+    for before, row in pairwise(rows):
+        change = before.offset - row.offset
+        if abs(change) <= max(history.step / 2, ROUNDING):
+            continue
+        if row.start - before.start == HOUR and _is_good(before, history):
+            raise Disagreement(
+                f"the sum was corrected at {row.start:%Y-%m-%d %H:%M} UTC, or the meter was exchanged: begin behind it"
+            )
+        yield Shift(row.start, round(change, 6))
+
+
+def _bars(
+    rows: Sequence[HourRow], anchor: HourRow, shifts: Sequence[Shift], written: Sequence[HourRow]
+) -> Iterator[Bar]:
+    """The hours whose bar changes, old and new."""
+    old = {row.start: row.sum - before.sum for before, row in pairwise(rows)}
+    shifted = {
+        row.start: HourRow(row.start, row.state, row.sum + sum(s.amount for s in shifts if s.start <= row.start))
+        for row in rows
+        if row.start >= anchor.start
+    }
+    new = sorted({**shifted, **{row.start: row for row in written}}.values(), key=lambda row: row.start)
+    for before, row in pairwise(new):
+        change = row.sum - before.sum
+        if row.start not in old or abs(old[row.start] - change) > ROUNDING:
+            yield Bar(row.start, old.get(row.start), round(change, 6))

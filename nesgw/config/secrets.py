@@ -1,0 +1,125 @@
+"""Keys, passwords and tokens: where the configuration says they are, read without ever showing one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from nesgw.config import access
+from nesgw.config.key import Key, bare, is_key, parse_key
+from nesgw.config.schema import MeterSection, MqttSection
+from nesgw.config.settings import NO_SECRET, Interface, Secret
+
+_LONGEST_FILE: Final = 65536
+_LONGEST_PASSWORD: Final = 65535  # bytes [MQTT 3.1.1, 1.5.3]
+# Where a shell hands over what it makes no file of.
+_PIPES: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the configuration points to."""
+
+    keys: Mapping[str, Key] = field(default_factory=lambda: MappingProxyType({}))  # by the meter's name
+    mqtt_password: Secret = NO_SECRET
+    http_token: Secret | None = None
+
+
+NO_SECRETS: Final = Secrets()
+
+
+def read_key(meter: MeterSection) -> Key:
+    """Read a meter's key from where its block says it is. Raises ValueError with what to do."""
+    text = _secret(meter.key.get_secret_value(), meter.key_file, f"{meter.name}.key")
+    if text is None:
+        raise ValueError(
+            f'the meter has no key; put it into a file and name that: key_file = "/etc/nesgw/{meter.name}.key"'
+        )
+    return parse_key(text, meter.interface)
+
+
+def has_none(meter: MeterSection) -> bool:
+    """Whether a meter's block names no key, and none is handed to this process."""
+    return _secret(meter.key.get_secret_value(), "", f"{meter.name}.key") is None and not meter.key_file
+
+
+def read_password(mqtt: MqttSection) -> Secret:
+    """Read the broker's password; an empty one where there is none. Raises ValueError with what to do."""
+    direct = mqtt.password.get_secret_value()
+    text = _secret(direct, mqtt.password_file, "mqtt-password")
+    if text is None:
+        return NO_SECRET
+    return Secret(_one_line(text if direct else bare(text), "password"))
+
+
+def read_token(file: str, credential: str | None = None) -> Secret | None:
+    """Read an access token; None where none is named, in a file or as a systemd credential.
+
+    Raises ValueError with what to do.
+    """
+    text = _secret("", file, credential)
+    return None if text is None else Secret(_one_line(bare(text), "token"))
+
+
+def read_key_file(path: str, interface: Interface = "optical") -> Key:
+    """Read a key from a file that others cannot read. Raises ValueError with what to do."""
+    if is_key(path):
+        raise ValueError("this is the key itself: write it into a file that only you can read, and name that file")
+    return parse_key(private_text(Path(path)), interface)
+
+
+def private_text(path: Path) -> str:
+    """Read a file that others cannot read. Raises ValueError with what to do."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ValueError(f"{path} is a folder; name the file in it")
+        if not stat.S_ISREG(mode) and not str(path).startswith(_PIPES):
+            raise ValueError(f"{path} is no ordinary file")
+        if access.open_to_all(mode):
+            raise ValueError(f"{path} can be read by everyone on this machine; run: {access.making_private(path)}")
+        return _text(path)
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file") from None
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} does not exist; make it, then write the secret into it: {access.making(path)}"
+        ) from None
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read by this user ({error.strerror}); try with sudo, "
+            f"or for the service: {access.making_private(path)}"
+        ) from None
+
+
+def _secret(direct: str, path: str, credential: str | None) -> str | None:
+    """Take a secret from the option itself, the file that it names, or the systemd credential."""
+    if direct and path:
+        raise ValueError("given twice: keep either the file or the value")
+    if direct:
+        return direct
+    if path:
+        return private_text(Path(path))
+    # systemd.exec(5), LoadCredential=: a private directory that only this service can read.
+    loaded = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), credential or "")
+    return _text(loaded) if loaded.is_file() else None
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_LONGEST_FILE).decode("utf-8")
+
+
+def _one_line(text: str, what: str) -> str:
+    if not text:
+        raise ValueError(f"the {what} is empty; write it into the file, or take the option out")
+    if len(text.splitlines()) > 1:
+        raise ValueError(f"{len(text.splitlines())} lines; the file holds the {what} alone, on one line")
+    if len(text.encode()) > _LONGEST_PASSWORD:
+        raise ValueError(f"the {what} is longer than the {_LONGEST_PASSWORD} bytes that MQTT can send")
+    return text
