@@ -10,6 +10,7 @@ The branches are chosen by what the daemon does about them:
         NoAnswer                 silence, or nothing but our own echo
         LineTooNoisy             answers arrive, but damaged
         PollTooLong              the time that the caller allows is over
+        QuietNow                 the port is the utility's for a while
         MeterBusy                the meter says bsy, dnr, dlk or rno
         SessionRefused           the meter answers, but gives no session
         NumberRefused            the MEP port wants another sequence number, again and again
@@ -209,6 +210,14 @@ class PollTooLong(Retryable):
     kind = "too_long"
     what = "{port}: the time for one reading ran out during {service}"
     do = "seat the probe well (nesgw align shows how well it sits), or allow a longer poll_interval"
+
+
+class QuietNow(Retryable):
+    """The owner has set this time aside for the utility's own reader."""
+
+    kind = "quiet"
+    what = "the meter's port is left to the utility until {until} (quiet)"
+    do = "try again then"
 
 
 class MeterBusy(Retryable):

@@ -85,7 +85,7 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
                 progress.step("asking the meter who it is and what it measures")
                 facts = meter.facts()
                 progress.step(f"reading {len(facts.layout.fields)} values")
-                reading, doubts = _judged(meter.reading, target.meter.power_limit())
+                reading, doubts = _judged(meter.reading, target, facts)
         except PortBusy as busy:
             progress.clear()
             if not _print_cached(target, options, None, busy.happened):
@@ -118,7 +118,7 @@ def _print_everything(target: Target, options: argparse.Namespace) -> None:
 
     with _reader(target) as reader:
         facts = run(identify(), reader)
-        reading, doubts = _judged(lambda: _values(facts, reader), target.meter.power_limit())
+        reading, doubts = _judged(lambda: _values(facts, reader), target, facts)
         found = run(everything(facts, machine_zone()), reader)
     _say(doubts)
     for remark in found.remarks:
@@ -153,11 +153,12 @@ def _print_events(target: Target, options: argparse.Namespace) -> None:
         print(*pages.log(entries), sep="\n")
 
 
-def _judged(read: Callable[[], Reading], max_power: float) -> tuple[Reading, tuple[Reason, ...]]:
+def _judged(read: Callable[[], Reading], target: Target, facts: Facts) -> tuple[Reading, tuple[Reason, ...]]:
     """Read once, and again if that is suspect; what is doubted then as well is unknown, not shown."""
     from nesgw.plausibility import Plausibility
 
-    judge = Plausibility(max_power)
+    limit = target.meter.power_limit(facts.installation.power_ratio)
+    judge = Plausibility(limit, register_unit=facts.layout.energy_unit)
     reading = read()
     verdict = judge.judge(reading.values, time.monotonic())
     if not verdict.accepted:
