@@ -19,6 +19,7 @@ The branches are chosen by what the daemon does about them:
         BrokerUnavailable        MQTT
         HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
+        IdentityTaken            two meters of one gateway have one number
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
         TokenRefused             of Home Assistant
@@ -389,6 +390,14 @@ class CacheUnavailable(Retryable):
     kind = "cache"
     what = "{directory}: {problem}"
     do = "make room there or give the folder back to the nesgw user; MQTT goes on without it"
+
+
+class IdentityTaken(Retryable):
+    """Two meters of one gateway with the same number: the second is not published over the first."""
+
+    kind = "identity"
+    what = "another meter of this gateway has the same number {id}: {other}"
+    do = "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
 
 
 class OperatorNeeded(NesgwError):

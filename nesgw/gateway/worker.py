@@ -17,7 +17,16 @@ from typing import Final
 import structlog
 
 from nesgw.config.settings import MeterSettings
-from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortUnavailable, ProtocolMisuse, QuietNow, Stopped
+from nesgw.errors import (
+    IdentityTaken,
+    KeyRefused,
+    NesgwError,
+    OperatorNeeded,
+    PortUnavailable,
+    ProtocolMisuse,
+    QuietNow,
+    Stopped,
+)
 from nesgw.gateway.account import Account
 from nesgw.gateway.freshness import Freshness
 from nesgw.gateway.quiet import QuietTime
@@ -228,6 +237,8 @@ class Worker(threading.Thread):
         except ProtocolMisuse:
             raise  # ours, not the meter's
         except NesgwError as error:
+            if isinstance(error, IdentityTaken):
+                self.facts = None  # the next poll tries again to publish it
             if done:
                 self._account.count(error)
             else:

@@ -31,7 +31,7 @@ def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none():
 
 def test_the_first_reading_announces_the_meter_and_says_that_it_is_available():
     _, publisher = work(line_to(), polls=3)
-    assert publisher.said == [("identify", "4080123456", 54), ("available", True)]
+    assert publisher.said == [("identify", "4080123456", 57), ("available", True)]
     assert len(publisher.readings) == 3
 
 
