@@ -128,8 +128,8 @@ class ProfileReader:
             facts = run(identify(), reader)
             kept = run(_kept(facts), reader)
             # One interval more: what the first one counted is its difference to that.
-            profile, now = kept.profile, datetime.now(UTC)
-            reading = ProfileReading(profile, facts.general.byteorder, since - profile.duration, until, now=now)
+            first, now = since - kept.profile.duration, datetime.now(UTC)
+            reading = ProfileReading(kept.profile, facts.general.byteorder, first, until, now=now)
             while reading.wanted is not None:
                 step(reading, reader)
         yield from _rows(reading, kept, since)
