@@ -10,6 +10,7 @@ The branches are chosen by what the daemon does about them:
         NoAnswer                 silence, nothing but our own echo, or another device
         LineTooNoisy             answers arrive, but damaged
         PollTooLong              the time that the caller allows is over
+        QuietNow                 the port is the utility's for a while
         MeterBusy                the meter says bsy, dnr, dlk or rno
         SessionRefused           the meter answers, but gives no session
         NumberRefused            the MEP port wants another sequence number, again and again
@@ -18,6 +19,7 @@ The branches are chosen by what the daemon does about them:
         BrokerUnavailable        MQTT
         HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
+        IdentityTaken            two meters of one gateway have one number
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
         TokenRefused             of Home Assistant
@@ -250,6 +252,14 @@ class LineSlow(PollTooLong):
     do = "set a longer poll_interval: the meter or the line to it is slow, and the probe sits well"
 
 
+class QuietNow(Retryable):
+    """The owner has set this time aside for the utility's own reader."""
+
+    kind = "quiet"
+    what = "the meter's port is left to the utility until {until} (quiet)"
+    do = "try again then"
+
+
 class MeterBusy(Retryable):
     """The meter refuses for now."""
 
@@ -380,6 +390,14 @@ class CacheUnavailable(Retryable):
     kind = "cache"
     what = "{directory}: {problem}"
     do = "make room there or give the folder back to the nesgw user; MQTT goes on without it"
+
+
+class IdentityTaken(Retryable):
+    """Two meters of one gateway with the same number: the second is not published over the first."""
+
+    kind = "identity"
+    what = "another meter of this gateway has the same number {id}: {other}"
+    do = "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
 
 
 class OperatorNeeded(NesgwError):

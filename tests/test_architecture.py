@@ -53,7 +53,11 @@ def modules(name):
         ("publishers", {"errors", "values", "config", "tables", "publishers"}),
         ("simulator", {"simulator"}),
         ("meter", {"errors", "values", "config", "ports", "optical", "tables", "meter"}),
-        ("gateway", {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "gateway"}),
+        ("web", {"errors", "values", "config", "tables", "publishers", "web"}),
+        (
+            "gateway",
+            {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "web", "gateway"},
+        ),
     ],
 )
 def test_dependencies_point_one_way(who, may_know):
@@ -130,7 +134,7 @@ def test_nobody_knows_the_daemon_but_the_command_line():
     ("library", "homes"),
     [
         ("serial", {"ports/find.py", "ports/rfc2217.py", "ports/serial_port.py"}),
-        ("paho", {"publishers/mqtt/publisher.py"}),
+        ("paho", {"publishers/mqtt/connection.py"}),
         ("systemd", {"gateway/systemd.py"}),
     ],
 )

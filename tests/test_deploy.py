@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -203,6 +204,27 @@ class TestThePackage:
                 models.append(section)
                 for key in section.model_fields.keys() - config.tables(section).keys():
                     assert f".TP\n.B {key}\n" in page
+
+    def test_no_link_in_its_documentation_leads_nowhere(self, generator):
+        pages = generator.documentation()
+        assert {"README.md", "SECURITY.md", "docs/install.md", "hardware/ir-probe/README.md"} <= set(pages)
+        elsewhere = set(generator.ELSEWHERE.values())
+        folders = {str(parent) for name in pages for parent in Path(name).parents}
+        for name, content in pages.items():
+            if name.endswith(".md"):
+                for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", content.decode()):
+                    if "://" not in target and not target.startswith("mailto:"):
+                        place = os.path.normpath(Path(name).parent / target)
+                        assert place in set(pages) | elsewhere | folders, f"{name}: {target}"
+
+    def test_a_link_to_what_is_not_in_it_leaves_its_text(self, generator):
+        generator.HOMEPAGE = ""
+        text = "see [the code](../nesgw/errors.py), [the key](getting-the-key.md#ask) and [![p](a.svg)](x.py)"
+        shipped = {"docs/getting-the-key.md", "docs/a.svg"}
+        assert generator.linked("docs/install.md", text, shipped) == (
+            "see the code, [the key](getting-the-key.md#ask) and ![p](a.svg)"
+        )
+        assert generator.linked("docs/a.md", "[all](../LICENSE)", shipped) == "[all](../copyright)"
 
 
 def read_lines(name):

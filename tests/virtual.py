@@ -116,6 +116,7 @@ def work(
     publisher=None,
     on_change=lambda: None,
     server=None,
+    wall_clock=None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
@@ -137,6 +138,7 @@ def work(
         on_change=on_change,
         clock=line.clock,
         pause=pause,
+        **({"wall_clock": wall_clock} if wall_clock else {}),
     )
     worker.run()
     if worker.defect:

@@ -21,12 +21,12 @@ MOST_OUT_OF_A_BYTE = 0xFF
 _PACKET_SIZES: Final = range(64, 8192 + 1)  # that can be negotiated
 _UNUSUAL: Final = 8  # bytes of an answer other than a table's data, at the most
 
-# Codes above 9 differ between the clients in the field (c12.18), so none of them is used.
+# Codes above 9 differ between the clients in the field [Clients], so none of them is used.
 BAUD_CODES: Final = {300: 1, 600: 2, 1200: 3, 2400: 4, 4800: 5, 9600: 6, 14400: 7, 19200: 8, 28800: 9}
 
 
 class ResponseCode(IntEnum):
-    """The first byte of an answer (C12.18 [S])."""
+    """The first byte of an answer [C12.18-2006]."""
 
     OK = 0
     ERR = 1
@@ -232,7 +232,7 @@ class Negotiate(Request[Negotiated]):
 
 @dataclass(frozen=True, slots=True)
 class Logon(_Bare):
-    """Open a session. These meters check neither id nor user [O]; their event log may keep the id."""
+    """Open a session. These meters check neither id nor user [OPG]; their event log may keep the id."""
 
     user_id: int = 0
     user: str = "nesgw"
@@ -283,7 +283,7 @@ class Read(Request[bytes]):
 
 @dataclass(frozen=True, slots=True)
 class PartialRead(Request[bytes]):
-    """Read a part of a table. Past its end the meter fills up with zeros [O]."""
+    """Read a part of a table. Past its end the meter fills up with zeros [OPG]."""
 
     table: int
     offset: int

@@ -16,7 +16,7 @@ from nesgw.commands import main
 from nesgw.commands.doctor import meter_steps
 from nesgw.config import access, credentials
 from nesgw.ports.serial_port import open_port
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt import retained
 from nesgw.simulator import DEFAULT_KEY, Code, PtyLine, SimulatedMeter
 
 KEY = DEFAULT_KEY.decode()
@@ -27,7 +27,7 @@ WRONG = "0123456789abcdefghij"
 def _hurry(monkeypatch):
     monkeypatch.setattr(meter_steps, "_PERIOD", 0.05)
     monkeypatch.setattr(meter_steps, "_ATTEMPTS", 4)
-    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+    monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +110,7 @@ def test_all_is_well(line, configured, broker, capsys):
         "broker",
         "broker's TLS",
         "broker's login",
+        "broker's topics",
     ]
     assert steps["key"] == "ok: recognised as 20 characters"
     assert steps["probe echo"] == "ok: none"
