@@ -12,14 +12,24 @@ import time
 from typing import Any
 
 from benchmarks.pace import GAP, Pace
-from nesgw.meter.session import Meter, MeterPort
+from nesgw.config.settings import MeterSettings, Secret
+from nesgw.meter.meter import Meter
+from nesgw.meter.optical_link import OpticalLink
 from nesgw.simulator import DEFAULT_KEY
 
 
 def main(settings: dict[str, Any]) -> None:
     """Poll, print what was measured as JSON."""
-    place = MeterPort(settings["port"], DEFAULT_KEY, negotiate_baud=settings.get("negotiate", False))
-    meter = Meter(place, mode=settings["mode"], idle=settings.get("interval", 1.0))
+    place = MeterSettings(
+        "benchmark",
+        settings["port"],
+        key=Secret(DEFAULT_KEY),
+        poll_interval=settings.get("interval", 1.0),
+        session=settings["mode"],
+        negotiate_baud=settings.get("negotiate", False),
+    )
+    link = OpticalLink(place)
+    meter = Meter(place, link=link)
     limits: list[int | None] = []
     pieces: list[list[int]] = []
     values: list[int] = []
@@ -28,8 +38,8 @@ def main(settings: dict[str, Any]) -> None:
         began = time.monotonic()
         with meter.session(began + 30):
             layout = meter.facts().layout
-            meter.read()
-            if (granted := meter.limits) and not limits:
+            meter.reading()
+            if (granted := link.limits) and not limits:
                 limits.extend((granted.packet_size, granted.packets, granted.baud))
                 pieces.extend([part.table, part.offset, part.size] for part in layout.reads)
                 values.append(len(layout.fields))

@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from fuzz.mep import COURSES, SECOND
 from fuzz.tables import DOCUMENTED, TARGETS
 from nesgw.simulator import PROFILES, SimulatedMeter
 
@@ -48,6 +49,14 @@ def link() -> None:
         (folder / f"session-{toggle}").write_bytes(course)
 
 
+def mep() -> None:
+    """What happens to a MEP port that has settled."""
+    folder = FOLDER / "mep"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, course in COURSES.items():
+        (folder / name.replace(" ", "-")).write_bytes(SECOND + course)
+
+
 def crc(data: bytes) -> bytes:
     """CRC-16/X-25, low byte first."""
     register = 0xFFFF
@@ -61,3 +70,4 @@ def crc(data: bytes) -> bytes:
 if __name__ == "__main__":
     tables()
     link()
+    mep()

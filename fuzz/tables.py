@@ -12,7 +12,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from nesgw.errors import MeterMisbehaved, TableNotPresent, UnsupportedMeter
-from nesgw.tables import alarms, clock, demands, event_log, load_profile, mbus, outages, queues, self_reads
+from nesgw.publishers import payloads
+from nesgw.tables import (
+    alarms,
+    clock,
+    configuration,
+    demands,
+    event_log,
+    load_profile,
+    mbus,
+    outages,
+    queues,
+    self_reads,
+)
 from nesgw.tables.dimensions import BT20, BT21, decode_dimensions, decode_order
 from nesgw.tables.identity import BT00, BT01, ET03, ET29, decode_general_configuration, decode_identity
 from nesgw.tables.installation import (
@@ -24,7 +36,6 @@ from nesgw.tables.installation import (
     decode_energy_unit,
     decode_ratios,
     decode_tier_size,
-    energy_unit_part,
 )
 from nesgw.tables.layout import Layout
 from nesgw.tables.query import PendingQuery
@@ -61,7 +72,7 @@ def learn(answer: Answer, byteorder: str):
     dimensions = decode_dimensions(answer(part), part)
     if dimensions.registers.size > MOST_BYTES:
         raise MeterMisbehaved(service="fuzz", problem="too long to be fuzzed")
-    unit_part = energy_unit_part(identity.firmware, dimensions.tiers)
+    unit_part = configuration.energy_unit(identity.firmware, dimensions.tiers)
     installation = Installation(
         ratios=decode_ratios(answer(BT15), byteorder),
         energy_unit=decode_energy_unit(answer(unit_part)) if unit_part else 1,
@@ -93,15 +104,15 @@ def history(answer: Answer, byteorder: str) -> None:
         sources = tuple(answer(demands.demand_sources(dimensions)))
         channels = load_profile.decode_channels(sources, identity.firmware, installation)
         found = demands.decode_demands(answer(demands.demand_records(dimensions)), dimensions, channels, byteorder)
-        published([demand.payload() for demand in found])
+        published([payloads.demand(demand) for demand in found])
     for part in (self_reads.previous_season(dimensions), self_reads.previous_demand_reset(dimensions)):
         if snapshot := self_reads.decode_snapshot(part, answer(part), dimensions, layout):
-            published(snapshot.payload())
+            published(payloads.snapshot(snapshot))
     if queue := self_reads.self_read_queue(dimensions):
         news = follow(PendingQuery(queues.look(queue, byteorder, most=3)), answer)
         if news:
             for snapshot in self_reads.decode_self_reads(news, dimensions, layout):
-                published(snapshot.payload())
+                published(payloads.snapshot(snapshot))
 
 
 def events(answer: Answer, byteorder: str) -> None:
@@ -114,7 +125,7 @@ def events(answer: Answer, byteorder: str) -> None:
         news = follow(PendingQuery(event_log.look_for_events(logs, byteorder, bookmark, most)), answer)
         if news:
             bookmark = news.bookmark
-            published([event.payload() for event in news.events])
+            published([payloads.event(event) for event in news.events])
 
 
 def power_outages(answer: Answer, byteorder: str) -> None:
@@ -123,8 +134,10 @@ def power_outages(answer: Answer, byteorder: str) -> None:
     if queue := outages.outage_queue(sizes):
         news = follow(PendingQuery(queues.look(queue, byteorder, most=20)), answer)
         if news:
-            published([outage.payload() for outage in outages.decode_outages(news)])
-    published([outage.payload() for outage in outages.decode_outage_list(answer(outages.outage_list(10)), byteorder)])
+            published([payloads.outage(outage) for outage in outages.decode_outages(news)])
+    published(
+        [payloads.outage(outage) for outage in outages.decode_outage_list(answer(outages.outage_list(10)), byteorder)]
+    )
 
 
 def sub_meters(answer: Answer, byteorder: str) -> None:
@@ -135,12 +148,12 @@ def sub_meters(answer: Answer, byteorder: str) -> None:
         mbus.decode_read_plan(plan, answer(plan), byteorder)
         latest = dimensions.latest(device)
         if latest and (reading := mbus.decode_latest(device, answer(latest))):
-            published(reading.payload())
+            published(payloads.sub_meter(reading))
     sizes = queues.decode_log_sizes(answer(queues.ET36), byteorder)
     if queue := mbus.mbus_queue(sizes):
         news = follow(PendingQuery(queues.look(queue, byteorder, most=5)), answer)
         if news:
-            published([reading.payload() for reading in mbus.decode_queued(news, byteorder)])
+            published([payloads.sub_meter(reading) for reading in mbus.decode_queued(news, byteorder)])
 
 
 def profile(answer: Answer, byteorder: str) -> None:

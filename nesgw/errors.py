@@ -10,9 +10,12 @@ The branches are chosen by what the daemon does about them:
         NoAnswer                 silence, or nothing but our own echo
         LineTooNoisy             answers arrive, but damaged
         PollTooLong              the time that the caller allows is over
+        QuietNow                 the port is the utility's for a while
         MeterBusy                the meter says bsy, dnr, dlk or rno
         SessionRefused           the meter answers, but gives no session
+        NumberRefused            the MEP port wants another sequence number, again and again
         MeterMisbehaved          sound packets with unsound content
+        ReaderBusy, ReaderGone   of a command that the daemon reads for
         BrokerUnavailable        MQTT
         HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
@@ -24,6 +27,9 @@ The branches are chosen by what the daemon does about them:
       OutputFailed             of a command
       Stopped                  told to stop: no failure
       ProtocolMisuse           a defect in nesgw; never caught
+
+What is the same to the daemon and another thing to its owner, because the meter is read through its MEP port, is a
+branch of the above: its name begins with Mep, or tells what is wrong with that port.
 
 An error carries its facts as attributes and composes its sentence from them, so that a log line can hold the
 fields and a terminal the text. No fact is ever a secret.
@@ -139,12 +145,12 @@ class PortBusy(PortUnavailable):
     do = "stop that program (for the nesgw service: sudo systemctl stop nesgw)"
 
 
-class GuestRefused(PortBusy):
-    """The daemon holds the device and would lend it, but this user cannot ask: the folder is the daemon's."""
+class ReaderDenied(PortBusy):
+    """The daemon holds the device and would read for the command, but this user may not ask it."""
 
     exit_code = EX_NOPERM
-    what = "{port}: in use by {holder}; if that is the nesgw service, this user may not ask it for a turn"
-    do = "run the command with sudo"
+    what = "{port}: in use by {holder}; if that is the nesgw service, user {user} may not ask it to read"
+    do = "sudo usermod -aG {group} {user}, then log in again; or run the command with sudo"
 
 
 class PortDenied(PortUnavailable):
@@ -205,6 +211,14 @@ class PollTooLong(Retryable):
     do = "seat the probe well (nesgw align shows how well it sits), or allow a longer poll_interval"
 
 
+class QuietNow(Retryable):
+    """The owner has set this time aside for the utility's own reader."""
+
+    kind = "quiet"
+    what = "the meter's port is left to the utility until {until} (quiet)"
+    do = "try again then"
+
+
 class MeterBusy(Retryable):
     """The meter refuses for now."""
 
@@ -230,6 +244,87 @@ class MeterMisbehaved(Retryable):
     kind = "content"
     what = "the meter's answer to {service} makes no sense: {problem}"
     do = "if it lasts, please report it with the output of nesgw dump"
+
+
+class MepNoAnswer(NoAnswer):
+    """Silence on the MEP port."""
+
+    do = (
+        "look in this order: the cable (TxD, RxD, ground), its RS-232 levels, and Enable, which has to be on; another "
+        "program on the port; a reading at the optical port, which shares the meter's line; the baud rate; a meter "
+        "that asks for TLS; at last, the utility may have switched the port off: ask it to activate the MEP port"
+    )
+
+
+class LoopedBack(MepNoAnswer):
+    """The MEP port's cable gives back what we send."""
+
+    what = "{port}: only our own request comes back, no answer to {service}"
+    do = "TxD and RxD are joined somewhere: compare each wire with the drawing in the meter's terminal cover"
+
+
+class WrongLevels(MepNoAnswer):
+    """Nothing but zeros: an inverted or floating line, or Enable is off."""
+
+    what = "{port}: nothing but zeros arrives, no answer to {service}"
+    do = "the port needs RS-232 levels, not 3.3 V logic, and 5 to 12 V on Enable: use an adapter with a DE-9 plug"
+
+
+class MepLineTooNoisy(LineTooNoisy):
+    """What arrives from the MEP port is damaged."""
+
+    do = "press all plugs home, join the grounds, and keep the cable short and away from the mains"
+
+
+class MepRequestDamaged(MepLineTooNoisy, RequestDamaged):
+    """The meter took the key before, and now each transmission of our request for one with a wrong digest."""
+
+    what = RequestDamaged.what
+
+
+class EnableWeak(MepLineTooNoisy):
+    """Long answers of the MEP port lose their end, short ones arrive."""
+
+    what = "{port}: long answers arrive cut short, with {got} of {expected} bytes"
+    do = (
+        "Enable feeds the meter's transmitter and sags: feed it from a stiff 5 to 12 V; nesgw asks for little meanwhile"
+    )
+
+
+class MepPollTooLong(PollTooLong):
+    """The time that the caller allows is over on the MEP port."""
+
+    do = "look at the cable and at Enable, or allow a longer poll_interval"
+
+
+class NumberRefused(Retryable):
+    """The meter refuses the very sequence numbers that it asks for."""
+
+    kind = "number"
+    what = "{port}: the meter refuses each sequence number for {service}, {attempts} times"
+    do = "no second device may talk to the same MEP port; if there is none, nesgw tries again"
+
+
+class TlsWanted(SessionRefused):
+    """The MEP port answers only within TLS."""
+
+    do = "the MEP port seems to ask for TLS, which nesgw does not speak: ask the utility to do without it"
+
+
+class ReaderBusy(Retryable):
+    """The daemon is there and does not answer in time."""
+
+    kind = "service"
+    what = "the nesgw service has not answered for {seconds} s"
+    do = "it may be busy with another nesgw command, or its meter does not answer (nesgw doctor): try again"
+
+
+class ReaderGone(Retryable):
+    """The daemon ended while it was being asked, or does not speak as it should."""
+
+    kind = "service"
+    what = "the nesgw service ended while it was reading for this command"
+    do = "start the command again"
 
 
 class BrokerUnavailable(Retryable):
@@ -269,6 +364,21 @@ class KeyRefused(OperatorNeeded):
     exit_code = EX_NOPERM
     what = "the meter refused the key: {service} was answered {code}"
     do = "compare the key with the utility's letter; ask for the optical read-only key of this very meter"
+
+
+class MepKeyRefused(KeyRefused):
+    """The MEP port does not take the key, or the key does not open what we read."""
+
+    do = (
+        "compare the key with the utility's letter: 20 characters are taken as they stand, also where they look like "
+        "hex digits; ask for the MEP key (MBK) of this very meter"
+    )
+
+
+class KeyRests(MepKeyRefused):
+    """The MEP port refused the key not long ago, so the meter was not asked."""
+
+    what = "the meter refused the key; it is shown again in {seconds} s"
 
 
 class TokenRefused(OperatorNeeded):

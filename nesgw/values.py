@@ -39,6 +39,11 @@ class MeterIdentity:
     hardware: str | None = None
 
     @property
+    def serial(self) -> str:
+        """The serial number that people know it by: the utility's, else the manufacturer's."""
+        return self.utility_serial or self.manufacturer_serial
+
+    @property
     def id(self) -> str:
         """The meter's name in topics and unique ids: its serial number in lower case, ``[a-z0-9]`` only."""
         for serial in (self.utility_serial, self.manufacturer_serial):

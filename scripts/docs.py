@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from nesgw import errors
 from nesgw.config import example
 from nesgw.config import schema as config
-from nesgw.gateway import daemon, worker
+from nesgw.gateway import daemon, freshness, worker
 from nesgw.optical.session import AFTER_OK
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.message import Message, Part
@@ -28,8 +28,9 @@ from nesgw.publishers.mqtt import publisher as mqtt
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
 from nesgw.publishers.topics import Topics
 from nesgw.tables.alarms import ALARMS, EARTH_FAULT
-from nesgw.tables.catalogue import ALL, COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
-from nesgw.tables.event_log import EVENT_TYPES, Event
+from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
+from nesgw.tables.event_log import Event
+from nesgw.tables.firmware import ALL
 from nesgw.tables.outages import Outage
 from nesgw.tables.register import Field, Register
 from nesgw.values import Firmware, MeterIdentity, Reading
@@ -328,8 +329,8 @@ _MEANING: Final = {
 def _event_example() -> str:
     event = Event(412, _NOW, 3, None, "0000", "BT74")
     outage = Outage(_NOW - timedelta(seconds=95), _NOW, 95, None, "ET81", 7)
-    shown = [_json_block(json.dumps(entry.payload())) for entry in (event, outage)]
-    assert {event.payload()["event_type"], outage.payload()["event_type"]} <= set(EVENT_TYPES)  # noqa: S101
+    shown = [_json_block(json.dumps(payloads.log_entry(entry))) for entry in (event, outage)]
+    assert {payloads.log_entry(entry)["event_type"] for entry in (event, outage)} <= set(payloads.EVENT_TYPES)  # noqa: S101
     return "\n\n".join(shown)
 
 
@@ -357,7 +358,7 @@ def _json_block(payload: str) -> str:
 
 
 def _timings() -> str:
-    stale = f"{worker.STALE_POLLS} poll intervals, at least {worker.STALE_SECONDS:.0f} s"
+    stale = f"{freshness.STALE_POLLS} poll intervals, at least {freshness.STALE_SECONDS:.0f} s"
     shortest = home_assistant.expire_after(0)
     low, high = mqtt.Pace().rediscovery
     rows = [

@@ -47,18 +47,80 @@ def modules(name):
         ("config", {"errors", "ports", "config"}),
         ("ports", {"errors", "ports"}),
         ("optical", {"errors", "optical"}),
+        ("mep", {"errors", "mep"}),
         ("tables", {"errors", "values", "tables"}),
         ("plausibility", {"values", "tables", "plausibility"}),
         ("publishers", {"errors", "values", "config", "tables", "publishers"}),
         ("simulator", {"simulator"}),
         ("meter", {"errors", "values", "config", "ports", "optical", "tables", "meter"}),
-        ("gateway", {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "gateway"}),
+        ("web", {"errors", "values", "config", "tables", "publishers", "web"}),
+        (
+            "gateway",
+            {"errors", "values", "config", "meter", "tables", "plausibility", "publishers", "web", "gateway"},
+        ),
     ],
 )
 def test_dependencies_point_one_way(who, may_know):
     for path in modules(who):
         known = {part(module) for module in imports(path)} - {""}
         assert known <= may_know, f"{path.name} knows {known - may_know}"
+
+
+def modules_that(path):
+    """The modules of nesgw that a file imports, each by its own name: a name taken from a package may be one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found, named = set(imports(path)), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in found:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            named |= names & MODULES.keys()
+            if names <= MODULES.keys():  # of the package nothing but its place is used
+                found.discard(node.module)
+    return (found & MODULES.keys()) | named
+
+
+def name_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in FILES}
+GRAPH = {name: modules_that(path) - {name} for name, path in MODULES.items()}
+PACKAGES = {part(name) for name in MODULES} - {""}
+
+
+def circle_in(graph):
+    """A circle of arrows, as the names along it; none if there is none."""
+    done, way = set(), []
+
+    def look(name):
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return None
+        way.append(name)
+        found = next(filter(None, map(look, sorted(graph.get(name, ())))), None)
+        way.pop()
+        done.add(name)
+        return found
+
+    return next(filter(None, map(look, sorted(graph))), None)
+
+
+def test_a_circle_would_be_found():
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_no_module_imports_in_a_circle():
+    assert circle_in(GRAPH) is None
+
+
+def test_no_package_imports_in_a_circle():
+    packages = {name: set() for name in PACKAGES}
+    for module, known in GRAPH.items():
+        if part(module):
+            packages[part(module)] |= {part(other) for other in known} - {part(module), ""}
+    assert circle_in(packages) is None
 
 
 def test_nobody_knows_the_daemon_but_the_command_line():
@@ -77,10 +139,17 @@ def test_each_library_to_the_outside_is_known_in_one_place(library, home):
     assert homes == {home}
 
 
-def test_the_protocol_core_knows_no_port_no_clock_and_no_thread():
-    for name in ("crc", "packet", "link", "services", "session"):
+@pytest.mark.parametrize(
+    ("folder", "core"),
+    [
+        ("optical", ("crc", "packet", "link", "services", "session")),
+        ("mep", ("digest", "frames", "session", "link", "pace", "answer_size", "read_plan")),
+    ],
+)
+def test_the_protocol_core_knows_no_port_no_clock_and_no_thread(folder, core):
+    for name in core:
         forbidden = {"serial", "time", "threading", "os", "socket", "select"}
-        assert not forbidden & {module.split(".")[0] for module in imports(PACKAGE / "optical" / f"{name}.py")}
+        assert not forbidden & {module.split(".")[0] for module in imports(PACKAGE / folder / f"{name}.py")}
 
 
 def test_the_meter_is_only_ever_read():

@@ -1,11 +1,13 @@
 """A simulated meter in virtual time, as a port that a Meter opens: hours pass in no time."""
 
 import threading
+from contextlib import contextmanager
 from dataclasses import fields
 
+from nesgw.commands.reader import BurstReader
 from nesgw.config.settings import MeterSettings, Secret
 from nesgw.gateway.worker import Worker
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.simulator import DEFAULT_KEY, SimulatedMeter, VirtualLine
 
@@ -46,6 +48,17 @@ def meter_on(line, settings=None, **options):
         opener=lambda *_args, **_options: line,
         **options,
     )
+
+
+@contextmanager
+def reader_on(line):
+    """Read as a command does that finds no daemon; at no pace, for what takes no time is simulated sooner."""
+    line.meter.set_pace(None)
+    reader = BurstReader(meter_on(line), clock=line.clock, sleep=line.sleep)
+    try:
+        yield reader
+    finally:
+        reader.close()
 
 
 class MeterPublisher:
@@ -97,7 +110,9 @@ def work(
     before_poll=None,
     interval=10.0,
     publisher=None,
-    news=lambda: None,
+    on_change=lambda: None,
+    server=None,
+    wall_clock=None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
@@ -115,9 +130,11 @@ def work(
         lambda turn: meter_on(line, settings, stop=turn),
         publisher,
         stop=publisher.stop,
-        news=news,
+        server=server,
+        on_change=on_change,
         clock=line.clock,
         pause=pause,
+        **({"wall_clock": wall_clock} if wall_clock else {}),
     )
     worker.run()
     if worker.defect:

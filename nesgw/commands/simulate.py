@@ -21,6 +21,9 @@ _DEFAULT: Final = "83331-3i"  # the three-phase meter of most households that ru
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     profile_argument(parser)
+    parser.add_argument(
+        "--interface", choices=("optical", "mep"), default="optical", help="which of its ports (default: optical)"
+    )
     parser.add_argument("--from", dest="dump", metavar="FILE", help="play back what nesgw dump wrote, as that meter")
     parser.add_argument("--link", metavar="PATH", help="also make a symbolic link of this name to the device")
     seed_argument(parser)
@@ -70,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
             ready=ready,
             stop=stop,
             from_dump=options.dump,
+            interface=options.interface,
         )
     except ValueError as error:
         raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +12,20 @@ from nesgw.commands.check_config import config_argument
 from nesgw.errors import ConfigError, WrongUsage
 
 if TYPE_CHECKING:
-    from nesgw.config.settings import MeterSettings, Settings
-    from nesgw.meter.visit import Visit
+    from nesgw.config.settings import MeterSettings, Secret, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to read."""
+    """What to read. ``meter`` has no key: a command that the daemon reads for does without, and others ask for it."""
 
     meter: MeterSettings
     folder: Path | None  # the daemon's for this meter, on the RAM disk
+    read_key: Callable[[], Secret] = field(repr=False)
+
+    def with_key(self) -> MeterSettings:
+        """Return what a session of our own needs. Raises ConfigError where the key cannot be read."""
+        return replace(self.meter, key=self.read_key())
 
 
 def target_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,19 +50,25 @@ def _from_options(options: argparse.Namespace) -> Target:
     from nesgw.config.settings import MeterSettings
 
     try:
-        key = read_key_file(options.key_file)
+        key = read_key_file(options.key_file).value
     except ValueError as error:
         raise ConfigError([f"--key-file: {error}"]) from None
-    return Target(MeterSettings(options.port, options.port, key=key.value, session="per-poll"), None)
+    return Target(MeterSettings(options.port, options.port, session="per-poll"), None, lambda: key)
 
 
 def _from_config(options: argparse.Namespace) -> Target:
     from nesgw.config import loader
 
-    settings = loader.load(options.config)
+    settings = loader.settings(loader.read(options.config))
     meter = choose(settings, options.meter)
-    meter = replace(meter, session="per-poll", negotiate_baud=False)
-    return Target(meter, settings.cache.directory / meter.name)
+
+    def read_key() -> Secret:
+        key = choose(loader.load(options.config), meter.name).key
+        assert key is not None  # noqa: S101 (a configuration without it is refused)
+        return key
+
+    own = replace(meter, session="per-poll", negotiate_baud=False)
+    return Target(own, settings.cache.directory / meter.name, read_key)
 
 
 def choose(settings: Settings, name: str | None) -> MeterSettings:
@@ -70,11 +80,3 @@ def choose(settings: Settings, name: str | None) -> MeterSettings:
         if name in (None, meter.name):
             return meter
     raise ConfigError([f"--meter {name}: no such meter in the configuration; it has {', '.join(names)}"])
-
-
-def visit(target: Target, say: Callable[[str], None], stop: Callable[[], bool] = lambda: False) -> Visit:
-    """Begin reads that leave the daemon its polls."""
-    from nesgw.meter.session import Meter
-    from nesgw.meter.visit import Visit
-
-    return Visit(Meter(target.meter, stop=stop), target.meter, target.folder, stop=stop, say=say)

@@ -17,19 +17,38 @@ _PORTS: Final = range(1, 65536)
 _LISTEN: Final = 'write an address and a port: "127.0.0.1:8480", "0.0.0.0:8480" for the LAN, "[::]:8480" for IPv6'
 
 
+_LONGEST: Final = 1000
+
+
 def line(value: object) -> object:
     """A text of one line: a control character would reach terminals, logs and Home Assistant."""
     if isinstance(value, str):
+        if len(value) > _LONGEST:
+            raise ValueError(f"must be at most {_LONGEST} characters; it has {len(value)}")
         for place, sign in enumerate(value, 1):
             if unicodedata.category(sign) in ("Cc", "Zl", "Zp"):
                 raise ValueError(f"must be one line of text; character {place} is a control character")
     return value
 
 
+def name(value: object) -> object:
+    """A name, which is shown everywhere: no key that was written in its place."""
+    if isinstance(value, str) and is_key(value) and any(sign.isdigit() for sign in value):
+        raise ValueError("this is the key itself; a name is like 'house', and the key goes into a file")
+    return value
+
+
 def file(value: object) -> object:
-    """A path. A key in its place must not be shown."""
-    if isinstance(value, str) and is_key(value):
+    """A path, or nothing. A key in its place must not be shown."""
+    if isinstance(value, str) and is_key(value, (16, 20)):
         raise ValueError("this is the key itself, not the name of a file: write it into a file, and name that")
+    return folder(value) if value != "" else value
+
+
+def folder(value: object) -> object:
+    """A path. The service is started in another folder than whoever tries the configuration."""
+    if isinstance(value, str) and not value.startswith("/"):
+        raise ValueError("must be a whole path, with a slash in front")
     return value
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nesgw.config.key import without_keys
+from nesgw.config.settings import NotPickled
 from nesgw.errors import ConfigError
 
 # The way to an option: ("meter", 0, "baud").
@@ -17,7 +18,7 @@ Location = tuple[str | int, ...]
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
 _OPTION: Final = re.compile(r"\s*([\w.-]+)\s*=")
 _AT: Final = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
-_OPTION_AND_REST: Final = re.compile(r"(\s*([\w.-]+)\s*[=:]?\s*)(.*)")
+_OPTION_AND_REST: Final = re.compile(r"(\s*([\w.-]+)\s*[=:]\s*)(.*)")
 _SECRET_OPTIONS: Final = re.compile(r"(^|[_.-])(key|password|token|secret)$", re.IGNORECASE)
 _MASK: Final = "********"
 
@@ -46,7 +47,7 @@ class WrongConfiguration(ConfigError):
         super().__init__([str(mistake) for mistake in self.mistakes])
 
 
-class Source:
+class Source(NotPickled):
     """One file, by the name under which its mistakes are reported. Raises WrongConfiguration if it is no TOML."""
 
     def __init__(self, name: str, text: str) -> None:
@@ -59,7 +60,7 @@ class Source:
             raise WrongConfiguration([Mistake(name, line, "", problem, excerpt)]) from None
 
 
-class Document:
+class Document(NotPickled):
     """A configuration as one text; further files are read as if they stood at the end of the first.
 
     Raises WrongConfiguration if they do not fit together.
@@ -81,7 +82,7 @@ class Document:
 
     def mistake(self, location: Location, problem: str) -> Mistake:
         """Return the mistake of one option."""
-        return Mistake(*self._in_file(self.number(location)), self._dotted(location), problem)
+        return Mistake(*self._in_file(self.number(location)), without_keys(self._dotted(location)), problem)
 
     def number(self, location: Location) -> int:
         """Return the line of an option in the whole text, or of the innermost table around it; 0 if there is none."""
@@ -161,10 +162,8 @@ def _excerpt(line: str, column: int) -> tuple[str, ...]:
 def _without_secret(line: str) -> str:
     match = _OPTION_AND_REST.match(line)
     if match is None:
-        return line if _HEADER.match(line) else ""
-    if _SECRET_OPTIONS.search(match[2]) or (_OPTION.match(line) is None and ":" not in line):
-        return match[1] + _MASK
-    return line
+        return line if line.lstrip().startswith("[") else ""
+    return match[1] + _MASK if _SECRET_OPTIONS.search(match[2]) else line
 
 
 _QUOTES: Final = "texts stand in straight double quotes"

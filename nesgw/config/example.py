@@ -85,6 +85,15 @@ def _effective_tables(section: Section, prefix: str) -> Iterator[str]:
             yield from _effective_tables(inner, f"{dotted}.")
 
 
+def masked_tables(section: Section) -> dict[str, Any]:
+    """Return the configuration in force as plain values, table within table, every secret masked."""
+    values: dict[str, Any] = masked(section)
+    for name in tables(type(section)):
+        inner = getattr(section, name)
+        values[name] = [masked_tables(each) for each in inner] if isinstance(inner, tuple) else masked_tables(inner)
+    return values
+
+
 def masked(section: Section) -> dict[str, Any]:
     """Return the options of one table as the configuration takes them; of a secret, only that it is set."""
     inner = tables(type(section))

@@ -121,17 +121,17 @@ def _from_groups(groups: list[str]) -> Key | None:
 def _why_not(text: str, lengths: Sequence[int]) -> str:
     if not text:
         return "the key is empty"
-    words = text.split()
-    if len(words) == 2 and all(len(word) in lengths for word in words):
-        return "not a key: 2 keys, or one with a gap in the middle"
     for place, sign in enumerate(text, 1):
         if not (sign.isascii() and (sign.isprintable() or sign.isspace())):
             return f"not a key: character {place} is no letter, digit or sign"
     groups = _groups(text)
+    if len(groups) == 2 and all(len(group) in lengths for group in groups):
+        return "not a key: 2 keys, or one with a gap in the middle"
     if len(groups) in lengths:
         return f"not a key: {len(groups)} groups that are neither decimal codes below 256 nor hex pairs"
     if len(groups) > 2:
-        return f"not a key: {len(groups)} groups{_off_by_one(len(groups), lengths)}"
+        what = "numbers" if all(group.isdigit() for group in groups) else "groups"
+        return f"not a key: {len(groups)} {what}{_off_by_one(len(groups), lengths)}"
     count = sum(map(len, groups))
     return f"not a key: {_count(count)}{_off_by_one(count, (*lengths, *(2 * length for length in lengths)))}"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -23,6 +24,7 @@ from nesgw.config.settings import (
     HttpSettings,
     MeterSettings,
     MqttSettings,
+    Secret,
     Settings,
     TlsSettings,
 )
@@ -48,10 +50,14 @@ def load(path: Path) -> Settings:
     return settings(loaded.config, loaded.secrets)
 
 
-def load_document(document: Document) -> Loaded:
-    """Validate a configuration and read its secrets, for who looks at it more closely than the daemon."""
+def load_document(document: Document, elsewhere: Container[str] = ()) -> Loaded:
+    """Validate a configuration and read its secrets, for who looks at it more closely than the daemon.
+
+    ``elsewhere`` names systemd credentials that the service has and that are not seen from here: no key is missing
+    then.
+    """
     config = _validated(document)
-    return Loaded(document, config, _read_secrets(config, document))
+    return Loaded(document, config, _read_secrets(config, document, elsewhere))
 
 
 def read(path: Path) -> Config:
@@ -146,9 +152,12 @@ def files(path: Path) -> list[Path]:
     """Return the files that make a configuration, in their order: the named one, and what its folder conf.d holds."""
     folder = path.parent / FURTHER
     try:
-        return [path, *sorted(each for each in folder.glob("*.toml") if not each.name.startswith("."))]
+        names = os.listdir(folder)  # noqa: PTH208 (what pathlib cannot look into it takes for empty)
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
     except OSError as error:
         raise WrongConfiguration([_unreadable(folder, error)]) from None
+    return [path, *(folder / name for name in sorted(names) if name.endswith(".toml") and not name.startswith("."))]
 
 
 def open_document(path: Path) -> Document:
@@ -208,7 +217,7 @@ def _inline_secrets(raw: dict[str, Any]) -> Iterator[Location]:
 # --- Secrets ----------------------------------------------------------------------------------------------------------
 
 
-def _read_secrets(config: Config, document: Document) -> Secrets:
+def _read_secrets(config: Config, document: Document, elsewhere: Container[str]) -> Secrets:
     """Read every secret that the daemon needs from where the configuration says it is."""
     mistakes: list[Mistake] = []
 
@@ -222,13 +231,18 @@ def _read_secrets(config: Config, document: Document) -> Secrets:
     keys = {
         meter.name: key
         for index, meter in enumerate(config.meter)
+        if not (secrets.has_none(meter) and f"{meter.name}.key" in elsewhere)
         if (key := attempt(_of_key(index, meter), lambda meter=meter: secrets.read_key(meter)))  # type: ignore[misc]
     }
     password = attempt(_of_password(config.mqtt), lambda: secrets.read_password(config.mqtt))
-    token = attempt(("http", "token_file"), lambda: secrets.read_token(config.http.token_file, "http-token"))
+    token = attempt(("http", "token_file"), lambda: _http_token(config.http))
     if mistakes:
         raise WrongConfiguration(mistakes)
     return Secrets(keys, password or NO_SECRET, token)
+
+
+def _http_token(http: HttpSection) -> Secret | None:
+    return secrets.read_token(http.token_file) if http.enabled else None
 
 
 def _of_key(index: int, meter: MeterSection) -> Location:
@@ -295,9 +309,10 @@ def _nearest(location: Location) -> str:
     here = options[table]
     if near := difflib.get_close_matches(name, here, n=1, cutoff=0.6):
         return f"; did you mean '{near[0]}'?"
-    elsewhere = [_header(other) for other, names in options.items() if name in names and other != table]
-    if elsewhere:
-        return f"; it belongs to {' or '.join(elsewhere)}"
+    around = table[:-1]
+    elsewhere = [around] if name in options[around] else [other for other, names in options.items() if name in names]
+    if elsewhere and elsewhere != [()]:
+        return f"; it belongs to {' or '.join(map(_header, elsewhere))}"
     if near := difflib.get_close_matches(name, here, n=1, cutoff=0.5):
         return f"; did you mean '{near[0]}'?"
     return f"; known here: {', '.join(here)}"
@@ -325,6 +340,8 @@ def _contradictions(config: Config) -> Iterator[tuple[Location, str]]:
     for option in ("ecotracker", "shelly", "tasmota", "dabbler"):
         if (name := getattr(config.http, option)) and name not in names:
             yield ("http", option), f'no meter is named "{name}"; there is {", ".join(sorted(names))}'
+        elif name and not config.http.enabled:
+            yield ("http", "enabled"), f"{option} is set, but the service is off; set enabled = true"
 
 
 def _shared(config: Config, option: str, problem: str) -> Iterator[tuple[Location, str]]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
 from nesgw.config import checks, quantities
-from nesgw.config.settings import Address, QuietWindow
+from nesgw.config.settings import Address, NotPickled, QuietWindow
 from nesgw.ports.urls import check_port
 
 
@@ -76,10 +76,13 @@ Addresses = Annotated[
     Takes("`ADDRESS:PORT`, or a list of them"),
     PlainSerializer(lambda found: _one_or_list([checks.address_text(each) for each in found])),
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=40), Takes("`a-z`, `0-9`, `_`, `-`")]
+Name = Annotated[
+    str, Field(pattern=r"^[a-z0-9_-]+$", max_length=40), BeforeValidator(checks.name), Takes("`a-z`, `0-9`, `_`, `-`")
+]
 Line = Annotated[str, BeforeValidator(checks.line), Takes("text")]
-Topic = Annotated[str, BeforeValidator(checks.topic), Takes("a topic")]
+Topic = Annotated[str, BeforeValidator(checks.topic), BeforeValidator(checks.line), Takes("a topic")]
 File = Annotated[str, BeforeValidator(checks.file), BeforeValidator(checks.line), Takes("a path")]
+Folder = Annotated[str, BeforeValidator(checks.folder), BeforeValidator(checks.line), Takes("a path")]
 Site = Annotated[str, BeforeValidator(checks.site), Takes("`http://HOST:PORT`")]
 SerialPlace = Annotated[
     str, BeforeValidator(check_port), BeforeValidator(checks.line), Takes('`"auto"`, a path or a URL')
@@ -90,7 +93,7 @@ SerialPlace = Annotated[
 OPTICAL_ONLY: Final = frozenset({"session", "max_session", "dtr"})
 
 
-class Section(BaseModel):
+class Section(NotPickled, BaseModel):
     """One table of the file; an option that it does not know is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -149,7 +152,7 @@ class MeterSection(Section):
 class CacheSection(Section):
     """The RAM disk that other programs on the Pi read."""
 
-    directory: Line = Field("/run/nesgw", description="must be a tmpfs: refused otherwise unless allow_disk = true")
+    directory: Folder = Field("/run/nesgw", description="must be a tmpfs: refused otherwise unless allow_disk = true")
     allow_disk: bool = Field(False, description="true wears the SD card out")
 
 

@@ -43,6 +43,11 @@ def read_key(meter: MeterSection) -> Key:
     return parse_key(text, meter.interface)
 
 
+def has_none(meter: MeterSection) -> bool:
+    """Whether a meter's block names no key, and none is handed to this process."""
+    return _secret(meter.key.get_secret_value(), "", f"{meter.name}.key") is None and not meter.key_file
+
+
 def read_password(mqtt: MqttSection) -> Secret:
     """Read the broker's password; an empty one where there is none. Raises ValueError with what to do."""
     direct = mqtt.password.get_secret_value()
@@ -52,8 +57,11 @@ def read_password(mqtt: MqttSection) -> Secret:
     return Secret(_one_line(text if direct else bare(text), "password"))
 
 
-def read_token(file: str, credential: str) -> Secret | None:
-    """Read an access token; None where none is named. Raises ValueError with what to do."""
+def read_token(file: str, credential: str | None = None) -> Secret | None:
+    """Read an access token; None where none is named, in a file or as a systemd credential.
+
+    Raises ValueError with what to do.
+    """
     text = _secret("", file, credential)
     return None if text is None else Secret(_one_line(bare(text), "token"))
 
@@ -89,7 +97,7 @@ def private_text(path: Path) -> str:
         ) from None
 
 
-def _secret(direct: str, path: str, credential: str) -> str | None:
+def _secret(direct: str, path: str, credential: str | None) -> str | None:
     """Take a secret from the option itself, the file that it names, or the systemd credential."""
     if direct and path:
         raise ValueError("given twice: keep either the file or the value")
@@ -98,7 +106,7 @@ def _secret(direct: str, path: str, credential: str) -> str | None:
     if path:
         return private_text(Path(path))
     # systemd.exec(5), LoadCredential=: a private directory that only this service can read.
-    loaded = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), credential)
+    loaded = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), credential or "")
     return _text(loaded) if loaded.is_file() else None
 
 

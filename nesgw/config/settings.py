@@ -19,7 +19,16 @@ Language = Literal["en", "da", "de"]
 DIRECT_POWER: Final = 44_000.0
 
 
-class Secret:
+class NotPickled:
+    """What may hold a secret, and is therefore never written down as it is."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} may hold a secret, and is not pickled")
+
+
+class Secret(NotPickled):
     """A key, a password or a token. Shows itself in no repr, text, pickle or JSON; ``reveal`` is for who sends it."""
 
     __slots__ = ("_value",)
@@ -52,9 +61,6 @@ class Secret:
 
     def __deepcopy__(self, _memo: object) -> Self:
         return self
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not pickled")
 
 
 NO_SECRET: Final = Secret()

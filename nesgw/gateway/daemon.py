@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -24,9 +24,9 @@ from nesgw.config.settings import MeterSettings, Settings
 from nesgw.errors import BrokerUnavailable, ConfigError
 from nesgw.gateway import logs
 from nesgw.gateway import systemd as notify
+from nesgw.gateway.read_server import ReadServer
 from nesgw.gateway.worker import Worker
-from nesgw.meter.port_loan import Host
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.meter.zone import machine_zone
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.meter_publisher import BROKER_MEMORY, MeterPublisher
@@ -34,6 +34,9 @@ from nesgw.publishers.mqtt.publisher import MqttPublisher
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus
 from nesgw.publishers.ram_disk import RamDisk, refuse_disk
 from nesgw.publishers.topics import ONLINE, Topics
+
+if TYPE_CHECKING:
+    from nesgw.web.service import WebService
 
 TICK: Final = 2.0  # seconds between two looks at the workers, if none of them has news
 STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
@@ -106,11 +109,13 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
         life.callback(_end, workers)
         if publisher:
             life.callback(publisher.stop)
-        life.callback(stop.set)
+        life.callback(_stop, workers, stop)
         for worker in workers:
             worker.start()
         if publisher:
             publisher.start()
+        if settings.http.enabled:
+            life.callback(_web(settings, workers).stop)
         notify.ready("waiting for the first reading")
         count = f"{len(workers)} meter" + ("s" if len(workers) > 1 else "")
         log.info(f"nesgw {__version__} reads {count}", names=" ".join(w.meter_name for w in workers))
@@ -160,7 +165,7 @@ class _Watch:
         self._since = time.monotonic()
         self._told: dict[str, GatewayMeter] = {}
         self._told_at = float("-inf")
-        self._hang = (notify.watchdog_seconds() or WATCHDOG) / 2
+        self._hang = _hang()
         self._former_questions = FORMER_QUESTIONS if publisher else 0
 
     def look(self) -> None:
@@ -168,6 +173,7 @@ class _Watch:
         for worker in self._workers:
             if worker.defect is not None:
                 raise worker.defect
+            worker.look()
         now = time.monotonic()
         if all(now - worker.pulse < self._hang for worker in self._workers):
             notify.alive()
@@ -239,7 +245,7 @@ def _worker(
     topics: Topics,
     publisher: MqttPublisher | None,
     stop: threading.Event,
-    news: Callable[[], object],
+    on_change: Callable[[], object],
 ) -> Worker:
     ram_disk = RamDisk(settings.cache.directory, meter.name, allow_disk=settings.cache.allow_disk)
     meter_publisher = MeterPublisher(
@@ -252,10 +258,38 @@ def _worker(
         lambda turn: Meter(meter, stop=turn, trace=trace),
         meter_publisher,
         zone=machine_zone(),
-        guests=Host(ram_disk.folder),
-        news=news,
+        server=ReadServer(ram_disk.folder),
+        on_change=on_change,
         stop=stop,
     )
+
+
+def _web(settings: Settings, workers: list[Worker]) -> WebService:
+    """Start the page and all else that is asked for over HTTP."""
+    # Here, because a gateway without a page does not need it in its memory.
+    from nesgw.gateway.web_feed import ProfileReader, WorkersNow
+    from nesgw.web.service import WebService
+
+    service = WebService(
+        settings.http,
+        WorkersNow(settings.meters, workers, _hang()),
+        profile=ProfileReader(settings.cache.directory),
+        sockets=notify.sockets(),
+    )
+    service.start()
+    return service
+
+
+def _hang() -> float:
+    """After how many seconds a worker that does not turn hangs."""
+    return (notify.watchdog_seconds() or WATCHDOG) / 2
+
+
+def _stop(workers: list[Worker], stop: threading.Event) -> None:
+    """Have every worker end, also one that waits."""
+    stop.set()
+    for worker in workers:
+        worker.wake.set()
 
 
 def _end(workers: list[Worker]) -> None:

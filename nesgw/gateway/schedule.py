@@ -1,12 +1,19 @@
-"""The beat of the polls: a fixed grid in monotonic time, and growing pauses where asking again would do harm."""
+"""When what is done: a fixed grid of polls, the gaps between them, and growing pauses.
+
+All times are monotonic seconds.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+# Of each interval so much is left to the line: for the next beat to be on time, and for a MEP device.
+REST: Final = 0.2
+LEAST_REST: Final = 0.15  # seconds
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Polls are due at ``start + n × interval``, however long each takes: late polls never shift the grid.
 
@@ -15,16 +22,33 @@ class Beat:
 
     start: float  # monotonic seconds
     interval: float  # seconds
-    missed: int = 0
 
-    def after(self, now: float, previous: float | None = None) -> float:
-        """Return the next due time later than ``now``; counts the beats skipped since ``previous``."""
+    def after(self, now: float) -> float:
+        """Return the next due time later than ``now``."""
         if now < self.start:
             return self.start
-        due = self.start + (int((now - self.start) // self.interval) + 1) * self.interval
-        if previous is not None:
-            self.missed += max(0, round((due - previous) / self.interval) - 1)
-        return due
+        return self.start + (int((now - self.start) // self.interval) + 1) * self.interval
+
+    def gap(self, now: float) -> Gap:
+        """Return the time between now and the next beat that may be used for other reads."""
+        due, rest = self.after(now), max(LEAST_REST, REST * self.interval)
+        return Gap(due - rest, due - rest / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The time between two polls. A read begins only if it will have ended by ``ends``."""
+
+    ends: float
+    limit: float  # by which even one that meets trouble has to be given up
+
+    def has_room(self, seconds: float, now: float) -> bool:
+        """Whether what takes so long would be over in time."""
+        return now + seconds <= self.ends
+
+    def at_most(self, until: float) -> Gap:
+        """Return a gap that ends by then at the latest."""
+        return self if self.ends <= until else Gap(until, until + self.limit - self.ends)
 
 
 class Backoff:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 
+from systemd.daemon import listen_fds as _listen_fds
 from systemd.daemon import notify as _notify
 
 
@@ -39,6 +41,11 @@ def watchdog_seconds() -> float | None:
     usec = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     return int(usec) / 1e6 if usec.isdigit() and int(usec) > 0 and pid == str(os.getpid()) else None
+
+
+def sockets() -> list[socket.socket]:
+    """Return those that a socket unit has opened for us, each time as new objects: the unit's own stay open."""
+    return [socket.socket(fileno=os.dup(descriptor)) for descriptor in _listen_fds(unset_environment=False)]
 
 
 def _line(text: str) -> str:

@@ -1,6 +1,7 @@
-"""One meter's loop: polls on the beat, has each reading judged, publishes it, and says once when something changes.
+"""One meter's loop: polls on the beat, has each reading judged and publishes it; reads all else in the gaps.
 
-A thread of its own. Blocks nothing but itself; nothing that a meter or a probe does ends it.
+A thread of its own, and the only one that talks with the meter. Blocks nothing but itself; nothing that a meter, a
+probe or a command does ends it.
 """
 
 from __future__ import annotations
@@ -8,29 +9,41 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import tzinfo
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, tzinfo
+from typing import Final
 
 import structlog
 
 from nesgw.config.settings import MeterSettings
-from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortBusy, PortUnavailable, ProtocolMisuse, Stopped
-from nesgw.gateway.schedule import Backoff, Beat
-from nesgw.meter.port_loan import BETWEEN_CLOSE_BEATS, HANDED_BACK, LEAST, LOOK, Host
-from nesgw.meter.session import Facts, Meter
+from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortUnavailable, ProtocolMisuse, QuietNow, Stopped
+from nesgw.gateway.account import Account
+from nesgw.gateway.freshness import Freshness
+from nesgw.gateway.quiet import QuietTime
+from nesgw.gateway.read_server import ReadServer
+from nesgw.gateway.schedule import LEAST_REST, Backoff, Beat, Gap
+from nesgw.gateway.serving import Serving
+from nesgw.gateway.slow_tables import (
+    SUB_METERS_EVERY,
+    AlarmsFound,
+    Bookmarks,
+    DriftFound,
+    EntriesFound,
+    Found,
+    SlowTables,
+    SubMeterFound,
+)
+from nesgw.gateway.trouble_log import TroubleLog
+from nesgw.meter.meter import Meter
+from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
+from nesgw.plausibility.sub_meters import SubMeterPlausibility
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
+from nesgw.tables.mbus import MbusReading
 from nesgw.values import Reading
-
-if TYPE_CHECKING:
-    from nesgw.gateway.slow_tables import Background
-
-# Fresh means: accepted within three poll intervals, at least 30 s.
-STALE_POLLS: Final = 3
-STALE_SECONDS: Final = 30.0
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
 # before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
@@ -55,22 +68,14 @@ PORT_RETRY: Final = 5.0
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
 
-# Of each interval so much is left to the line: for the next beat to be on time, and for a MEP device.
-REST: Final = 0.2
-LEAST_REST: Final = 0.15  # seconds
-
-# A guest of the port is noticed so soon; each look costs a part of what a poll does.
-GUEST_WAITS: Final = 2.0
-
-# One poll that fails is nothing to wake anybody for; two in a row are.
-FAILURES_TO_REPORT: Final = 2
-
-# Seconds for which a trouble that was told is not told again: one that comes and goes would fill the journal.
-TOLD_FOR: Final = 600.0
+LONGEST_WAIT: Final = 2.0  # seconds between two signs of life while there is nothing to do
 
 
 class Worker(threading.Thread):
-    """Reads one meter until ``stop`` is set; calls ``news`` when it stands otherwise with the meter than before."""
+    """Reads one meter until ``stop`` is set; calls ``on_change`` when the meter's status has changed.
+
+    ``make_meter`` is given what the meter asks in every wait: whether to end. ``server`` takes commands' requests.
+    """
 
     def __init__(
         self,
@@ -80,208 +85,284 @@ class Worker(threading.Thread):
         *,
         stop: threading.Event,
         zone: tzinfo | None = None,
-        guests: Host | None = None,
-        news: Callable[[], object] = lambda: None,
+        server: ReadServer | None = None,
+        on_change: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         pause: Callable[[float], object] | None = None,
     ) -> None:
         super().__init__(name=f"meter-{settings.name}", daemon=True)
         self.meter_name = settings.name
         self.pulse = clock()  # when the loop last turned: the watchdog's evidence
         self.defect: Exception | None = None  # what ended the loop although it should not have
-        self.status = MeterStatus()
         self.facts: Facts | None = None
         self.reading: Reading | None = None
-        self.online = False
-        self._meter = make_meter(self._turn)
+        self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
+        self.wake = threading.Event()  # ends a pause early
+        self._meter = make_meter(self._is_ending)
         self._publisher = publisher
         self._interval = interval = settings.poll_interval
         self._limit = min(max(interval - BEFORE_BEAT, SHORTEST_LIMIT), LONGEST_LIMIT)
         self._limit *= max(1.0, SLOW_BAUD / settings.baud)
-        self._max_power = settings.power_limit()
-        self._ending = stop
+        self._settings = settings
+        self._stop_event = stop
         self._clock = clock
-        self._pause = pause or stop.wait
+        self._pause = pause or self._until_woken
         self._log = structlog.get_logger().bind(meter=settings.name)
-        self._plausibility = Plausibility(self._max_power)
-        self._background: Background | None = None
-        self._remarks: dict[str, str] = {}  # what was said last of each slow table
-        self._baud = settings.baud
+        self._plausibility = Plausibility(settings.power_limit())
+        self._sub_meter_judges: dict[str, SubMeterPlausibility] = {}  # by serial number
+        self._account = Account()
+        self._freshness = Freshness(interval, lambda online: publisher.available(online=online))
+        self._troubles = TroubleLog(self._log, clock)
+        self._slow_tables: SlowTables | None = None
         self._zone = zone
-        self._guests = guests
-        self._news = news
+        self._server = server
+        self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
+        self._on_change = on_change
+        self._quiet = QuietTime(settings.quiet, wall_clock)
+        self._is_quiet = False
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._other_backoff = Backoff(interval, LONGEST_PAUSE)
         self._not_before = 0.0
         self._not_after = float("inf")
-        self._fresh_for = max(STALE_POLLS * interval, STALE_SECONDS)
-        self._fresh_until = float("inf")
-        self._failing_since: float | None = None
-        self._reported: set[str] = set()  # what was told of the present trouble
-        self._told_at: dict[str, float] = {}  # and when each kind of trouble was told last
+        self._obstacle: OperatorNeeded | None = None  # why nothing is asked before that
+
+    @property
+    def status(self) -> MeterStatus:
+        """How reading goes."""
+        return self._account.status
+
+    @property
+    def online(self) -> bool:
+        """Whether the meter's readings are fresh."""
+        return self._freshness.online
 
     def run(self) -> None:
         """Poll on the beat until told to stop; then end the meter's session."""
+        if self._server:
+            self._server.start(self.wake.set)
         try:
             beat = Beat(self._clock(), self._interval)
             due = beat.start
-            while self._wait_until(max(min(due, self._not_after), self._not_before)):
+            while self._wait_until(max(min(due, self._not_after), self._not_before), beat):
                 self._not_after = float("inf")
-                self._poll(slack_ends=beat.after(self._clock()) - max(LEAST_REST, REST * self._interval))
-                due = beat.after(self._clock(), due)
+                self._poll(beat)
+                due = beat.after(self._clock())
         except Exception as defect:  # the main thread ends the process with it
             self.defect = defect
-            self._ending.set()
-            self._news()
+            self._stop_event.set()
+            self._on_change()
         finally:
             self._meter.close()
+            if self._server:
+                self._server.stop()
 
-    def _turn(self) -> bool:
-        """Called several times a second in every wait: shows that the loop lives, and notices stale readings."""
+    def look(self) -> None:
+        """Notice that the last reading has become too old. For whoever watches; from any thread."""
+        if self._freshness.look(self._clock()):
+            sentence = f"no reading for {self._freshness.lasts:.0f} s: the meter is unavailable"
+            self._troubles.unavailable(sentence, self.status.last_error)
+            self._on_change()
+
+    def _is_ending(self) -> bool:
+        """Asked several times a second in every wait, which also shows that the loop lives."""
         self.pulse = self._clock()
-        if self.online and self.pulse > self._fresh_until:
-            self.online = False
-            self._publisher.available(online=False)
-            self._reported.add("unavailable")
-            sentence = f"no reading for {self._fresh_for:.0f} s: the meter is unavailable"
-            self._log.error(sentence, last_error=self.status.last_error)
-            self._news()
-        return self._ending.is_set()
+        return self._stop_event.is_set()
 
-    def _wait_until(self, due: float) -> bool:
-        while not self._turn():
-            if self._guests and self._guests.waiting and (until := self._lendable(due)) is not None:
-                self._lend(self._guests, until)
+    def _wait_until(self, due: float, beat: Beat) -> bool:
+        """Serve commands until the time has come; False if it is time to end."""
+        while not self._is_ending():
+            self.look()
+            quiet = self._quiet.obstacle()
+            self._leave_port_to_utility(quiet)
+            if self._serving and (quiet or self._clock() < due):
+                self._serve_between_polls(self._serving, beat.gap(self._clock()).at_most(due - LEAST_REST), quiet)
             remaining = due - self._clock()
-            if remaining <= 0:
+            if remaining <= 0 and not quiet:
                 return True
-            self._pause(min(remaining, GUEST_WAITS))
+            self._pause(LONGEST_WAIT if quiet else min(remaining, LONGEST_WAIT))
         return False
 
-    # The port's other users
+    def _leave_port_to_utility(self, quiet: QuietNow | None) -> None:
+        """Give the port back when the quiet window begins, and log that; the next poll opens it again."""
+        if quiet is not None and not self._is_quiet:
+            self._meter.close()
+            self._log.info(quiet.happened)
+            self._account.note(notice=quiet.happened)
+            self._publisher.report(self.status)
+        self._is_quiet = quiet is not None
 
-    def _lendable(self, due: float) -> float | None:
-        """Until when a guest may have the port; None where it has to wait for the next poll to be over."""
-        now = self._clock()
-        if due - HANDED_BACK - now >= LEAST:
-            return due - HANDED_BACK
-        return now + BETWEEN_CLOSE_BEATS if now < due and self._interval < BETWEEN_CLOSE_BEATS else None
+    def _serve_between_polls(self, serving: Serving, gap: Gap, quiet: QuietNow | None) -> None:
+        with suppress(Stopped):  # the loop sees it, too
+            serving.between_polls(gap, quiet or (self._obstacle if self._clock() < self._not_before else None))
 
-    def _lend(self, guests: Host, until: float) -> None:
-        """Let the guest have the port until then, or until it has gone."""
-        try:
-            self._meter.lend()
-            guests.grant(until)
-            while not self._turn() and guests.waiting and (remaining := until - self._clock()) > 0:
-                self._pause(min(remaining, LOOK))
-            guests.withdraw()
-            self._meter.reclaim()
-        except PortUnavailable as problem:
-            self._log.debug(str(problem))  # the next poll finds it, too, and counts it
+    def _until_woken(self, seconds: float) -> None:
+        self.wake.wait(seconds)
+        self.wake.clear()
 
-    def _poll(self, slack_ends: float) -> None:
-        """Read, judge and publish; then, with what is left of the interval, look at what changes slowly."""
+    def _serving_pause(self, seconds: float) -> None:
+        """Wait for a command's next request; raises Stopped."""
+        if self._is_ending():
+            raise Stopped
+        self._pause(seconds)
+
+    def _poll(self, beat: Beat) -> None:
+        """Read, judge and publish; then, with what is left of the interval, read what else is to be read."""
         started = self._clock()
-        before = self.status.id, self.online, self.status.last_error
-        self.status = self.status._replace(polls=self.status.polls + 1)
+        before = self._state()
+        self._account.polled()
         done = False
         try:
-            with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_learnt else 0.0)):
-                self._meet(self._meter.facts(expect=self._publisher.expect))
+            with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_identified else 0.0)):
+                self._register(self._meter.facts(on_identity=self._publisher.expect))
                 self._meter.look_for_traces()
-                self._settle(*self._read())
-                self.status = self.status._replace(poll_duration_ms=round(1000 * (self._clock() - started)))
+                self._resolve(*self._read())
+                self._account.note(poll_duration_ms=round(1000 * (self._clock() - started)))
                 done = True
-                self._look_around(slack_ends)
+                gap = beat.gap(self._clock())
+                self._read_slow_tables(gap)
+                if self._serving:
+                    self._serving.after_poll(gap)
         except Stopped:
             return
         except ProtocolMisuse:
             raise  # ours, not the meter's
         except NesgwError as error:
             if done:
-                self._count(error)
+                self._account.count(error)
             else:
                 self._failed(error)
-        self._say_which_session()
+        self.look()
+        self._report_session_mode()
         sent, received = self._meter.traffic
-        self.status = self.status._replace(bytes_sent=sent, bytes_received=received)
+        self._account.note(bytes_sent=sent, bytes_received=received)
         self._publisher.report(self.status)
-        if (self.status.id, self.online, self.status.last_error) != before:
-            self._news()
+        if self._state() != before:
+            self._on_change()
+
+    def _state(self) -> tuple[object, ...]:
+        """What others want to hear of at once."""
+        return self.status.id, self.online, self.status.last_error
 
     def _read(self) -> tuple[Reading, Verdict]:
         """Read once; a suspect reading is read again at once, after asking the meter whether it is still the same."""
-        reading = self._meter.read()
+        reading = self._meter.reading()
         verdict = self._plausibility.judge(reading.values, self._clock())
         if verdict.outcome is Outcome.SUSPECT:
-            self._meet(self._meter.facts(verify=True))
-            reading = self._meter.read()
+            self._register(self._meter.facts(verify=True))
+            reading = self._meter.reading()
             verdict = self._plausibility.judge(reading.values, self._clock())
         return reading, verdict
 
-    def _settle(self, reading: Reading, verdict: Verdict) -> None:
+    def _resolve(self, reading: Reading, verdict: Verdict) -> None:
         if verdict.message:
             self._log.warning(verdict.message)
-            self.status = self.status._replace(notice=verdict.message)
+            self._account.note(notice=verdict.message)
         if verdict.accepted:
             self._accepted(replace(reading, values=verdict.values))
         else:
             self._rejected(verdict)
 
+    def _accepted(self, reading: Reading) -> None:
+        self.reading = reading
+        self._obstacle = None
+        self._key_backoff.reset()
+        self._other_backoff.reset()
+        self._publisher.accept(reading)
+        self._freshness.accepted(self._clock())
+        self._troubles.recovered()
+        self._account.accepted(reading)
+
+    def _rejected(self, verdict: Verdict) -> None:
+        sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
+        self._account.rejected(sentence)
+        self._troubles.report("rejected", sentence, at_once=True)
+        if verdict.outcome is Outcome.FROZEN:
+            self._freshness.frozen()
+
+    def _failed(self, error: NesgwError) -> None:
+        self._account.failed(error)
+        kind = type(error).__name__
+        if isinstance(error, OperatorNeeded):
+            pause = (self._key_backoff if isinstance(error, KeyRefused) else self._other_backoff).pause()
+            self._not_before, self._obstacle = self._clock() + pause, error
+            self._troubles.failed(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
+        else:
+            self._not_after = self._clock() + self._retry(error)
+            self._troubles.failed(kind, str(error), at_once=False)
+
+    def _retry(self, error: NesgwError) -> float:
+        if isinstance(error, PortUnavailable):
+            return PORT_RETRY
+        return FIRST_RETRY if self.status.consecutive_failures == 1 else LATER_RETRY
+
     # What changes slowly
 
-    def _look_around(self, until: float) -> None:
+    def _read_slow_tables(self, gap: Gap) -> None:
         """Read the slow tables that are due, as far as the time goes."""
-        from nesgw.gateway import slow_tables as slow  # the first value is out, and did not have to wait for this
-
-        assert self.facts is not None  # noqa: S101 (there is a reading)
-        background = self._background
-        if background is None or background.facts is not self.facts:
-            # Of the same meter: the status lags behind until the broker has them.
-            told = self.status.last_event, self.status.last_outage
-            marks = background.bookmarks if background else slow.Bookmarks(*told)
-            background = self._background = slow.Background(self.facts, marks, zone=self._zone, baud=self._baud)
+        slow = self._slow_tables_of(self.facts)
         listening = self._publisher.listening
         if listening:
             # Only what the broker has counts as published: after a restart the rest is found in the meter again.
-            marks = background.bookmarks
-            self.status = self.status._replace(last_event=marks.events, last_outage=marks.outages)
-        for finding in background.run(self._meter.get, self._clock, until, logs=listening):
-            match finding:
-                case slow.AlarmsFound(keys):
-                    self._compare_alarms(keys)
-                case slow.DriftFound(seconds):
-                    self.status = self.status._replace(clock_drift_s=seconds)
-                case slow.EventsFound():
-                    self._publisher.emit(finding.entries)
-                case slow.SubMeterFound(reading):
-                    self._publisher.accept_sub_meter(reading, slow.SUB_METERS_EVERY)
-        for remark in background.take_remarks():
-            task = remark.partition(":")[0]
-            if self._remarks.get(task) != remark:  # asked again every hour, and the answer is mostly the same
-                self._remarks[task] = remark
-                self._log.info(remark)
+            marks = slow.bookmarks
+            self._account.note(last_event=marks.events, last_outage=marks.outages)
+        for found in slow.run(self._meter, self._clock, gap, logs=listening):
+            self._publish(found)
+        for remark in slow.take_remarks():
+            self._troubles.remark(remark.partition(":")[0], remark)
+
+    def _slow_tables_of(self, facts: Facts | None) -> SlowTables:
+        assert facts is not None  # noqa: S101 (there is a reading)
+        slow = self._slow_tables
+        if slow is None or slow.facts is not facts:
+            # Of the same meter: the status lags behind until the broker has them.
+            marks = slow.bookmarks if slow else Bookmarks(self.status.last_event, self.status.last_outage)
+            slow = self._slow_tables = SlowTables(facts, marks, zone=self._zone)
+        return slow
+
+    def _publish(self, found: Found) -> None:
+        match found:
+            case AlarmsFound(keys):
+                self._compare_alarms(keys)
+            case DriftFound(seconds):
+                self._account.note(clock_drift_s=seconds)
+            case EntriesFound():
+                self._publisher.emit(found.entries)
+            case SubMeterFound(reading):
+                judged = self._judged(reading)
+                self.sub_meters[reading.serial] = judged
+                self._publisher.accept_sub_meter(judged, SUB_METERS_EVERY)
+
+    def _judged(self, reading: MbusReading) -> MbusReading:
+        """Return what a sub-meter says with null for what is doubted."""
+        judge = self._sub_meter_judges.setdefault(f"{reading.manufacturer} {reading.serial}", SubMeterPlausibility())
+        judged = judge.judge(reading, self._clock())
+        for message in judged.messages:
+            self._log.warning(f"{message} (serial number {reading.serial})")
+        return judged.reading
 
     def _compare_alarms(self, keys: tuple[str, ...]) -> None:
         before = self.status.alarms
-        self.status = self.status._replace(alarms=keys)
+        self._account.note(alarms=keys)
         if before is not None and (new := [key for key in keys if key not in before]):
             self._log.warning(f"the meter raised: {', '.join(new)}")
 
-    # News
+    # Who the meter is
 
-    def _meet(self, facts: Facts) -> None:
-        """Take note of who the meter is and what it has, if that is news."""
+    def _register(self, facts: Facts) -> None:
+        """Take note of who the meter is and what it has, if that has changed."""
         known = self.facts
         if known is facts:
             return
         self.facts = facts
+        if self._serving:
+            self._serving.remember(self._meter.identity_parts)
         identity, layout = facts.identity, facts.layout
         another = known is None or known.identity.id != identity.id
         if another:
             self._log.info(
-                f"reading {identity.manufacturer} {identity.model}, serial number "
-                f"{identity.utility_serial or identity.manufacturer_serial}, firmware {identity.firmware}",
+                f"reading {identity.manufacturer} {identity.model}, serial number {identity.serial}, "
+                f"firmware {identity.firmware}",
                 id=identity.id,
                 fields=len(layout.fields),
             )
@@ -291,11 +372,14 @@ class Worker(threading.Thread):
                 self._log.warning(
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
                 )
-                self.online = False
-            self._remarks.clear()
-            self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
-            self._background = None
-            self.status = self.status._replace(id=identity.id, alarms=None, last_event=None, last_outage=None)
+                self._freshness.another_meter()
+            self._troubles.another_meter()
+            limit = self._settings.power_limit(facts.installation.power_ratio)
+            self._plausibility = Plausibility(limit, register_unit=layout.energy_unit)
+            self._sub_meter_judges.clear()
+            self._slow_tables = None
+            self.sub_meters.clear()
+            self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
             self._remember(self._publisher.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
@@ -307,82 +391,19 @@ class Worker(threading.Thread):
         marks = [
             mark if isinstance(mark := last.status.get(key), int) else None for key in ("last_event", "last_outage")
         ]
-        self.status = self.status._replace(last_event=marks[0], last_outage=marks[1])
+        self._account.note(last_event=marks[0], last_outage=marks[1])
         if not last.state:
             return
         self._plausibility.restore(last.state, self._clock(), last.age)
         since = "at an unknown time" if last.age is None else f"{last.age:.0f} s ago"
         self._log.info(f"going on from the reading accepted {since}")
 
-    def _say_which_session(self) -> None:
-        """Say once how sessions are held, and why."""
+    def _report_session_mode(self) -> None:
+        """Log once how sessions are held, and why."""
         mode, reason = self._meter.mode, self._meter.mode_reason
         if (mode, reason) != (self.status.session, self.status.session_reason):
-            self.status = self.status._replace(session=mode, session_reason=reason)
+            self._account.note(session=mode, session_reason=reason)
             self._log.info(f"session {mode} ({reason})")
-
-    def _accepted(self, reading: Reading) -> None:
-        self._fresh_until = self._clock() + self._fresh_for
-        self.reading = reading
-        self._key_backoff.reset()
-        self._other_backoff.reset()
-        self._publisher.accept(reading)
-        if not self.online:
-            self.online = True
-            self._publisher.available(online=True)
-        if self._failing_since is not None and self._reported:
-            lost = self.status.consecutive_failures
-            self._log.info(f"reading again after {self._clock() - self._failing_since:.0f} s", failed_polls=lost)
-        self._failing_since = None
-        self._reported.clear()
-        self.status = self.status._replace(last_read=reading.time, consecutive_failures=0, last_error=None)
-
-    def _rejected(self, verdict: Verdict) -> None:
-        sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
-        self.status = self.status._replace(rejected=self.status.rejected + 1, last_error=sentence)
-        self._report("rejected", sentence, at_once=True)
-        if verdict.outcome is Outcome.FROZEN and self.online:
-            self.online = False
-            self._publisher.available(online=False)
-
-    def _count(self, error: NesgwError) -> None:
-        failures = dict(self.status.failures)
-        failures[error.kind] = failures.get(error.kind, 0) + 1
-        self.status = self.status._replace(failures=failures)
-
-    def _failed(self, error: NesgwError) -> None:
-        self._count(error)
-        self.status = self.status._replace(
-            consecutive_failures=self.status.consecutive_failures + 1,
-            last_error=str(error),
-        )
-        kind = type(error).__name__
-        if isinstance(error, OperatorNeeded):
-            pause = (self._key_backoff if isinstance(error, KeyRefused) else self._other_backoff).pause()
-            self._not_before = self._clock() + pause
-            self._report(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
-        else:
-            if isinstance(error, PortBusy) and self._guests and self._guests.waiting:
-                self._guests.grant(self._clock())  # a guest of before our time, or one that overstays
-            self._not_after = self._clock() + self._retry(error)
-            self._report(kind, str(error), at_once=False)
-
-    def _retry(self, error: NesgwError) -> float:
-        if isinstance(error, PortUnavailable):
-            return PORT_RETRY
-        return FIRST_RETRY if self.status.consecutive_failures == 1 else LATER_RETRY
-
-    def _report(self, kind: str, sentence: str, *, at_once: bool) -> None:
-        """Say a trouble once, until it has gone; another one that takes turns with it once as well."""
-        if self._failing_since is None:
-            self._failing_since = self._clock()
-        now = self._clock()
-        if now - self._told_at.get(kind, float("-inf")) < TOLD_FOR:
-            return
-        if kind not in self._reported and (at_once or self.status.consecutive_failures >= FAILURES_TO_REPORT):
-            self._reported.add(kind)
-            self._told_at[kind] = now
-            self._log.warning(sentence)
 
     def in_words(self) -> str:
         """Say how the meter stands, for systemctl status."""

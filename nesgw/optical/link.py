@@ -119,10 +119,10 @@ class _Exchange:
     """One message on its way out and what has been seen in return."""
 
     fits: Callable[[bytes], bool]
-    packets: deque[Packet]  # not yet acknowledged; the first is on its way
+    packets: deque[Packet] = field(repr=False)  # not yet acknowledged; the first is on its way
     expects: int = 1  # bytes of the answer if it is no refusal
     sent: float = 0.0  # when the last byte of ours has left: of the packet on its way, or of an acknowledgement
-    raw: bytes = b""  # as which bytes: to recognise its echo
+    raw: bytes = field(default=b"", repr=False)  # as which bytes: to recognise its echo
     before: frozenset[Fingerprint] = frozenset()  # what the meter may have accepted last before this packet
     awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
     deadline: float = 0.0

@@ -14,6 +14,8 @@ from nesgw.optical.packet import OVERHEAD
 _REQUEST: Final = 8 + OVERHEAD + 1  # a partial read and its acknowledgement
 _THINKING: Final = 8  # bytes that pass while a meter thinks of its answer: field meters take 8 ms and more
 _AROUND_DATA: Final = 4  # code, count and checksum
+_SLOW_ANSWER: Final = 0.05  # seconds from a request to its answer, of a meter that takes its time
+_MARGIN: Final = 0.05  # seconds
 
 
 class Span(NamedTuple):
@@ -59,3 +61,9 @@ def bytes_to_read(size: int, packet_size: int, largest_read: int) -> int:
         total += _REQUEST + message + packets * (OVERHEAD + 1)
         size -= largest_read
     return total
+
+
+def seconds_to_read(size: int, packet_size: int, largest_read: int, baud: int) -> float:
+    """How long reading ``size`` bytes in a row takes at the most, on a sound line: the wire, and the meter's pauses."""
+    exchanges = -(-size // largest_read)
+    return bytes_to_read(size, packet_size, largest_read) * 10 / baud + exchanges * _SLOW_ANSWER + _MARGIN

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, NoReturn, TypeVar
 
 from nesgw.errors import ProtocolMisuse
 from nesgw.optical.crc import table_checksum
@@ -221,6 +221,9 @@ class Security(_Bare):
     def __post_init__(self) -> None:
         if not 0 < len(self.key) <= KEY_LENGTH:
             raise ProtocolMisuse(problem=f"a key has 1 to {KEY_LENGTH} bytes, this one {len(self.key)}")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a request with a key is not pickled")
 
     def encode(self) -> bytes:  # noqa: D102
         return b"\x51" + self.key.ljust(KEY_LENGTH, b"\0")

@@ -65,7 +65,7 @@ class SubMeterPlausibility:
         """Judge a telegram that was fetched at ``at`` (monotonic seconds); the same one again is judged the same."""
         telegram = (reading.time, reading.values, reading.conditions)
         if self._judged is not None and reading.time is not None and telegram == self._telegram:
-            return self._judged
+            return replace(self._judged, messages=())
         counted_at = at if reading.time is None else _seconds(reading.time)
         failing = not ERRORS.isdisjoint(reading.conditions)
         values: list[MbusValue] = []

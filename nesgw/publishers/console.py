@@ -52,8 +52,8 @@ def _heading(label: str, identity: MeterIdentity | None, time: datetime) -> Iter
     if identity is None:
         yield label
     else:
-        serial = identity.utility_serial or identity.manufacturer_serial
-        yield f"{label}: {identity.manufacturer} {identity.model}, serial number {serial}, firmware {identity.firmware}"
+        who = f"{identity.manufacturer} {identity.model}, serial number {identity.serial}"
+        yield f"{label}: {who}, firmware {identity.firmware}"
     yield f"read at {time.astimezone():%Y-%m-%d %H:%M:%S}"
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from nesgw import HOMEPAGE, __version__
 from nesgw.publishers.message import Message, Part
+from nesgw.publishers.payloads import EVENT_TYPES
 from nesgw.publishers.topics import Topics, gateway_device, meter_device, slug
-from nesgw.tables.event_log import EVENT_TYPES
 from nesgw.tables.register import Field
 from nesgw.values import MeterIdentity
 
@@ -63,7 +63,7 @@ def meter_discovery(
             "name": label,
             "manufacturer": identity.manufacturer,
             "model": identity.model,
-            "serial_number": identity.utility_serial or identity.manufacturer_serial,
+            "serial_number": identity.serial,
             "hw_version": identity.hardware,
             "sw_version": str(identity.firmware),
             "via_device": gateway_device(topics.gateway),

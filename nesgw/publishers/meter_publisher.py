@@ -210,7 +210,7 @@ class MeterPublisher:
         """Publish entries of the meter's logs, each once."""
         if self._broker and self._meter:
             self._broker.emit(
-                *(payloads.event_message(self._topics, self._meter, entry.payload()) for entry in entries)
+                *(payloads.event_message(self._topics, self._meter, payloads.log_entry(entry)) for entry in entries)
             )
 
     @property
@@ -226,7 +226,7 @@ class MeterPublisher:
         # What it has told once it has: a telegram that cannot be decrypted takes no entity away.
         known = self._sub_meters.setdefault(sub_meter, {})
         known |= {value.key: value for value in reading.values}
-        state = {**dict.fromkeys(known), **reading.payload()}
+        state = {**dict.fromkeys(known), **payloads.sub_meter(reading)}
         reading = replace(reading, values=tuple(known.values()))
         if self._home_assistant.enabled:
             self._send(

@@ -11,11 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
+from nesgw.tables.outages import Outage
+from nesgw.tables.times import iso
 from nesgw.values import MeterIdentity, Reading
+
+if TYPE_CHECKING:
+    from nesgw.tables.demands import Demand
+    from nesgw.tables.event_log import Event
+    from nesgw.tables.mbus import MbusReading
+    from nesgw.tables.self_reads import Snapshot
 
 # Home Assistant's longest state (2026.11: a longer one is dropped with two warnings).
 LONGEST_TEXT = 255
@@ -200,3 +208,74 @@ def _text(text: str | None) -> str | None:
 
 # NaN is no JSON: one that got this far is a defect, and must not reach anybody's statistics.
 _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+# What the meter's own lists say, in plain values
+
+# What a Home Assistant event entity asks for: the types that ``log_entry`` gives.
+EVENT_TYPES: Final = ("standard", "manufacturer", "outage")
+
+
+def log_entry(entry: Event | Outage) -> dict[str, object]:
+    """One entry of the event log or of the outage log, for ``BASE/ID/event``."""
+    return outage(entry) if isinstance(entry, Outage) else event(entry)
+
+
+def event(entry: Event) -> dict[str, object]:
+    """One entry of the event log."""
+    return {
+        "event_type": "manufacturer" if entry.manufacturer else "standard",
+        "time": iso(entry.time),
+        "sequence": entry.sequence,
+        "number": entry.number,
+        "user": entry.user,
+        "argument": entry.argument,
+        "log": entry.log,
+    }
+
+
+def outage(entry: Outage) -> dict[str, object]:
+    """One outage; its time is when it ended."""
+    return {
+        "event_type": "outage",
+        "time": iso(entry.end),
+        "start": iso(entry.start),
+        "end": iso(entry.end),
+        "duration_s": entry.duration_s,
+        "cause": entry.cause,
+        "sequence": entry.sequence,
+        "log": entry.log,
+    }
+
+
+def demand(maximum: Demand) -> dict[str, object]:
+    """One maximum demand."""
+    channel = maximum.channel
+    return {
+        "field": channel.key,
+        "value": maximum.value,
+        "unit": channel.kind.unit if channel.kind else None,
+        "time": iso(maximum.time),
+        "cumulative": maximum.cumulative,
+        "continuous_cumulative": maximum.continuous,
+    }
+
+
+def snapshot(registers: Snapshot) -> dict[str, object]:
+    """Registers as they stood at some moment, in the manner of the state object."""
+    return {
+        "time": iso(registers.time),
+        "season": registers.season,
+        "sequence": registers.sequence,
+        **registers.values,
+    }
+
+
+def sub_meter(reading: MbusReading) -> dict[str, object]:
+    """What a sub-meter said: the time, the conditions, then every value by its key."""
+    return {
+        "time": iso(reading.time),
+        "conditions": list(reading.conditions),
+        "encrypted": reading.encrypted,
+        **{value.key: value.value for value in reading.values},
+    }

@@ -12,13 +12,42 @@ import select
 import threading
 import tty
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-
-from nesgw.simulator.meter import SimulatedMeter
+from typing import Generic, Protocol, Self, TypeVar
 
 HUNG_UP = 0.02  # seconds between looks whether somebody has opened the terminal
 GRAIN = 0.004  # at 9600 baud bytes are handed over about four at a time, as USB adapters do
+
+
+class Device(Protocol):
+    """What a line carries bytes to and from: a simulated meter, or its MEP port."""
+
+    clock: Callable[[], float]
+
+    @property
+    def serial(self) -> str:
+        """The meter's serial number, as a name."""
+
+    @property
+    def byte_time(self) -> float:
+        """Seconds a byte takes on the line; 0 where the line has no pace."""
+
+    def set_pace(self, baud: int | None) -> None:
+        """Take the pace of the line: so many bits a second, ten a byte, or None for no pace at all."""
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes arrive from the client."""
+
+    def due(self, now: float) -> bytes:
+        """The bytes that leave at ``now`` or should have left before."""
+
+    def wake(self) -> float | None:
+        """When ``due`` next has something to do, if nothing arrives before."""
+
+
+AnyDevice = TypeVar("AnyDevice", bound=Device)
 
 
 class _Pipe:
@@ -60,7 +89,7 @@ class _Pipe:
 class _Wire:
     """Both directions between a client and the meter."""
 
-    def __init__(self, meter: SimulatedMeter) -> None:
+    def __init__(self, meter: Device) -> None:
         self.meter = meter
         self.up = _Pipe()  # to the meter
         self.down = _Pipe()  # to the client
@@ -103,9 +132,7 @@ class PtyLine:
     client that closes it leaves nothing behind, as on a real port.
     """
 
-    def __init__(
-        self, meter: SimulatedMeter, baud: int | None = 9600, link: str | os.PathLike[str] | None = None
-    ) -> None:
+    def __init__(self, meter: Device, baud: int | None = 9600, link: str | os.PathLike[str] | None = None) -> None:
         self.meter = meter
         self.baud = baud
         self.link = None if link is None else Path(link)
@@ -114,7 +141,7 @@ class PtyLine:
         self._thread: threading.Thread | None = None
         self._master = -1
 
-    def __enter__(self) -> PtyLine:
+    def __enter__(self) -> Self:
         self._master, client = os.openpty()
         tty.setraw(client)
         self.path = os.ttyname(client)
@@ -193,13 +220,13 @@ class PtyLine:
                 raise
 
 
-class VirtualLine:
+class VirtualLine(Generic[AnyDevice]):
     """A meter in virtual time: a port whose reading lets the time pass that it would have taken.
 
     Give ``clock`` and ``sleep`` to whatever waits, and hours go by in no time. For one thread only.
     """
 
-    def __init__(self, meter: SimulatedMeter, baud: int | None = 9600) -> None:
+    def __init__(self, meter: AnyDevice, baud: int | None = 9600) -> None:
         self.meter = meter
         self.name = f"simulated meter {meter.serial}"
         self._now = meter.clock()

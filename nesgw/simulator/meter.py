@@ -136,7 +136,7 @@ class SimulatedMeter:
             if self.faults.active.echo:
                 self.faults.done["echo"] += len(data)
                 self._echoes.append(Due(now, data, is_packet=False))
-            if now < self._deaf_until or now < self.faults.active.deaf_until:
+            if self.deaf_at(now):
                 self.faults.done["deaf"] += len(data)
                 return
             for byte in self.faults.damage(data, "to_meter"):
@@ -146,7 +146,7 @@ class SimulatedMeter:
         """Let time pass: timers, the plan of faults, chatter."""
         with self.lock:
             self.faults.follow_plan(self.started, now)
-            if now < self._deaf_until or now < self.faults.active.deaf_until:
+            if self.deaf_at(now):
                 self.link.hush()
             if self._mep_switching and self.link.cut_short(now):
                 self._switched(now)
@@ -178,7 +178,7 @@ class SimulatedMeter:
                     out += self.faults.damage(item.data, "to_client")
                     if item.is_packet and self.faults.repeated():
                         out += self.faults.damage(item.data, "to_client")
-            out += self._flood(now)
+            out += self.flood(now)
             if out:
                 self.counters.bytes_out += len(out)
                 self._last_byte = now
@@ -222,7 +222,11 @@ class SimulatedMeter:
     def deaf(self) -> bool:
         """Whether the meter hears nothing now."""
         with self.lock:
-            return self.clock() < max(self._deaf_until, self.faults.active.deaf_until)
+            return self.deaf_at(self.clock())
+
+    def deaf_at(self, now: float) -> bool:
+        """Whether it hears nothing then."""
+        return now < max(self._deaf_until, self.faults.active.deaf_until)
 
     # --- the link's side -----------------------------------------------------------------------------------------
 
@@ -473,7 +477,8 @@ class SimulatedMeter:
                 self.link.queue.append(burst)
             self._chatter_at += self.profile.mep_chatter
 
-    def _flood(self, now: float) -> bytes:
+    def flood(self, now: float) -> bytes:
+        """The random bytes that a fault wants by now."""
         flood = self.faults.active
         begin, end = max(self._flooded, flood.flood_from), min(now, flood.flood_until)
         self._flood_owed += max(end - begin, 0.0) * flood.flood_rate

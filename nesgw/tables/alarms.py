@@ -3,8 +3,7 @@
 Most bits are latched: they say that something has happened since the utility last cleared them, not that it lasts.
 nesgw never clears any.
 
-On MQTT the status topic has ``"alarms": [key, …]``, in the order of the rows; a bit that no guide knows is in that list
-as "byte.bit". Home Assistant's problem sensors test the list for their key.
+A bit that no guide knows goes by its place, as "byte.bit".
 Sources: OPG and MEPG, BT00, BT03, ET29.
 """
 
@@ -12,22 +11,34 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from nesgw.tables.catalogue import ALL, V2_00, V2_12, V3_10, V3_50, V3_70, V4_10, V4_30
+from nesgw.tables import firmware as version
+from nesgw.tables.firmware import (
+    ALL,
+    V2_00,
+    V2_04,
+    V2_10,
+    V2_12,
+    V2_13,
+    V3_01,
+    V3_10,
+    V3_13,
+    V3_30,
+    V3_50,
+    V3_60,
+    V3_70,
+    V3_80,
+    V4_10,
+    V4_20,
+    V4_30,
+)
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.register import EXTENDED, Part
 from nesgw.values import Firmware
 
 ET29_SENSORS: Final = Part("ET29", EXTENDED + 29, 33, 4)  # from 4.00 on
 
-V2_10: Final = Firmware(2, 10)
-V3_01: Final = Firmware(3, 1)
-V3_30: Final = Firmware(3, 30)
-V3_60: Final = Firmware(3, 60)
-V3_80: Final = Firmware(3, 80)
-V4_20: Final = Firmware(4, 20)
-
 SINCE_2_12: Final = (V3_01, V2_12)
-SINCE_3_80: Final = (V3_80, Firmware(2, 4), Firmware(2, 13), Firmware(3, 13))
+SINCE_3_80: Final = (V3_80, V2_04, V2_13, V3_13)
 
 
 class Alarm(NamedTuple):
@@ -35,7 +46,7 @@ class Alarm(NamedTuple):
 
     byte: int
     bit: int
-    key: str  # in the status topic's list and in unique ids; never changes
+    key: str  # in lists of alarms and in unique ids; never changes
     name: str  # what Home Assistant shows behind the device's name
     since: tuple[Firmware, ...]  # the first firmware; then those of older lines that it was also given to
     latched: bool = True  # False: it says how things are now
@@ -121,7 +132,7 @@ ALARMS: Final = (
 # fmt: on
 
 # What byte 3, bit 3 says on meters of generation 4 that watch for earth faults (ET29.33, bit 7).
-EARTH_FAULT: Final = Alarm(3, 3, "earth_fault", "Earth fault", (Firmware(4, 0),), owner=True)
+EARTH_FAULT: Final = Alarm(3, 3, "earth_fault", "Earth fault", (version.EARTH_FAULT,), owner=True)
 
 LONGEST_FORM: Final = 13  # bytes of BT03 that any guide describes; reading past the end gives zeros
 BYTE_3_SINCE: Final = V3_50  # before, byte 3 is there and means nothing

@@ -10,18 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from nesgw.tables.firmware import ALL, V2_00, V2_12, V3_10, V3_50, V3_70, V4_00, V4_10, V4_30
 from nesgw.tables.register import Difference, Field, Kind, Primary, Register, TierRegister
-from nesgw.values import Firmware
-
-ALL: Final = Firmware(0, 0)
-V2_00: Final = Firmware(2, 0)
-V2_12: Final = Firmware(2, 12)
-V3_10: Final = Firmware(3, 10)
-V3_50: Final = Firmware(3, 50)
-V3_70: Final = Firmware(3, 70)
-V4_00: Final = Firmware(4, 0)
-V4_10: Final = Firmware(4, 10)
-V4_30: Final = Firmware(4, 30)
 
 ENERGY: Final = Kind("kWh", "energy", "total_increasing", precision=3, divisor=1000)
 ENERGY_NET: Final = Kind("kWh", "energy", "total", precision=3, divisor=1000)

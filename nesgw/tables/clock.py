@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from typing import Final, Literal, NamedTuple
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
-from nesgw.tables.register import Part
+from nesgw.tables.register import Part, nonsense
 from nesgw.tables.times import decode_local, decode_utc
 
 BT52: Final = Part("BT52", 52, 0, 7)
@@ -89,7 +88,7 @@ def decode_zone_rules(data: bytes, byteorder: ByteOrder) -> ZoneRules:
     data = BT53.whole(data)
     offset = int.from_bytes(data[4:6], byteorder, signed=True)
     if offset not in ZONES:
-        raise MeterMisbehaved(service="the read of BT53", problem=f"a zone {offset} minutes from UTC")
+        raise nonsense("BT53", f"a zone {offset} minutes from UTC")
     hour, minute, second = data[:3]
     valid = hour < 24 and minute < 60 and second < 60
     return ZoneRules(

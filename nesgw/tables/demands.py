@@ -14,7 +14,7 @@ from nesgw.tables.dimensions import Dimensions
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.load_profile import Channel
 from nesgw.tables.register import Part
-from nesgw.tables.times import decode_local, iso
+from nesgw.tables.times import decode_local
 from nesgw.values import Number
 
 
@@ -27,17 +27,6 @@ class Demand:
     time: datetime | None
     cumulative: Number | None
     continuous: Number | None
-
-    def payload(self) -> dict[str, object]:
-        """Plain values."""
-        return {
-            "field": self.channel.key,
-            "value": self.value,
-            "unit": self.channel.kind.unit if self.channel.kind else None,
-            "time": iso(self.time),
-            "cumulative": self.cumulative,
-            "continuous_cumulative": self.continuous,
-        }
 
 
 def demand_sources(dimensions: Dimensions) -> Part:

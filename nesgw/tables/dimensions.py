@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from nesgw.errors import MeterMisbehaved
-from nesgw.tables.register import Part
+from nesgw.tables.register import Part, nonsense
 
 BT20: Final = Part("BT20", 20, 0, 10)  # the maxima, on every firmware
 BT21: Final = Part("BT21", 21, 0, 10)  # the actual configuration, from 2.12 on
@@ -134,7 +133,7 @@ def decode_dimensions(data: bytes, part: Part = BT21) -> Dimensions:
         present_values=data[9],
     )
     if problem := _impossible(dimensions):
-        raise MeterMisbehaved(service=f"the read of {part.name}", problem=f"{problem} (bytes {data.hex(' ')})")
+        raise nonsense(part.name, f"{problem} (bytes {data.hex(' ')})")
     return dimensions
 
 

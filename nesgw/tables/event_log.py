@@ -3,8 +3,6 @@
 Neither guide lists what the event numbers mean, so the number is published and no name is made up for it. New are
 entries by their sequence numbers: the meter's unread counters are the utility's.
 
-On MQTT each event is one message on ``BASE/ID/event``, ``Event.payload`` as JSON. ``event_type`` is what a Home
-Assistant event entity asks for, with ``EVENT_TYPES`` as its list; an outage is one more type of the same entity.
 Sources: OPG and MEPG, BT70, BT71, BT74, ET54, ET79; C12.19 for the manufacturer's bit.
 """
 
@@ -15,12 +13,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.query import Query, ask
 from nesgw.tables.queues import Head, Queue
-from nesgw.tables.register import EXTENDED, Part
-from nesgw.tables.times import decode_utc, iso
+from nesgw.tables.register import EXTENDED, Part, nonsense
+from nesgw.tables.times import decode_utc
 
 BT70: Final = Part("BT70", 70, 0, 9)  # the maxima, where the meter has no BT71
 BT71: Final = Part("BT71", 71, 0, 9)  # from 2.12 on
@@ -32,7 +29,6 @@ MANUFACTURER: Final = 0x800  # bit of the event number
 
 # Who was logged in: the number that an optical login gave, or one of these.
 USERS: Final[Mapping[int, str | None]] = MappingProxyType({0xFFFF: None, 0xFFFE: "network", 0xFFFD: "mep"})
-EVENT_TYPES: Final = ("standard", "manufacturer", "outage")
 
 
 class LogDimensions(NamedTuple):
@@ -57,18 +53,6 @@ class Event(NamedTuple):
         """Whether the manufacturer gave the number its meaning, and not the standard."""
         return bool(self.number & MANUFACTURER)
 
-    def payload(self) -> dict[str, object]:
-        """Plain values for ``BASE/ID/event``."""
-        return {
-            "event_type": "manufacturer" if self.manufacturer else "standard",
-            "time": iso(self.time),
-            "sequence": self.sequence,
-            "number": self.number,
-            "user": self.user,
-            "argument": self.argument,
-            "log": self.log,
-        }
-
 
 class NewEvents(NamedTuple):
     """What a look at the logs found, in the order of the sequence numbers."""
@@ -81,7 +65,7 @@ def decode_log_dimensions(data: bytes, byteorder: ByteOrder, part: Part = BT71) 
     """BT71, or BT70 where the meter has no BT71: one layout, but then the count is a maximum."""
     data = part.whole(data)
     if data[0] & 0x07 != DATE_AND_SEQUENCE:
-        raise MeterMisbehaved(service=f"the read of {part.name}", problem=f"entries of another form (0x{data[0]:02x})")
+        raise nonsense(part.name, f"entries of another form (0x{data[0]:02x})")
     return LogDimensions(entries=int.from_bytes(data[5:7], byteorder), argument=data[4])
 
 
@@ -168,8 +152,8 @@ def _decode(entries: Sequence[bytes], head: Head, log: str, byteorder: ByteOrder
             )
         )
     if entries and not events:
-        raise MeterMisbehaved(
-            service=f"the read of {log}",
-            problem=f"the newest entry does not have the number {head.sequence} that its head gives",
+        raise nonsense(
+            log,
+            f"the newest entry does not have the number {head.sequence} that its head gives",
         )
     return events

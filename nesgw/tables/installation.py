@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
-from nesgw.tables.register import EXTENDED, Part
-from nesgw.values import Firmware
+from nesgw.tables.register import EXTENDED, Part, nonsense
 
 BT15: Final = Part("BT15", 15, 0, 17)  # meters behind transformers only
 ET04_PHASES: Final = Part("ET04", EXTENDED + 4, 62, 1)
@@ -44,13 +42,18 @@ class Installation(NamedTuple):
     absent: AbsentPhases = AbsentPhases()
     tier_size: int | None = None
 
+    @property
+    def power_ratio(self) -> float:
+        """What the transformers multiply a power by: current ratio times voltage ratio; 1 without them."""
+        return self.ratios.current * self.ratios.voltage if self.ratios else 1
+
 
 def decode_ratios(data: bytes, byteorder: ByteOrder) -> Ratios:
     """BT15; a ratio of zero was never set and counts as 1."""
     data = BT15.whole(data)
     current, voltage = (int.from_bytes(data[at : at + 4], byteorder, signed=True) for at in (9, 13))
     if current < 0 or voltage < 0:
-        raise MeterMisbehaved(service="the read of BT15", problem=f"transformer ratios {current} and {voltage}")
+        raise nonsense("BT15", f"transformer ratios {current} and {voltage}")
     return Ratios(current=current or 1, voltage=voltage or 1, applied=bool(data[8] & 1))
 
 
@@ -69,17 +72,6 @@ def _phases(mask: int) -> frozenset[int]:
 def decode_tier_size(data: bytes, byteorder: ByteOrder) -> int:
     """ET42.21: the meter's own word for ``Dimensions.block``."""
     return int.from_bytes(ET42_TIER_SIZE.whole(data), byteorder)
-
-
-def energy_unit_part(firmware: Firmware, most_tiers: int) -> Part | None:
-    """Where ET55 has the unit of the energy registers; ``most_tiers`` is BT20.7.
-
-    None where the firmware has no such setting. From 4.00 on, what precedes it is one byte longer.
-    """
-    if firmware.major > 1 and firmware < Firmware(3, 70):
-        return None
-    start = (147 if firmware.major >= 4 else 146) + 4 * (most_tiers - 1)
-    return Part("ET55", EXTENDED + 55, start + 39, 1)
 
 
 def decode_energy_unit(data: bytes) -> int:

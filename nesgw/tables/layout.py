@@ -14,12 +14,12 @@ from itertools import chain
 from struct import Struct
 from typing import Final, NamedTuple
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.dimensions import Dimensions
+from nesgw.tables.firmware import counts_outages_in_minutes, knows
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.installation import AbsentPhases, Installation, Ratios
-from nesgw.tables.register import Difference, Field, Part, Primary, Register
+from nesgw.tables.register import Difference, Field, Part, Primary, Register, nonsense
 from nesgw.values import Firmware, Number, Reading
 
 # The ids that the guides' list of sources leaves undefined. A position with one of these, or with a zero that cannot
@@ -191,7 +191,7 @@ def _positions(rows: Sequence[Register], count: int, order: Sequence[int] | None
         if source in number_of:
             positions.setdefault(number_of[source], position)
     named = set(positions.values())
-    known = {place.number for place in places if _knows(firmware, place.since)}
+    known = {place.number for place in places if knows(firmware, place.since)}
     for position, source in enumerate(order):
         if position not in named and (source in UNNAMED or source == 0) and position in known:
             positions.setdefault(position, position)
@@ -205,14 +205,9 @@ def _quadrants_may_be_missing(
 
     The guides tell of such meters, what follows standing four places earlier. Those in ``tests/vectors`` have them all.
     """
-    known = sum(_knows(firmware, place.since) for place in _places(PRESENT_VALUES))
+    known = sum(knows(firmware, place.since) for place in _places(PRESENT_VALUES))
     short = dimensions.present_values == known - len(QUADRANTS)
     return order is None and firmware.major == 3 and not dimensions.demands and short and QUADRANTS[0] in present
-
-
-def _knows(firmware: Firmware, since: Firmware) -> bool:
-    """Whether the firmware has a value. Control Point modules count from 1 and have those of generation 4."""
-    return firmware.major == 1 or since <= firmware
 
 
 # Whether it really stands there
@@ -247,10 +242,7 @@ def _confirm_totals(
     here, beside = dimensions.totals, 1 - dimensions.totals
     shifted = not agree(here) and agree(beside) if SUM in summations else odd(here) > odd(beside)
     if shifted or odd(here) > ODD_REGISTERS:
-        raise MeterMisbehaved(
-            service="the read of BT23",
-            problem=f"energies {energies(here)} at offset {here}, where the dimensions put them",
-        )
+        raise nonsense("BT23", f"energies {energies(here)} at offset {here}, where the dimensions put them")
 
 
 def _confirmed_base(
@@ -276,9 +268,9 @@ def _confirmed_base(
         outvoted = any(sound.values()) and list(sound.values()).count(False) <= ODD_REGISTERS
         if outvoted or (sound.get(FREQUENCY) and any(sound.get(voltage) for voltage in VOLTAGES)):
             return base
-    raise MeterMisbehaved(
-        service="the read of BT28",
-        problem=f"no mains frequency and voltage where the dimensions put them (offset {dimensions.present_base})",
+    raise nonsense(
+        "BT28",
+        f"no mains frequency and voltage where the dimensions put them (offset {dimensions.present_base})",
     )
 
 
@@ -379,8 +371,7 @@ def register_factor(row: Register, unit: int, firmware: Firmware) -> int:
         case "kVAh":
             return 1 if unit == 1 else 0  # whether the unit applies to these, the guides do not say
         case "s":
-            # In minutes on 2.0x. Whether the guides mean all of 2.00 to 2.09 is not certain.
-            return 60 if Firmware(2, 0) <= firmware < Firmware(2, 10) else 1
+            return 60 if counts_outages_in_minutes(firmware) else 1
         case _:
             return 1
 

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.catalogue import PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.installation import Installation
 from nesgw.tables.layout import published_number, register_factor
 from nesgw.tables.query import PendingQuery, Query, ask
 from nesgw.tables.queues import STEP, Head, decode_head
-from nesgw.tables.register import EXTENDED, Field, Kind, Part
+from nesgw.tables.register import EXTENDED, Field, Kind, Part, nonsense
 from nesgw.tables.times import decode_utc
 from nesgw.values import Firmware, Number
 
@@ -64,6 +63,11 @@ CODES: Final[Mapping[int, str]] = MappingProxyType(
 NO_READING: Final = frozenset({4, 8, 10, 12, 15})
 CONTINUOUS: Final = frozenset({0, 2, 3, 9})  # a register goes on counting through these
 FLAGS: Final = ("daylight_saving", "power_failure", "clock_forward", "clock_back")  # bits of the common status
+
+# Our own flag: the meter's clock was wrong or lost when it stamped the block, so its place in the ring tells the time.
+ESTIMATED: Final = "time_estimated"
+EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC)  # before any of these meters: the date of a clock that was lost
+LONGEST_OUTAGE: Final = timedelta(days=730)  # a block that is older than this beside its neighbour was stamped wrongly
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +148,10 @@ class Interval:
     """One interval: its channels' raw values at its end; None where the status says that there is none."""
 
     end: datetime  # UTC
-    flags: tuple[str, ...]  # of FLAGS
+    flags: tuple[str, ...]  # of FLAGS, or ESTIMATED
     raw: tuple[int | None, ...]
     codes: tuple[int, ...]
+    follows: bool = True  # False: nobody knows how long after the interval before
 
     def values(self, channels: Sequence[Channel]) -> tuple[Number | None, ...]:
         """In the channels' units."""
@@ -167,6 +172,7 @@ class Block:
     end: datetime  # of the newest interval
     processed: tuple[int, ...]
     duration: timedelta
+    estimated: bool = False  # the end is what its place in the ring says, not the meter's stamp
 
     def ends(self, index: int) -> datetime:
         """When an interval ended."""
@@ -176,6 +182,18 @@ class Block:
     def start(self) -> datetime:
         """When the first interval that is there began."""
         return self.ends(self.processed[0]) - self.duration if self.processed else self.end
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHeader:
+    """A block as the meter stamped it; None where the stamp is no date."""
+
+    stamp: datetime | None
+    processed: tuple[int, ...]
+
+    def is_sound(self, newer: datetime) -> bool:
+        """Whether the stamp can be true of a block whose newer neighbour began then."""
+        return self.stamp is not None and max(EARLIEST, newer - LONGEST_OUTAGE) <= self.stamp <= newer
 
 
 def decode_sets(data: bytes, byteorder: ByteOrder) -> tuple[ProfileSet, ...]:
@@ -191,21 +209,19 @@ def decode_sets(data: bytes, byteorder: ByteOrder) -> tuple[ProfileSet, ...]:
             part = Part("BT62", 62, control, 3 * channels + 1)
             profile = ProfileSet(number, blocks, intervals, channels, _duration(code), part)
             if channels > MOST_CHANNELS or blocks * profile.block_size > LONGEST_OFFSET:
-                raise _nonsense("BT61", f"{channels} channels, {blocks} blocks of {profile.block_size} bytes")
+                raise nonsense("BT61", f"{channels} channels, {blocks} blocks of {profile.block_size} bytes")
             sets.append(profile)
         control += 3 * channels + 1
     options = int.from_bytes(data[4:6], byteorder)
     if sets and (options & OPTIONS_MASK != OPTIONS or not data[6] & INT32):
-        raise _nonsense(
-            "BT61", f"options 0x{options:04x} and formats 0x{data[6]:02x}, which the guides do not describe"
-        )
+        raise nonsense("BT61", f"options 0x{options:04x} and formats 0x{data[6]:02x}, which the guides do not describe")
     return tuple(sets)
 
 
 def _duration(code: int) -> timedelta:
     """1 to 60 minutes, or 24 hours; that the codes between count hours as well is inferred from the latter."""
     if not 1 <= code <= DAY:
-        raise _nonsense("BT61", f"intervals of length {code}")
+        raise nonsense("BT61", f"intervals of length {code}")
     return timedelta(minutes=code) if code <= 60 else timedelta(hours=code - 60)
 
 
@@ -213,7 +229,7 @@ def decode_sources(data: bytes, profile: ProfileSet) -> tuple[int, ...]:
     """BT62: the source id of each channel of a set."""
     data = profile.control.whole(data)
     if data[-1] != INT32:
-        raise _nonsense("BT62", f"values of format {data[-1]}")
+        raise nonsense("BT62", f"values of format {data[-1]}")
     return tuple(data[1:-1:3])
 
 
@@ -229,14 +245,11 @@ def decode_status(data: bytes, profile: ProfileSet, byteorder: ByteOrder) -> Hea
     return decode_head(data, byteorder, "BT63", profile.blocks, wide=True)
 
 
-def decode_block(data: bytes, age: int, profile: ProfileSet) -> Block:
+def decode_block(data: bytes, profile: ProfileSet) -> BlockHeader:
     """Decode the header of a block; intervals without their bit may hold anything and are not there."""
     bits = int.from_bytes(data[5 : profile.header_size], "little")
     processed = tuple(index for index in range(profile.intervals) if bits >> index & 1)
-    end = decode_utc(data[:5])
-    if end is None:
-        raise _nonsense(profile.name, f"a block that ends at no date ({data[:5].hex(' ')})")
-    return Block(age, end, processed, profile.duration)
+    return BlockHeader(decode_utc(data[:5]), processed)
 
 
 def decode_interval(data: bytes, end: datetime, profile: ProfileSet, byteorder: ByteOrder) -> Interval:
@@ -263,7 +276,7 @@ def consumption(
 
     A register that has fallen has wrapped or was exchanged: no difference is made up for it.
     """
-    if later.end - earlier.end != duration:
+    if not later.follows or later.end - earlier.end != duration:
         return (None,) * len(channels)
     used: list[Number | None] = []
     for number, channel in enumerate(channels):
@@ -332,39 +345,84 @@ def _known_sources(firmware: Firmware, installation: Installation) -> dict[int, 
 class ProfileReading(PendingQuery[None]):
     """Reads the intervals of one set that ended after ``since`` and not after ``until``, both aware; the oldest first.
 
+    Blocks stand in the order of the ring, whatever the meter's clock said: one that was stamped while the clock was
+    wrong is placed by its neighbours, and its intervals are marked. ``now`` is the present time.
+
     ``intervals`` grows while it goes on, so that rows can be shown at once; ``done`` of ``total`` bytes are read, and
     ``total`` is 0 until it is known which blocks there are. Blocks that the meter replaced meanwhile are left out and
-    counted in ``lost``. To go on in another process, begin again with the last ``end`` as ``since``.
+    counted in ``lost``. ``oldest`` is when the meter's memory begins, once that is known. To go on in another process,
+    begin again with the last ``end`` as ``since``.
     """
 
-    def __init__(self, profile: ProfileSet, byteorder: ByteOrder, since: datetime, until: datetime) -> None:
+    def __init__(
+        self, profile: ProfileSet, byteorder: ByteOrder, since: datetime, until: datetime, *, now: datetime
+    ) -> None:
         self.intervals: list[Interval] = []
         self.done = 0
         self.total = 0
         self.lost = 0
+        self.oldest: datetime | None = None
         self._profile = profile
         self._byteorder: ByteOrder = byteorder
         self._since = since
         self._until = until
-        self._blocks: dict[int, Block] = {}
+        self._now = now
+        self._headers: dict[int, BlockHeader] = {}
         super().__init__(self._read())
 
     def _read(self) -> Query[None]:
         head = yield from self._status()
-        blocks: list[Block] = []
-        for age in range((yield from self._first_age(head)), head.valid):
-            block = yield from self._block(head, age)
-            if block.end <= self._since:
-                break
-            blocks.append(block)
+        blocks = [block for block in (yield from self._placed(head)) if self._wanted(block)]
         self.total = sum(len(self._wanted(block)) for block in blocks) * self._profile.interval_size
+        beside_estimate = False
         for block in reversed(blocks):
             intervals = yield from self._intervals(head, block)
             replaced = self._newer(head, (yield from self._status())) + block.age >= self._profile.blocks
             if replaced:
                 self.lost += 1
-            else:
-                self.intervals += intervals
+                continue
+            if beside_estimate or block.estimated:
+                intervals[0] = replace(intervals[0], follows=False)
+            beside_estimate = block.estimated
+            self.intervals += intervals
+
+    def _placed(self, head: Head) -> Query[list[Block]]:
+        """Say when each block ended, from the newest back to the first that ended before ``since``."""
+        blocks: list[Block] = []
+        newer = self._now + self._profile.duration
+        for age in range(head.valid):
+            header = yield from self._header(head, age)
+            if not header.processed:
+                continue
+            sound = header.is_sound(newer) and (yield from self._is_in_order(head, age, header))
+            end = header.stamp if sound and header.stamp else self._last_end_before(newer)
+            block = Block(age, end, header.processed, self._profile.duration, estimated=not sound)
+            newer = block.start
+            blocks.append(block)
+            if block.end <= self._since:
+                break
+        if head.valid:
+            oldest = yield from self._header(head, head.valid - 1)
+            self.oldest = oldest.stamp if oldest.is_sound(newer) else None
+        return blocks
+
+    def _last_end_before(self, newer: datetime) -> datetime:
+        """When an interval that ended before a newer block can have ended at the latest."""
+        latest = min(newer, self._now)
+        return latest - (latest - EARLIEST) % self._profile.duration
+
+    def _is_in_order(self, head: Head, age: int, header: BlockHeader) -> Query[bool]:
+        """Whether most of the older blocks that are looked at were stamped earlier: a clock that was lost stands out.
+
+        Not the neighbour alone: where the clock was set back, it is the neighbour that stands out.
+        """
+        last = head.valid - 1
+        agree = []
+        for other in sorted({last, max(last - 1, age + 1), (age + last + 1) // 2} & set(range(age + 1, head.valid))):
+            older = yield from self._header(head, other)
+            if older.is_sound(self._now + self._profile.duration) and older.stamp and header.stamp:
+                agree.append(older.stamp <= header.stamp)
+        return 2 * sum(agree) >= len(agree)
 
     def _status(self) -> Query[Head]:
         data = yield from ask(self._profile.status)
@@ -374,23 +432,14 @@ class ProfileReading(PendingQuery[None]):
         """How many blocks were begun since."""
         begun = after.sequence - before.sequence
         if begun < 0 or (after.newest - before.newest - begun) % self._profile.blocks:
-            raise _nonsense(self._profile.name, "the load profile was set up anew while it was read")
+            raise nonsense(self._profile.name, "the load profile was set up anew while it was read")
         return begun
 
-    def _block(self, head: Head, age: int) -> Query[Block]:
-        if age not in self._blocks:
+    def _header(self, head: Head, age: int) -> Query[BlockHeader]:
+        if age not in self._headers:
             data = yield from ask(self._profile.header_part(head, age))
-            self._blocks[age] = decode_block(data, age, self._profile)
-        return self._blocks[age]
-
-    def _first_age(self, head: Head) -> Query[int]:
-        """The newest block that began before ``until``: mostly the newest of all, else found by halving."""
-        low, high = 0, head.valid
-        while low < high:
-            middle = (low + high) // 2 if low else 0
-            block = yield from self._block(head, middle)
-            low, high = (low, middle) if block.start < self._until else (middle + 1, high)
-        return low
+            self._headers[age] = decode_block(data, self._profile)
+        return self._headers[age]
 
     def _wanted(self, block: Block) -> list[int]:
         return [index for index in block.processed if self._since < block.ends(index) <= self._until]
@@ -405,14 +454,11 @@ class ProfileReading(PendingQuery[None]):
             while run < min(most, len(wanted)) and wanted[run] == wanted[0] + run:
                 run += 1
             data = yield from ask(self._profile.intervals_part(head, block.age, wanted[0], run))
-            intervals += [
+            found = (
                 decode_interval(data[at * size :][:size], block.ends(index), self._profile, self._byteorder)
                 for at, index in enumerate(wanted[:run])
-            ]
+            )
+            intervals += (replace(each, flags=(*each.flags, ESTIMATED)) if block.estimated else each for each in found)
             self.done += len(data)
             wanted = wanted[run:]
         return intervals
-
-
-def _nonsense(table: str, problem: str) -> MeterMisbehaved:
-    return MeterMisbehaved(service=f"the read of {table}", problem=problem)

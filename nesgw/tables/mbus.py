@@ -4,8 +4,6 @@ Which devices there are (ET11, ET14), how they are read (ET13, without their key
 their latest telegrams (ET16, ET45). What a telegram says is decoded in ``mbus_records.py``. One that the electricity
 meter could not decrypt is named as such and nothing is made of it.
 
-On MQTT a sub-meter is a device of its own behind the meter: ``MbusReading.payload`` is its state, keys as in
-``MbusValue``, and its serial number and letters its identity.
 Sources: OPG and MEPG, ET11, ET13, ET14, ET16, ET36, ET45.
 """
 
@@ -17,12 +15,11 @@ from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Final, Literal
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.mbus_records import MbusValue, decode_records, unique
 from nesgw.tables.queues import LogSize, News, Queue
-from nesgw.tables.register import EXTENDED, Part
-from nesgw.tables.times import decode_local, iso
+from nesgw.tables.register import EXTENDED, Part, nonsense
+from nesgw.tables.times import decode_local
 
 ET11: Final = Part("ET11", EXTENDED + 11, 0, 7)
 ET45: Final = EXTENDED + 45
@@ -147,15 +144,6 @@ class MbusReading:
     complete: bool  # False: the electricity meter cut the telegram off
     values: tuple[MbusValue, ...]
 
-    def payload(self) -> dict[str, object]:
-        """Plain values: the time, the conditions, then every value by its key."""
-        return {
-            "time": iso(self.time),
-            "conditions": list(self.conditions),
-            "encrypted": self.encrypted,
-            **{value.key: value.value for value in self.values},
-        }
-
 
 def decode_mbus_dimensions(data: bytes, byteorder: ByteOrder) -> MbusDimensions:
     """ET11."""
@@ -164,7 +152,7 @@ def decode_mbus_dimensions(data: bytes, byteorder: ByteOrder) -> MbusDimensions:
     if dimensions.devices > MOST_DEVICES or (
         dimensions.devices and (dimensions.plan < PLAN or dimensions.status < 36 or dimensions.data < 11)
     ):
-        raise _nonsense("ET11", f"dimensions {data.hex(' ')}")
+        raise nonsense("ET11", f"dimensions {data.hex(' ')}")
     return dimensions
 
 
@@ -273,7 +261,7 @@ def _decode_reading(table: str, handle: int, data: bytes, zone: tzinfo | None) -
     telegrams, complete = _split(data[7:])
     least = 16 if flags & FIXED else HEADER
     if not telegrams or len(telegrams[0]) < least:
-        raise _nonsense(table, f"a telegram without its header ({data[:24].hex(' ')})")
+        raise nonsense(table, f"a telegram without its header ({data[:24].hex(' ')})")
     if flags & FIXED:
         return _fixed(telegrams[0], time, handle, flags, complete)
     return _variable(telegrams, time, handle, flags, complete)
@@ -378,7 +366,3 @@ def _letters(maker: int) -> str | None:
 
 def _conditions(status: int) -> tuple[str, ...]:
     return tuple(condition for bit, condition in CONDITIONS.items() if status >> bit & 1)
-
-
-def _nonsense(table: str, problem: str) -> MeterMisbehaved:
-    return MeterMisbehaved(service=f"the read of {table}", problem=problem)

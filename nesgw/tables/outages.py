@@ -1,6 +1,5 @@
 """Power outages: ET81, the log of newer meters, in local time; ET09, the list that every meter keeps, in UTC.
 
-On MQTT an outage is one message on ``BASE/ID/event`` like any other event, ``Outage.payload`` as JSON.
 Sources: OPG and MEPG, ET04, ET09, ET36, ET81.
 """
 
@@ -14,7 +13,7 @@ from typing import Final, NamedTuple
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.queues import LogSize, News, Queue
 from nesgw.tables.register import EXTENDED, Part
-from nesgw.tables.times import decode_local, decode_utc, iso
+from nesgw.tables.times import decode_local, decode_utc
 
 ET04_OUTAGES: Final = Part("ET04", EXTENDED + 4, 53, 1)  # how many records ET09 has
 ET81: Final = EXTENDED + 81  # from 3.70 on, if ET36 gives it any entries
@@ -33,19 +32,6 @@ class Outage(NamedTuple):
     cause: str | None
     log: str  # "ET81" or "ET09"
     sequence: int | None  # ET81 numbers its entries; those of ET09 are told apart by their start
-
-    def payload(self) -> dict[str, object]:
-        """Plain values for ``BASE/ID/event``."""
-        return {
-            "event_type": "outage",
-            "time": iso(self.end),
-            "start": iso(self.start),
-            "end": iso(self.end),
-            "duration_s": self.duration_s,
-            "cause": self.cause,
-            "sequence": self.sequence,
-            "log": self.log,
-        }
 
 
 def outage_queue(sizes: Mapping[int, LogSize]) -> Queue | None:

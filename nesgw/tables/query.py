@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from nesgw.errors import MeterMisbehaved, ProtocolMisuse, TableNotPresent
-from nesgw.tables.register import Part
+from nesgw.errors import ProtocolMisuse, TableNotPresent
+from nesgw.tables.register import Part, nonsense
 
 # What a partial read has room for (c12.18): offsets of 24 bits and counts of 16.
 HIGHEST_OFFSET: Final = 0xFFFFFF
@@ -23,7 +23,7 @@ Query: TypeAlias = Generator[Part, bytes | None, T]
 def ask(part: Part) -> Query[bytes]:
     """Ask for one part and go on with all of its bytes; what no request can ask for is no part of a table."""
     if part.size > MOST_BYTES or part.offset > HIGHEST_OFFSET - MOST_BYTES:
-        raise MeterMisbehaved(service=f"the read of {part.name}", problem=f"{part.size} bytes at offset {part.offset}")
+        raise nonsense(part.name, f"{part.size} bytes at offset {part.offset}")
     data = yield part
     if data is None:
         raise TableNotPresent(table=part.name)

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.query import Query, ask
-from nesgw.tables.register import EXTENDED, Part
+from nesgw.tables.register import EXTENDED, Part, nonsense
 
 # The most bytes that one step asks for, about half a second on the line: between two steps a poll can have its turn.
 STEP: Final = 512
@@ -85,7 +84,7 @@ def decode_head(data: bytes, byteorder: ByteOrder, name: str, capacity: int, *, 
         problem = "its newest entry comes first, which the guides do not describe"
     else:
         return Head(valid, newest, sequence)
-    raise MeterMisbehaved(service=f"the read of {name}", problem=problem)
+    raise nonsense(name, problem)
 
 
 class News(NamedTuple):

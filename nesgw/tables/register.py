@@ -16,6 +16,21 @@ StateClass = Literal["measurement", "total", "total_increasing"]
 EXTENDED: Final = 2048  # table ETn has the number 2048 + n in a request
 
 
+def table_name(number: int) -> str:
+    """Give the name that the guides use, as BT23 or ET03, for the number in a request."""
+    return f"{'ET' if number >= EXTENDED else 'BT'}{number % EXTENDED:02d}"
+
+
+def table_number(name: str) -> int:
+    """Give the number in a request for the name that the guides use."""
+    return int(name[2:]) + (EXTENDED if name.startswith("ET") else 0)
+
+
+def nonsense(table: str, problem: str) -> MeterMisbehaved:
+    """What a table holds cannot be: the error that says so."""
+    return MeterMisbehaved(service=f"the read of {table}", problem=problem)
+
+
 class Part(NamedTuple):
     """What to ask the meter for: ``size`` bytes of a table from ``offset`` on, and a name for the answer."""
 
@@ -27,7 +42,7 @@ class Part(NamedTuple):
     def whole(self, data: bytes) -> bytes:
         """Return the answer if all of it is there."""
         if len(data) < self.size:
-            raise MeterMisbehaved(service=f"the read of {self.name}", problem=f"{len(data)} of {self.size} bytes")
+            raise nonsense(self.name, f"{len(data)} of {self.size} bytes")
         return data[: self.size]
 
 

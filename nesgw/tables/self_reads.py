@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
 
-from nesgw.errors import MeterMisbehaved
 from nesgw.tables.dimensions import Dimensions
 from nesgw.tables.layout import Layout
 from nesgw.tables.queues import News, Queue
-from nesgw.tables.register import Part
-from nesgw.tables.times import decode_local, iso
+from nesgw.tables.register import Part, nonsense
+from nesgw.tables.times import decode_local
 from nesgw.values import Number
 
 HEAD: Final = 6  # bytes: STIME_DATE and the season
@@ -32,10 +31,6 @@ class Snapshot:
     season: int
     values: Mapping[str, Number]
     sequence: int | None = None  # of a self-read
-
-    def payload(self) -> dict[str, object]:
-        """Plain values, in the manner of the state object."""
-        return {"time": iso(self.time), "season": self.season, "sequence": self.sequence, **self.values}
 
 
 def previous_season(dimensions: Dimensions) -> Part:
@@ -72,7 +67,7 @@ def decode_snapshot(
         images.append(b"\0" + data[HEAD:-1])
     possible = [values for image in images if _possible(values := _registers(layout, image), layout)]
     if not possible:
-        raise MeterMisbehaved(service=f"the read of {part.name}", problem="no registers where the dimensions put them")
+        raise nonsense(part.name, "no registers where the dimensions put them")
     return Snapshot(time, data[5], min(possible, key=_disagreement))
 
 
@@ -86,9 +81,7 @@ def decode_self_reads(
         time = decode_local(entry[start : start + 5], zone)
         values = _registers(layout, entry[start + HEAD :])
         if time is None or not _possible(values, layout):
-            raise MeterMisbehaved(
-                service="the read of BT26", problem=f"entry {sequence} is not where the dimensions put it"
-            )
+            raise nonsense("BT26", f"entry {sequence} is not where the dimensions put it")
         snapshots.append(Snapshot(time, entry[start + 5], values, sequence))
     return tuple(snapshots)
 

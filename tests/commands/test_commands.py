@@ -220,7 +220,7 @@ class TestRead:
         shown = capsys.readouterr()
         assert json.loads(shown.out)["power_import"] is None
         assert json.loads(shown.out)["energy_export"] == 0.201
-        assert "not shown, for it cannot be: power" in shown.err
+        assert "not shown, because it is not possible: power" in shown.err
 
     def test_several_meters_need_a_name(self, configured, capsys):
         more = f'[[meter]]\nname = "barn"\nport = "/dev/b"\nkey = "{KEY}"\n'
@@ -229,29 +229,6 @@ class TestRead:
         assert "name one with --meter (house, barn)" in capsys.readouterr().err
         assert main(["read", "--config", config, "--meter", "shed"]) == 78
         assert "it has house, barn" in capsys.readouterr().err
-
-
-class TestCheckConfig:
-    def test_a_good_one_is_printed_with_the_key_masked_and_its_form_told(self, configured, capsys):
-        assert main(["check-config", "--config", configured("/dev/a")]) == 0
-        shown = capsys.readouterr().out
-        assert 'key = "********"' in shown
-        assert "# meter house: the key was recognised as 20 characters" in shown
-        assert KEY not in shown
-
-    def test_a_wrong_one_is_78_with_a_line_for_each_mistake(self, configured, capsys):
-        config = configured("/dev/a", more='bauds = 9600\nrts = "yes please"\n')
-        assert main(["check-config", "--config", config]) == 78
-        first, second = capsys.readouterr().err.splitlines()
-        assert first == f"nesgw: {config}:6: meter.house.bauds: unknown option; did you mean 'baud'?"
-        assert second == f"nesgw: {config}:7: meter.house.rts: must be true or false, without quotes"
-
-    def test_a_cache_on_a_disk_is_told_here_already(self, configured, tmp_path, capsys):
-        config = Path(configured("/dev/a"))
-        config.write_text(config.read_text().replace(str(configured.ram_disk), "/usr/share"))
-        assert main(["check-config", "--config", str(config)]) == 78
-        assert "config.toml: [cache] directory: " in (said := capsys.readouterr().err)
-        assert "not on a RAM disk" in said
 
 
 class TestSimulate:

@@ -261,11 +261,11 @@ def test_the_example_file_says_the_defaults() -> None:
             "give each probe's own name from /dev/serial/by-id/",
         ),
         (
-            SMALLEST + '[mqtt.tls]\nenabled = true\ncert_file = "c"\n',
+            SMALLEST + '[mqtt.tls]\nenabled = true\ncert_file = "/c"\n',
             "c.toml:4: mqtt.tls.key_file: a client certificate needs both cert_file and key_file",
         ),
         (
-            SMALLEST + '[mqtt.tls]\nca_file = "c"\n',
+            SMALLEST + '[mqtt.tls]\nca_file = "/c"\n',
             "c.toml:4: mqtt.tls.enabled: certificates are set, but TLS is off; set enabled = true",
         ),
         (
@@ -279,6 +279,38 @@ def test_the_example_file_says_the_defaults() -> None:
         (
             SMALLEST + '[homeassistant]\nurl = "homeassistant.local:8123"\n',
             'c.toml:5: homeassistant.url: must be an address without a path, like "http://homeassistant.local:8123"',
+        ),
+        (
+            SMALLEST + '[http]\nshelly = "house"\n',
+            "c.toml:4: http.enabled: shelly is set, but the service is off; set enabled = true",
+        ),
+        (
+            SMALLEST + '[mqtt.tls]\nport = 8883\n',
+            "c.toml:5: mqtt.tls.port: unknown option; it belongs to [mqtt]",
+        ),
+        (
+            SMALLEST + '[cache]\ndirectory = "run/nesgw"\n',
+            "c.toml:5: cache.directory: must be a whole path, with a slash in front",
+        ),
+        (
+            '[[meter]]\nname = "house"\nkey_file = "house.key"\n',
+            "c.toml:3: meter.house.key_file: must be a whole path, with a slash in front",
+        ),
+        (
+            '[[meter]]\nname = "house"\nkey_file = "~/house.key"\n',
+            "c.toml:3: meter.house.key_file: must be a whole path, with a slash in front",
+        ),
+        (
+            SMALLEST + f'[mqtt]\nusername = "{"x" * 70000}"\n',
+            "c.toml:5: mqtt.username: must be at most 1000 characters; it has 70000",
+        ),
+        (
+            SMALLEST + '[mqtt]\nbase_topic = "a\\u0001b"\n',
+            "c.toml:5: mqtt.base_topic: must be one line of text; character 2 is a control character",
+        ),
+        (
+            SMALLEST + 'port = "socket://box"\n',
+            "c.toml:4: meter.house.port: the port is missing; write socket://box:PORT",
         ),
         (
             SMALLEST + '[homeassistant]\nlanguage = "dk"\n',

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from nesgw.errors import PortUnavailable
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.ports.serial_port import find_port, open_port
 from nesgw.simulator import PtyLine
 from tests.broker_fixtures import Listener, eventually, retained_topics
@@ -191,7 +191,7 @@ def auto_follows_the_only_probe_to_its_new_name(stage):
             with meter.session(time.monotonic() + 8.5):
                 meter.facts()
                 stage.states[ID].append(time.monotonic())
-                return meter.read()
+                return meter.reading()
         except PortUnavailable as error:
             said.append(type(error).__name__)
             return None
@@ -429,6 +429,7 @@ def sighup_with_wrong_files_and_then_a_right_one(stage):
     daemon.process.send_signal(signal.SIGHUP)
     eventually(lambda: daemon.said.count("the old one stays in force") == len(wrong) + 1, daemon.said[-2000:])
     stage.recovered(time.monotonic())
+    config.touch(0o600)  # it holds the key
     config.write_text(good + "[homeassistant]\nenabled = false\n")
     daemon.process.send_signal(signal.SIGHUP)
     since = time.monotonic()

@@ -248,6 +248,9 @@ def test_the_watchdog_is_fed_only_while_every_loop_turns():
         facts = None
         online = False
 
+        def look(self):
+            pass
+
         class status:  # noqa: N801
             last_read = None
             last_error = None

@@ -16,8 +16,17 @@ def test_beats_stand_on_a_grid_that_no_late_poll_shifts():
 
 def test_a_poll_that_overruns_skips_the_beats_it_covered():
     beat = Beat(start=0.0, interval=10.0)
-    assert beat.after(34.0, previous=10.0) == 40.0
-    assert beat.missed == 2
+    assert beat.after(34.0) == 40.0
+
+
+def test_a_gap_leaves_a_fifth_of_the_interval_to_the_line():
+    gap = Beat(start=0.0, interval=10.0).gap(3.0)
+    assert gap.ends == 8.0
+    assert gap.has_room(5.0, now=3.0)
+    assert not gap.has_room(5.1, now=3.0)
+    assert Beat(start=0.0, interval=1.0).gap(3.5).ends == 3.8
+    assert gap.at_most(6.0).ends == 6.0
+    assert gap.at_most(9.0) == gap
 
 
 @given(st.floats(0, 1e7), st.sampled_from([1.0, 2.5, 10.0, 60.0, 3600.0]))

@@ -91,7 +91,7 @@ def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(lo
 
 def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monkeypatch):
     """As at 2400 baud, where all tables of a large meter take longer than the limit of a poll."""
-    monkeypatch.setattr("nesgw.meter.session._FACTS_LAST", 100.0)
+    monkeypatch.setattr("nesgw.meter.meter._FACTS_LAST", 100.0)
     monkeypatch.setattr("nesgw.gateway.worker.SHORTEST_LIMIT", 1.8)
     _, publisher = work(line_to("gen4-4.30"), polls=45, interval=3.0)
     assert len(publisher.readings) == 45
@@ -211,7 +211,7 @@ def test_only_what_changes_is_news():
         polls=4,
         before_poll={2: lambda meter: meter.faults.silence()},
         publisher=publisher,
-        news=lambda: told.append(len(publisher.statuses)),
+        on_change=lambda: told.append(len(publisher.statuses)),
     )
     assert told == [1, 3], "the first reading, and the first that failed; not the second, nor another one like it"
 
@@ -221,6 +221,32 @@ def test_in_words_it_says_power_and_energy():
     words = worker.in_words()
     assert words.startswith("house: power ")
     assert "energy import 115 921." in words
-    worker.online = False
-    worker.status = worker.status._replace(last_error=None)
+    worker._freshness.frozen()
     assert worker.in_words() == "house: waiting for the first reading"
+
+
+def test_what_a_meter_behind_transformers_may_draw_is_multiplied_by_their_ratio() -> None:
+    """A house forty times as large: more than 55 kW now and then, and nobody has to set max_power for that."""
+    _, publisher = work(line_to("ct", scale=400), polls=40, interval=60.0)
+    assert max(reading.values["power"] for reading in publisher.readings) > 55_000
+    assert len(publisher.readings) == 40
+    assert not [status.notice for status in publisher.statuses if status.notice]
+
+
+def test_a_sub_meter_that_shows_less_for_an_hour_is_null_for_that_hour_and_goes_on(logged) -> None:
+    """The heat meter's volume loses its third byte (ET16, byte 30 of the first device): 6016.277 m³ become 52.501."""
+    et16, byte = 2048 + 16, 30
+    _, publisher = work(
+        line_to("83331-3i-solar"),
+        polls=240,
+        interval=60.0,
+        before_poll={
+            70: lambda meter: meter.faults.flip(et16, byte, 0x5B, count=10_000),
+            130: lambda meter: meter.faults.clear(),
+        },
+    )
+    heat = [reading for reading in publisher.sub_meters if reading.serial == "12345678"]
+    volumes = [value.value for reading in heat for value in reading.values if value.key == "volume"]
+    assert set(volumes) == {6016.277, None}
+    assert volumes[0] == volumes[-1] == 6016.277
+    assert len([entry for entry in logged if "Volume of the sub-meter fell from" in entry["event"]]) == 1

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, UnsupportedMeter
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.simulator import PROFILES
 from nesgw.simulator.services import Outcome
 from tests.virtual import line_to, meter_on, settings_with
@@ -17,7 +17,7 @@ from tests.virtual import line_to, meter_on, settings_with
 def poll(meter, line, limit=60.0):
     with meter.session(line.clock() + limit):
         meter.facts()
-        return meter.read()
+        return meter.reading()
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -69,7 +69,7 @@ def test_who_it_is_is_told_before_the_rest_is_asked():
     told = []
     with meter.session(line.clock() + 60.0):
         began = line.clock()
-        facts = meter.facts(expect=lambda meter_id: told.append((meter_id, line.clock() - began)))
+        facts = meter.facts(on_identity=lambda meter_id: told.append((meter_id, line.clock() - began)))
         taken = line.clock() - began
     [(meter_id, at)] = told
     assert meter_id == facts.identity.id == line.meter.serial
@@ -80,13 +80,13 @@ def test_only_what_has_to_be_believed_is_asked_twice(monkeypatch):
     line = line_to()
     meter = meter_on(line)
     asked = Counter()
-    get = meter.get
+    read = meter._session.read
 
     def counting(part):
         asked[part.name] += 1
-        return get(part)
+        return read(part)
 
-    monkeypatch.setattr(meter, "get", counting)
+    monkeypatch.setattr(meter._session, "read", counting)
     poll(meter, line)
     assert {name for name, times in asked.items() if times == 1} == {"BT03", "BT23", "BT28", "BT71"}
     assert set(asked.values()) == {1, 2}
@@ -194,9 +194,9 @@ class TestNegotiatedBaud:
 
     def test_a_meter_that_grants_more_is_read_faster_and_left_at_9600(self):
         line = line_to(bauds=(9600, 19200))
-        meter, usual = self.meter_at(line), meter_on(line_to(bauds=(9600, 19200)))
+        other = line_to(bauds=(9600, 19200))
         spent = []
-        for each, its_line in ((meter, line), (usual, usual._opener())):
+        for each, its_line in ((self.meter_at(line), line), (meter_on(other), other)):
             poll(each, its_line)
             began = its_line.clock()
             poll(each, its_line)
@@ -232,7 +232,7 @@ class TestNegotiatedBaud:
         poll(meter, line)
         line.deaf = True
         with meter.session(line.clock() + 60):
-            poll_again = meter.read()
+            poll_again = meter.reading()
         assert poll_again.values["energy_import"] > 0
         poll(meter, line)
         assert line.rates[-1] == 9600
@@ -272,7 +272,7 @@ class TestAWildAnswerFoolsNobody:
         line = line_to()
         meter = meter_on(line)
         line.meter.faults.flip(2051, 3, 0x01)  # ET03, in the first read of it
-        with pytest.raises(MeterMisbehaved, match="tells two different things"):
+        with pytest.raises(MeterMisbehaved, match="says two different things"):
             poll(meter, line)
         line.sleep(10)
         poll(meter, line)

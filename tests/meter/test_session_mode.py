@@ -56,7 +56,7 @@ def polls(line, meter, count, interval=10.0):
             with meter.session(begin + 30):
                 meter.facts()
                 meter.look_for_traces()
-                meter.read()
+                meter.reading()
         except NesgwError:
             pass
         line.sleep(begin + interval - line.clock())

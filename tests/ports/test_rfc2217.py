@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nesgw.errors import PortLost, PortUnavailable
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.ports.serial_port import SerialPort, open_port
 from nesgw.simulator import PtyLine, SimulatedMeter
 from tests.virtual import settings_with
@@ -55,7 +55,7 @@ def read_once(url: str) -> float | int | None:
     meter = Meter(settings_with(port=url))
     try:
         with meter.session(time.monotonic() + 60):
-            return meter.read().values["energy_import"]
+            return meter.reading().values["energy_import"]
     finally:
         meter.close()
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nesgw.errors import MeterMisbehaved, TableNotPresent
+from nesgw.publishers import payloads
 from nesgw.tables.event_log import (
     BT70,
     BT71,
     ET54_ALTERNATE,
-    EVENT_TYPES,
     Event,
     LogDimensions,
     decode_alternate_entries,
@@ -122,7 +122,7 @@ class TestOneEvent:
         assert event.manufacturer
 
     def test_it_is_published_as_plain_values(self):
-        assert self.event(RECORD).payload() == {
+        assert payloads.event(self.event(RECORD)) == {
             "event_type": "manufacturer",
             "time": "2026-11-19T22:05:09Z",
             "sequence": 4711,
@@ -141,12 +141,12 @@ class TestOneEvent:
     def test_the_upper_four_bits_of_the_number_are_filling(self):
         event = self.event(RECORD[:10] + bytes.fromhex("01 f0") + RECORD[12:])
         assert (event.number, event.manufacturer) == (1, False)
-        assert event.payload()["event_type"] == "standard"
-        assert {"standard", "manufacturer"} <= set(EVENT_TYPES)
+        assert payloads.event(event)["event_type"] == "standard"
+        assert {"standard", "manufacturer"} <= set(payloads.EVENT_TYPES)
 
     def test_a_clock_that_was_not_set_leaves_the_event_without_time(self):
         event = self.event(bytes(6) + RECORD[6:])
-        assert (event.time, event.payload()["time"]) == (None, None)
+        assert (event.time, payloads.event(event)["time"]) == (None, None)
 
 
 class TestWhatIsRead:
@@ -309,4 +309,4 @@ class TestNonsense:
                 if part := query.wanted:
                     query.answer((answer * part.size)[: part.size])
             if query.wanted is None:
-                json.dumps([event.payload() for event in query.result.events])
+                json.dumps([payloads.event(event) for event in query.result.events])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nesgw.errors import MeterMisbehaved
+from nesgw.tables import configuration
 from nesgw.tables.installation import (
     BT15,
     ET04_PHASES,
@@ -15,7 +16,6 @@ from nesgw.tables.installation import (
     decode_energy_unit,
     decode_ratios,
     decode_tier_size,
-    energy_unit_part,
 )
 from nesgw.values import Firmware
 
@@ -67,11 +67,11 @@ class TestEnergyUnit:
         [((3, 70), 4, 197), ((3, 84), 8, 213), ((4, 0), 4, 198), ((4, 30), 8, 214), ((1, 21), 8, 213)],
     )
     def test_its_place_depends_on_generation_and_tiers(self, firmware, most_tiers, offset):
-        assert energy_unit_part(Firmware(*firmware), most_tiers) == ("ET55", 2103, offset, 1)
+        assert configuration.energy_unit(Firmware(*firmware), most_tiers) == ("ET55", 2103, offset, 1)
 
     @pytest.mark.parametrize("firmware", [(2, 0), (2, 13), (3, 10), (3, 60)])
     def test_older_firmware_has_none(self, firmware):
-        assert energy_unit_part(Firmware(*firmware), 4) is None
+        assert configuration.energy_unit(Firmware(*firmware), 4) is None
 
     @pytest.mark.parametrize(("byte", "unit"), [(1, 1), (10, 10), (100, 100), (0, 1), (2, 1), (255, 1)])
     def test_only_the_three_units_there_are_count(self, byte, unit):

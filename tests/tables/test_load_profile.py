@@ -14,7 +14,9 @@ from nesgw.errors import MeterMisbehaved, ProtocolMisuse
 from nesgw.tables.installation import Installation, Ratios
 from nesgw.tables.load_profile import (
     BT61,
+    ESTIMATED,
     ET66,
+    Block,
     Channel,
     Interval,
     ProfileReading,
@@ -277,24 +279,30 @@ class TestWhereThingsStand:
 
 class TestTheHeaderOfABlock:
     def test_a_complete_block_ends_with_its_last_interval(self):
-        block = decode_block(bytes.fromhex("1a 0b 14 00 00") + b"\xff" * 12, 1, GUIDE)
+        block = placed("1a 0b 14 00 00", b"\xff" * 12)
         assert block.ends(95) == utc(20)
         assert block.ends(0) == utc(19, 0, 15)
         assert block.start == utc(19)
 
     def test_a_block_that_still_fills_ends_with_its_newest_interval(self):
-        block = decode_block(bytes.fromhex("1a 0b 14 08 2d") + bytes.fromhex("ff 07").ljust(12, b"\0"), 0, GUIDE)
+        block = placed("1a 0b 14 08 2d", bytes.fromhex("ff 07").ljust(12, b"\0"))
         assert block.processed == tuple(range(11))
         assert (block.ends(10), block.ends(0), block.start) == (utc(20, 8, 45), utc(20, 6, 15), utc(20, 6))
 
     def test_intervals_that_were_not_processed_are_not_there(self):
-        block = decode_block(bytes.fromhex("1a 0b 14 01 00") + bytes.fromhex("09").ljust(12, b"\0"), 0, GUIDE)
+        block = placed("1a 0b 14 01 00", bytes.fromhex("09").ljust(12, b"\0"))
         assert block.processed == (0, 3)
         assert (block.ends(3), block.ends(0)) == (utc(20, 1), utc(20, 0, 15))
 
-    def test_a_block_without_a_date_is_refused(self):
-        with pytest.raises(MeterMisbehaved, match="no date"):
-            decode_block(bytes(17), 0, GUIDE)
+    def test_a_block_without_a_date_has_no_stamp(self):
+        assert decode_block(bytes(17), GUIDE).stamp is None
+
+
+def placed(stamp: str, bits: bytes) -> Block:
+    """A block that ended when it says."""
+    header = decode_block(bytes.fromhex(stamp) + bits, GUIDE)
+    assert header.stamp is not None
+    return Block(0, header.stamp, header.processed, GUIDE.duration)
 
 
 class Profile:
@@ -312,6 +320,7 @@ class Profile:
         self.image = bytearray(b"\xee" * (blocks * self.set.block_size))
         self.blocks = blocks
         self.valid = 0
+        self.now = self.begin + (4 * last + newest_intervals) * self.hour
         for number in range(first, last):
             self.write(number)
         self.write(last, newest_intervals)
@@ -332,7 +341,7 @@ class Profile:
         return bytes(self.image[part.offset : part.offset + part.size])
 
     def history(self, since: datetime, until: datetime, during=lambda step: None):
-        reading = ProfileReading(self.set, "little", since, until)
+        reading = ProfileReading(self.set, "little", since, until, now=self.now)
         asked = []
         while part := reading.wanted:
             during(len(asked))
@@ -364,11 +373,16 @@ class TestReading:
         read = [part.offset // size for part in asked if part.table == 64 and part.size > 6]
         assert read == [1]
 
-    def test_a_time_long_ago_is_found_by_halving(self):
+    def test_of_a_time_long_ago_each_header_is_looked_at_once(self):
         profile = Profile(64, 0, 63)
         reading, asked = profile.history(utc(1, 4), utc(1, 8))
         assert [raw for _, raw in rows(reading)] == [500, 600, 700, 800]
-        assert len(asked) < 15
+        assert len([part for part in asked if part.size == profile.set.header_size]) <= 64
+
+    def test_of_the_last_hours_only_a_few_headers_are(self):
+        profile = Profile(64, 0, 63)
+        _, asked = profile.history(utc(11, 8), utc(11, 12))
+        assert len(asked) < 12
 
     def test_round_the_end_of_the_ring(self):
         reading, _ = Profile(5, 0, 11).history(utc(1), utc(30))
@@ -390,7 +404,7 @@ class TestReading:
 
     def test_no_step_is_longer_than_a_poll_can_wait(self):
         profile = ProfileSet(0, 2, 1440, 16, timedelta(minutes=1), Part("BT62", 62, 0, 49))
-        reading = ProfileReading(profile, "little", utc(1), utc(2))
+        reading = ProfileReading(profile, "little", utc(1), utc(2), now=utc(2))
         sizes = []
         while (part := reading.wanted) and len(sizes) < 40:
             sizes.append(part.size)
@@ -405,7 +419,7 @@ class TestReading:
 
     def test_it_goes_on_where_it_was_interrupted(self):
         profile = Profile(5, 0, 2)
-        reading = ProfileReading(profile.set, "little", utc(1), utc(30))
+        reading = ProfileReading(profile.set, "little", utc(1), utc(30), now=profile.now)
         for _ in range(6):
             reading.answer(profile.read(reading.wanted))
         assert 0 < reading.done < reading.total
@@ -414,7 +428,7 @@ class TestReading:
         assert [raw for _, raw in rows(reading) + rows(again)] == [100 * hour for hour in range(1, 13)]
 
     def test_its_result_is_not_asked_for_before_its_end(self):
-        reading = ProfileReading(GUIDE, "little", utc(1), utc(2))
+        reading = ProfileReading(GUIDE, "little", utc(1), utc(2), now=utc(2))
         with pytest.raises(ProtocolMisuse):
             _ = reading.result
 
@@ -422,6 +436,76 @@ class TestReading:
         reading, _ = Profile(5, 0, 2).history(utc(1), utc(30))
         with pytest.raises(ProtocolMisuse):
             reading.answer(b"")
+
+
+def stamped(profile: Profile, number: int, stamp: str) -> None:
+    """Have a block say that it ended then: five bytes of a date, as a wrong clock wrote them."""
+    at = number % profile.blocks * profile.set.block_size
+    profile.image[at : at + 5] = bytes.fromhex(stamp)
+
+
+class TestAClockThatWasWrong:
+    """Seven blocks of four hours from 1 November on; no row is lost, and what was placed by the ring is marked."""
+
+    everything = tuple(100 * hour for hour in range(1, 29))
+
+    def history(self, profile: Profile, since: datetime | None = None, until: datetime | None = None) -> ProfileReading:
+        return profile.history(since or utc(1), until or utc(2, 4))[0]
+
+    def marked(self, reading: ProfileReading) -> tuple[int | None, ...]:
+        return tuple(interval.raw[0] for interval in reading.intervals if ESTIMATED in interval.flags)
+
+    @pytest.mark.parametrize(
+        "lost", ["00 01 01 05 00", "00 00 00 00 00", "ff ff ff ff ff", "24 01 01 05 00", "1a 01 05 05 00"]
+    )
+    @pytest.mark.parametrize("block", range(1, 7))
+    def test_for_one_block_loses_no_row(self, block: int, lost: str) -> None:
+        profile = Profile(9, 0, 6)
+        stamped(profile, block, lost)
+        reading = self.history(profile)
+        assert rows(reading) == [(utc(1) + hour * timedelta(hours=1), 100 * hour) for hour in range(1, 29)]
+        assert self.marked(reading) == self.everything[4 * block : 4 * block + 4]
+
+    def test_for_several_blocks_in_a_row_loses_none_either(self) -> None:
+        profile = Profile(9, 0, 6)
+        for number, stamp in enumerate(["1a 01 05 05 00", "1a 01 05 09 00", "1a 01 05 0d 00"], 2):
+            stamped(profile, number, stamp)
+        reading = self.history(profile)
+        assert tuple(raw for _, raw in rows(reading)) == self.everything
+        assert self.marked(reading) == self.everything[8:20]
+
+    def test_and_was_set_back_by_a_day(self) -> None:
+        """Blocks 0 to 4 were stamped a day late; the meter was set right before block 5."""
+        profile = Profile(9, 0, 6)
+        for number, hour in enumerate((4, 8, 12, 16, 20)):
+            stamped(profile, number, f"1a 0b 02 {hour:02x} 00")
+        reading = self.history(profile)
+        assert rows(reading) == [(utc(1) + hour * timedelta(hours=1), 100 * hour) for hour in range(1, 29)]
+        assert self.marked(reading)[:20] == self.everything[:20]
+
+    def test_only_the_span_that_was_asked_for_is_given(self) -> None:
+        profile = Profile(9, 0, 6)
+        stamped(profile, 3, "00 01 01 05 00")
+        reading = self.history(profile, utc(1, 12), utc(1, 16))
+        assert rows(reading) == [(utc(1, hour), 100 * hour) for hour in (13, 14, 15, 16)]
+
+    def test_nothing_is_said_of_what_was_used_between_a_placed_block_and_its_neighbours(self) -> None:
+        profile = Profile(9, 0, 6)
+        stamped(profile, 3, "00 01 01 05 00")
+        known = [interval.follows for interval in self.history(profile).intervals]
+        assert [number for number, follows in enumerate(known) if not follows] == [12, 16]
+
+    def test_an_outage_is_no_wrong_clock(self) -> None:
+        profile = Profile(9, 0, 6)
+        for number in (0, 1, 2):
+            stamped(profile, number, f"19 0b 01 {4 * number + 4:02x} 00")  # a year before
+        reading = self.history(profile, datetime(2025, 10, 1, tzinfo=UTC))
+        assert self.marked(reading) == ()
+        assert rows(reading)[0] == (datetime(2025, 11, 1, 1, tzinfo=UTC), 100)
+
+    def test_the_meters_memory_begins_with_its_oldest_block(self) -> None:
+        reading = self.history(Profile(5, 0, 6), utc(2))
+        assert reading.oldest == utc(1, 12)
 
 
 class TestWhileTheMeterWrites:
@@ -469,7 +553,7 @@ def test_any_bytes_are_a_profile_or_refused_by_name(dimensions, noise, byteorder
             sources, Firmware(3, 84), HOUSE, decode_mapped_sources((noise * 104)[:104], byteorder)
         )
         assert len({channel.key for channel in channels}) >= len(set(sources))
-        reading = ProfileReading(profile, byteorder, utc(1), utc(30))
+        reading = ProfileReading(profile, byteorder, utc(1), utc(30), now=utc(30))
         steps = 0
         while (part := reading.wanted) and steps < 200:
             data = (noise * part.size)[: part.size]

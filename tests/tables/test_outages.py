@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nesgw.errors import MeterMisbehaved
-from nesgw.tables.event_log import EVENT_TYPES
+from nesgw.publishers import payloads
 from nesgw.tables.outages import (
     ET04_OUTAGES,
     Outage,
@@ -109,7 +109,7 @@ class TestOutageLog:
 
     def test_it_is_published_as_plain_values(self):
         (outage,) = decode_outages(News(((17, OUTAGE),), 17), COPENHAGEN)
-        assert outage.payload() == {
+        assert payloads.outage(outage) == {
             "event_type": "outage",
             "time": "2026-11-19T22:10:30Z",
             "start": "2026-11-19T21:05:00Z",
@@ -119,7 +119,7 @@ class TestOutageLog:
             "sequence": 17,
             "log": "ET81",
         }
-        assert "outage" in EVENT_TYPES
+        assert "outage" in payloads.EVENT_TYPES
 
 
 class TestOutageList:
@@ -154,8 +154,8 @@ class TestOutageList:
 
 @given(st.binary(max_size=400), st.integers(0, 40), st.binary(min_size=12, max_size=12))
 def test_any_bytes_are_outages_or_refused_by_name(data, after, entry):
-    json.dumps([outage.payload() for outage in decode_outage_list(data, "little")])
-    json.dumps([outage.payload() for outage in decode_outages(News(((1, entry),), 1), COPENHAGEN)])
+    json.dumps([payloads.outage(outage) for outage in decode_outage_list(data, "little")])
+    json.dumps([payloads.outage(outage) for outage in decode_outages(News(((1, entry),), 1), COPENHAGEN)])
     with suppress(MeterMisbehaved):
         if queue := outage_queue(decode_log_sizes(data, "big")):
             query = PendingQuery(look(queue, "big", after))

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nesgw.errors import MeterMisbehaved
+from nesgw.publishers import payloads
 from nesgw.tables.dimensions import BT20, decode_dimensions
 from nesgw.tables.layout import Layout
 from nesgw.tables.queues import News
@@ -72,8 +73,8 @@ class TestPreviousDemandReset:
         data = LAST_OF_OCTOBER + b"\x07" + IMAGE
         snapshot = decode_snapshot(self.part, data, WITH_DEMANDS, FULL, ZoneInfo("Europe/Copenhagen"))
         assert snapshot.time == datetime(2026, 10, 31, 22, 59, tzinfo=UTC)
-        assert snapshot.payload()["time"] == "2026-10-31T22:59:00Z"
-        assert snapshot.payload()["energy_import"] == 1234.567
+        assert payloads.snapshot(snapshot)["time"] == "2026-10-31T22:59:00Z"
+        assert payloads.snapshot(snapshot)["energy_import"] == 1234.567
 
     def test_one_that_never_happened_is_none(self):
         assert decode_snapshot(self.part, bytes(1141), WITH_DEMANDS, FULL) is None
@@ -146,7 +147,7 @@ def test_any_bytes_are_a_snapshot_or_refused_by_name(data, meter):
             decode_snapshot(part, data, dimensions, its_layout)
         with suppress(MeterMisbehaved):
             snapshot = decode_snapshot(part, LAST_OF_OCTOBER + (data * 1200)[: part.size], dimensions, its_layout)
-            json.dumps(snapshot.payload())
+            json.dumps(payloads.snapshot(snapshot))
     entry = (LAST_OF_OCTOBER + data * 1200)[: self_read_queue(dimensions).entry]
     with suppress(MeterMisbehaved):
         decode_self_reads(News(((1, entry),), 1), dimensions, its_layout)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -63,14 +64,15 @@ class HomeAssistant:
         self._url = url
         self._token = token
         self._sleep = sleep
+        self._life = ExitStack()
         self._socket: ClientConnection | None = None
         self._number = 0
         self.clock_error = 0.0  # seconds by which its clock is ahead of ours
 
     def __enter__(self) -> Self:
         try:
-            self._socket = connect(
-                websocket_address(self._url), open_timeout=TIMEOUT, max_size=LARGEST_ANSWER, proxy=None
+            self._socket = self._life.enter_context(
+                connect(websocket_address(self._url), open_timeout=TIMEOUT, max_size=LARGEST_ANSWER, proxy=None)
             )
             self._look_at_clock()
             self._log_in()
@@ -87,8 +89,7 @@ class HomeAssistant:
 
     def close(self) -> None:
         """End the connection."""
-        if self._socket is not None:
-            self._socket.close()
+        self._life.close()
 
     # What is asked
 

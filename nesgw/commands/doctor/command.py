@@ -88,7 +88,7 @@ def _findings(options: argparse.Namespace) -> Iterator[tuple[str, Finding, int]]
         settings = loader.settings(config)
         meters = (choose(settings, options.meter),) if options.meter else settings.meters
     except ConfigError as error:
-        head, *more = error.problems
+        head, *more = (problem.splitlines()[0] for problem in error.problems)
         yield _CONFIGURATION, failed(head, *more, _WITHOUT, exit_code=error.exit_code), 0
         yield "all else", skipped(f"needs: {_CONFIGURATION}"), 0
         return

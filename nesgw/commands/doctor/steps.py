@@ -38,7 +38,7 @@ from nesgw.errors import (
     TableNotPresent,
     UnsupportedMeter,
 )
-from nesgw.meter.session import Meter
+from nesgw.meter.meter import Meter
 from nesgw.optical.client import DEFAULT_LIMITS, MeterClient, Port
 from nesgw.optical.line_test import IMPATIENT, LineTest
 from nesgw.ports.serial_port import find_port, open_port
@@ -332,8 +332,7 @@ def _identity(case: MeterCase) -> Finding:
             utility = client.read(ET03.table, ET03.offset, ET03.size)
     decode_general_configuration(general)
     meter = decode_identity(who, utility)
-    serial = meter.utility_serial or meter.manufacturer_serial
-    return ok(f"{meter.manufacturer} {meter.model}, serial number {serial}, firmware {meter.firmware}")
+    return ok(f"{meter.manufacturer} {meter.model}, serial number {meter.serial}, firmware {meter.firmware}")
 
 
 def _key_accepted(case: MeterCase) -> Finding:
@@ -370,7 +369,7 @@ def _tables(case: MeterCase) -> Finding:
     if case.service is not None:
         return ok(f"{len(case.service.values)} values; {summary(case.service.values)}")
     assert case.meter is not None  # noqa: S101
-    reading = case.meter.read()
+    reading = case.meter.reading()
     return ok(f"{len(reading.values)} values; {summary(reading.values)}")
 
 

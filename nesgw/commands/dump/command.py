@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nesgw.commands.target import target, target_arguments, visit
+from nesgw.commands.target import Target, target, target_arguments
 from nesgw.commands.terminal.interrupt import INTERRUPTED, interruptible
-from nesgw.errors import EX_OK, NesgwError, OutputFailed, Retryable, Stopped, WrongUsage
+from nesgw.errors import EX_OK, ConfigError, NesgwError, OutputFailed, Retryable, Stopped, WrongUsage
 
 if TYPE_CHECKING:
-    from nesgw.commands.dump.document import Tables
     from nesgw.commands.terminal.progress import Progress
-    from nesgw.meter.visit import Visit
+    from nesgw.meter.reader import Reader
+    from nesgw.tables.extent import Tables
 
 _GIVE_UP_AT: Final = 3  # tables that could not be read for trouble on the line
 _UNREAD: Final = "unread"
@@ -39,41 +39,44 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read, mask, write; 130 when interrupted, and then nothing is written."""
     from nesgw.commands.dump import document as dump
+    from nesgw.commands.reader import CommandReader
     from nesgw.commands.terminal.progress import Progress
+    from nesgw.tables.extent import CATALOGUE, LOAD_PROFILE, Tables
 
     if options.file:
         _refuse(options.file)
     chosen = target(options)
     made = datetime.now(UTC)
-    tables = dump.Tables()
+    tables = Tables()
     with interruptible() as asked, Progress() as progress:
         try:
-            with visit(chosen, lambda text: progress.step(text or "reading"), asked.is_set) as there:
-                for number, name in enumerate(dump.CATALOGUE):
+            with CommandReader(chosen, stop=asked.is_set, say=lambda text: progress.step(text or "reading")) as reader:
+                for number, name in enumerate(CATALOGUE):
                     if name == "BT20" and not options.file:  # by now it is known which meter it is
                         _refuse(Path(dump.file_name(tables, made)))
-                    if options.load_profile or name not in dump.LOAD_PROFILE:
-                        _read(name, there, tables, progress, number / len(dump.CATALOGUE))
+                    if options.load_profile or name not in LOAD_PROFILE:
+                        _read(name, reader, tables, progress, number / len(CATALOGUE))
         except Stopped:
             progress.clear()
             print("nesgw: interrupted; nothing was written", file=sys.stderr)
             return INTERRUPTED
-    content = dump.document(tables, chosen.meter.key.reveal() if chosen.meter.key else None, made)
+    content = dump.document(tables, _key(chosen), made)
     path: Path = options.file or Path(dump.file_name(tables, made))
     _write(path, dump.text(content))
     print(_summary(path, tables, content))
     return EX_OK
 
 
-def _read(name: str, there: Visit, tables: Tables, progress: Progress, share: float) -> None:
+def _read(name: str, reader: Reader, tables: Tables, progress: Progress, share: float) -> None:
     """Read one table, or find out how it is refused. Raises what keeps several tables from being read."""
-    from nesgw.commands.dump.document import next_part, refusal, take
+    from nesgw.commands.dump.document import refusal
+    from nesgw.tables.extent import next_part, take
 
     while (part := next_part(name, tables)) is not None:
         got = sum(len(data) for data in tables.data.values())
         progress.bar(share, f"{name}, {got / 1000:.1f} kB so far")
         try:
-            take(name, there.get(part), tables)
+            take(name, reader.read(part), tables)
         except Stopped:
             raise
         except NesgwError as problem:
@@ -114,12 +117,22 @@ def _write(path: Path, text: str) -> None:
         raise OutputFailed(place=path, problem=error.strerror) from None
 
 
+def _key(target: Target) -> bytes | None:
+    """The key, to be looked for in what was read; the daemon has done so where this user may not know it."""
+    try:
+        return target.read_key().reveal()
+    except ConfigError:
+        return None
+
+
 def _summary(path: Path, tables: Tables, content: dict[str, object]) -> str:
     """One sentence: what is in the file, and what is not."""
+    from nesgw.tables.extent import LOAD_PROFILE
+
     decoded = content["decoded"]
     who = decoded.get("identity") if isinstance(decoded, dict) else None
     of = f" of the meter ({who['manufacturer']} {who['model']}, firmware {who['firmware']})" if who else ""
-    values = "" if any(name in tables.data for name in ("BT64", "BT65", "BT66", "BT67")) else ", the load profile"
+    values = "" if any(name in tables.data for name in LOAD_PROFILE) else ", the load profile"
     return (
         f"{path}: {len(tables.data)} tables{of}, raw and decoded, and how {len(tables.refused)} others were refused; "
         f"left out: the key, all serial numbers and customer ids{values}."

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nesgw import CONFIG_FILE
-from nesgw.commands.target import target, target_arguments, visit
+from nesgw.commands.target import target, target_arguments
 from nesgw.commands.terminal.interrupt import INTERRUPTED, Asked, interruptible
 from nesgw.commands.terminal.screen import writable
 from nesgw.errors import EX_OK, NesgwError, OutputFailed, Stopped, WrongUsage
@@ -23,7 +23,7 @@ from nesgw.errors import EX_OK, NesgwError, OutputFailed, Stopped, WrongUsage
 if TYPE_CHECKING:
     from nesgw.commands.history.rows import Form, Row, Sheet
     from nesgw.commands.terminal.progress import Progress
-    from nesgw.meter.visit import Visit
+    from nesgw.meter.reader import Reader
 
 _AT_ONCE: Final = 256  # bytes that a terminal or a pipe that can be written to takes for sure
 _LOOK: Final = 0.25
@@ -43,8 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to a file; go on after the last row it has")
     target_arguments(parser)
     parser.epilog = (
-        "30 days of 15 minutes take one to two minutes. While the nesgw service holds the port it lends it between its "
-        "polls. Ctrl-C ends it properly and says how to go on."
+        "30 days of 15 minutes take one to two minutes. The nesgw service, where it runs, reads them between "
+        "its polls. Ctrl-C ends it properly and says how to go on."
     )
     # "-7d" after --from is a value, and argparse asks this whether something that begins with a dash is one.
     parser._negative_number_matcher = re.compile(r"^-\d+[mhdw]?$")
@@ -52,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the rows as they come; 130 when interrupted."""
+    from nesgw.commands.reader import CommandReader
     from nesgw.commands.terminal.progress import Progress
 
     since, until = _times(options)
@@ -60,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
         sink = _Sink(options, progress)
         work = _Work(options, progress, sink, since, until)
         try:
-            with visit(chosen, work.waiting, asked.is_set) as there:
-                work.read(there)
+            with CommandReader(chosen, stop=asked.is_set, say=work.waiting) as reader:
+                work.read(reader)
             sink.flush(asked)
         except (Stopped, NesgwError) as problem:
             sink.flush(asked)
@@ -122,24 +123,28 @@ class _Work:
         else:
             self._show(note=text)
 
-    def read(self, there: Visit) -> None:
+    def read(self, reader: Reader) -> None:
         """Read, and write each row as soon as it is there."""
         from nesgw.commands.history.rows import Sheet, kept_set, rows
+        from nesgw.meter.profile import identify
+        from nesgw.meter.reader import run, step
         from nesgw.tables.load_profile import ProfileReading
 
         self._progress.step("asking the meter what it keeps")
-        facts = there.facts()
-        kept = there.find(kept_set(facts, self._options.set))
+        facts = run(identify(), reader)
+        kept = run(kept_set(facts, self._options.set), reader)
         form = _form(self._options)
         sheet = Sheet(kept, form, shutil.get_terminal_size().columns)
         since = self._sink.open(sheet, form, self._since)
         # One interval more: what the first one counted is its difference to that.
         profile = kept.profile
-        reading = ProfileReading(profile, facts.general.byteorder, since - profile.duration, self._until)
+        reading = ProfileReading(
+            profile, facts.general.byteorder, since - profile.duration, self._until, now=datetime.now(UTC)
+        )
         self._pace = _OVERHEAD * 10 / 9600
         written = 0
         while reading.wanted is not None:
-            there.step(reading)
+            step(reading, reader)
             fresh = [row for row in rows(reading.intervals, kept, written) if row.interval.end > since]
             written = len(reading.intervals)
             self._sink.add(sheet, fresh)

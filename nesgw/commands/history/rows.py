@@ -11,36 +11,23 @@ import io
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
 from nesgw.errors import NoLoadProfile, WrongUsage
-from nesgw.meter.session import Facts
+from nesgw.meter.profile import Facts
+from nesgw.meter.queries.load_profile import KeptProfile, kept_profile, primary_set, profile_sets
 from nesgw.publishers.console import number
-from nesgw.tables.load_profile import (
-    BT61,
-    ET66,
-    MAPPED,
-    Channel,
-    Interval,
-    ProfileSet,
-    consumption,
-    decode_channels,
-    decode_mapped_sources,
-    decode_sets,
-    decode_sources,
-)
-from nesgw.tables.query import Query, ask
-from nesgw.tables.register import EXTENDED, Part
+from nesgw.tables.load_profile import Channel, Interval, consumption
+from nesgw.tables.query import Query
 from nesgw.tables.times import iso
-from nesgw.values import Firmware, Number
+from nesgw.values import Number
 
 Form = Literal["table", "csv", "json"]
 
-_SEVERAL_SETS: Final = Firmware(3, 50)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _TIME_WIDTH: Final = 16
 _REGISTER_WIDTH: Final = 12
@@ -72,41 +59,19 @@ def moment(text: str, now: datetime) -> datetime:
 # What there is
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A set of channels that the meter keeps, and what they mean."""
-
-    profile: ProfileSet
-    channels: tuple[Channel, ...]
-
-
-def kept_set(facts: Facts, wanted: int | None) -> Query[Kept]:
+def kept_set(facts: Facts, wanted: int | None) -> Query[KeptProfile]:
     """Find the set with that number, counted from 1; None: the one that the meter calls its primary one.
 
     Raises NoLoadProfile, and WrongUsage for a number that is not there.
     """
-    byteorder, firmware = facts.general.byteorder, facts.identity.firmware
-    dimensions = yield BT61
-    sets = {} if dimensions is None else {each.number + 1: each for each in decode_sets(dimensions, byteorder)}
+    sets = yield from profile_sets(facts)
     if not sets:
         raise NoLoadProfile
-    if wanted is None:
-        primary = (yield _primary(firmware)) if firmware >= _SEVERAL_SETS and len(sets) > 1 else None
-        wanted = primary[0] + 1 if primary and primary[0] + 1 in sets else min(sets)
-    if wanted not in sets:
+    chosen = (yield from primary_set(facts, sets)) if wanted is None else wanted
+    if chosen not in sets:
         there = ", ".join(str(each) for each in sets)
-        raise WrongUsage(command="history", problem=f"the meter has no set {wanted} of channels; it has {there}")
-    profile = sets[wanted]
-    sources = decode_sources((yield from ask(profile.control)), profile)
-    mapped: Mapping[int, int] | None = None
-    if any(source in MAPPED for source in sources) and (data := (yield ET66)) is not None:
-        mapped = decode_mapped_sources(data, byteorder)
-    return Kept(profile, decode_channels(sources, firmware, facts.installation, mapped))
-
-
-def _primary(firmware: Firmware) -> Part:
-    """Where ET55 has the index of the primary set; one byte later in generation 4."""
-    return Part("ET55", EXTENDED + 55, 110 if firmware.major >= 4 else 109, 1)
+        raise WrongUsage(command="history", problem=f"the meter has no set {chosen} of channels; it has {there}")
+    return (yield from kept_profile(facts, sets[chosen]))
 
 
 # Rows
@@ -120,7 +85,7 @@ class Row:
     used: tuple[Number | None, ...]
 
 
-def rows(intervals: Sequence[Interval], kept: Kept, first: int = 0) -> Iterator[Row]:
+def rows(intervals: Sequence[Interval], kept: KeptProfile, first: int = 0) -> Iterator[Row]:
     """Compare each interval from the ``first`` on to the one before it."""
     for place in range(first, len(intervals)):
         used: tuple[Number | None, ...] = (None,) * len(kept.channels)
@@ -129,7 +94,7 @@ def rows(intervals: Sequence[Interval], kept: Kept, first: int = 0) -> Iterator[
         yield Row(intervals[place], used)
 
 
-def status(row: Row, kept: Kept) -> Iterator[str]:
+def status(row: Row, kept: KeptProfile) -> Iterator[str]:
     """Yield what the meter says of an interval: of all of it, then of single channels."""
     yield from row.interval.flags
     said = zip(kept.channels, row.interval.statuses, strict=True)
@@ -139,7 +104,7 @@ def status(row: Row, kept: Kept) -> Iterator[str]:
 class Sheet:
     """Writes rows in one form; a table not wider than ``width``, if that can be."""
 
-    def __init__(self, kept: Kept, form: Form, width: int | None = None) -> None:
+    def __init__(self, kept: KeptProfile, form: Form, width: int | None = None) -> None:
         self._kept = kept
         self._width = width
         self._header, self._row = {
@@ -239,7 +204,7 @@ class _Column:
         """Characters that its values take."""
         return _COUNTED_WIDTH if self.counted else _REGISTER_WIDTH
 
-    def cell(self, row: Row, kept: Kept) -> str:
+    def cell(self, row: Row, kept: KeptProfile) -> str:
         """The value in a row."""
         value = row.used[self.index] if self.counted else row.interval.values(kept.channels)[self.index]
         if self.channel.kind is None:

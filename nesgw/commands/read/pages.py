@@ -1,14 +1,25 @@
-"""What a survey found, as lines for a terminal. Pure text."""
+"""What a meter says beside its values, as lines for a terminal and as plain values for JSON. Pure text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from nesgw.meter.queries.clock import ClockFound
+from nesgw.meter.queries.everything import Everything
+from nesgw.meter.queries.self_reads import SelfReads
+from nesgw.meter.queries.sub_meters import SubMeter
+from nesgw.publishers import payloads
 from nesgw.publishers.console import number
 from nesgw.tables.alarms import AlarmTable
 from nesgw.tables.catalogue import FIELDS
+from nesgw.tables.clock import LocalClock
+from nesgw.tables.demands import Demand
+from nesgw.tables.event_log import Event
+from nesgw.tables.outages import Outage
+from nesgw.tables.self_reads import Snapshot
+from nesgw.tables.times import iso
 
 _NAME_WIDTH: Final = 30
 _TIERS: Final = {
@@ -17,65 +28,70 @@ _TIERS: Final = {
     "manual": "set by hand",
     "override": "overridden",
 }
-_USERS: Final = {None: "", "network": "network", "mep": "MEP device"}
-# Of a sub-meter: what is said on its own line, or not at all.
-_NOT_VALUES: Final = frozenset(
-    {"device", "state", "alarms", "manufacturer", "serial", "medium", "time", "conditions", "encrypted", "units"}
-)
+_USERS: Final = {"network": "network", "mep": "MEP device"}
+_SNAPSHOTS: Final = {
+    "self_read": "Last self-read",
+    "season": "End of the last season",
+    "demand_reset": "Last demand reset",
+}
+_REGISTERS: Final = ("energy_import", "energy_export")  # of a snapshot; JSON has all of them
 
 
-def survey(found: Mapping[str, Any], alarms: AlarmTable | None) -> Iterator[str]:
+def everything(found: Everything, alarms: AlarmTable | None) -> Iterator[str]:
     """Yield the sections behind the values; one that the meter lacks says so where that is worth a line."""
-    yield from _clock(found["clock"], found["tariff"])
+    yield from _clock(found.clock, found.tariff)
     yield from ("", "Alarms")
-    yield from _alarms(found["alarms"], alarms)
-    if found["demands"]:
+    yield from _alarms(found.alarms, alarms)
+    if found.demands:
         yield from ("", "Maximum demands")
-        yield from (_demand(demand) for demand in found["demands"])
-    for meter in found["sub_meters"] or ():
+        yield from map(_demand, found.demands)
+    yield from _self_reads(found.self_reads)
+    for meter in found.sub_meters or ():
         yield from _sub_meter(meter)
-    entries = [*(found["outages"] or ()), *(found["events"] or ())]
+    entries: list[Event | Outage] = [*(found.outages or ()), *(found.events or ())]
     yield from ("", "Last outages and events")
-    yield from (f"  {line}" for line in events(sorted(entries, key=lambda entry: _moment(entry["time"]))))
+    yield from (f"  {line}" for line in log(sorted(entries, key=lambda entry: _local(_ended(entry)))))
 
 
-def events(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def log(entries: Sequence[Event | Outage]) -> Iterator[str]:
     """Yield a line an entry, under a heading."""
     if not entries:
         yield "none"
         return
     yield f"{'time':<20} {'log':<5} {'number':>10}  what"
     for entry in entries:
-        sequence = "" if entry["sequence"] is None else entry["sequence"]
-        yield f"{_moment(entry['time']):<20} {entry['log']:<5} {sequence:>10}  {_what(entry)}"
+        sequence = "" if entry.sequence is None else entry.sequence
+        what = _outage(entry) if isinstance(entry, Outage) else _event(entry)
+        yield f"{_local(_ended(entry)):<20} {entry.log:<5} {sequence:>10}  {what}"
 
 
-def _what(entry: Mapping[str, Any]) -> str:
-    if entry["event_type"] == "outage":
-        lasted = "of unknown length" if entry["duration_s"] is None else f"of {_duration(entry['duration_s'])}"
-        cause = f" ({entry['cause'].replace('_', ' ')})" if entry["cause"] else ""
-        return f"outage {lasted}{cause}, since {_moment(entry['start'])}"
-    user = entry["user"]
-    by = f", by {_USERS[user]}" if user in ("network", "mep") else "" if user is None else f", by user {user}"
-    argument = f", argument {entry['argument']}" if entry["argument"].strip("0") else ""
-    return f"{entry['event_type']} event {entry['number']}{by}{argument}"
+def _ended(entry: Event | Outage) -> datetime | None:
+    return entry.end if isinstance(entry, Outage) else entry.time
 
 
-def _clock(clock: Mapping[str, Any] | None, tariff: Mapping[str, Any] | None) -> Iterator[str]:
+def _outage(outage: Outage) -> str:
+    lasted = "of unknown length" if outage.duration_s is None else f"of {_duration(outage.duration_s)}"
+    cause = f" ({outage.cause.replace('_', ' ')})" if outage.cause else ""
+    return f"outage {lasted}{cause}, since {_local(outage.start)}"
+
+
+def _event(event: Event) -> str:
+    by = "" if event.user is None else f", by {_USERS.get(str(event.user), f'user {event.user}')}"
+    argument = f", argument {event.argument}" if event.argument.strip("0") else ""
+    return f"{'manufacturer' if event.manufacturer else 'standard'} event {event.number}{by}{argument}"
+
+
+def _clock(found: ClockFound | None, tariff: LocalClock | None) -> Iterator[str]:
     yield from ("", "Clock and tariff")
-    if clock is None:
+    if found is None:
         yield _line("The meter's clock", "not readable")
-    elif clock["time"] is None:
+    elif found.clock.time is None or found.drift is None:
         yield _line("The meter's clock", "was never set")
     else:
-        drift = clock["drift_s"]
-        yield _line("The meter's clock", f"{_moment(clock['time'])}, {abs(drift):.1f} s {_ahead(drift)}")
+        ahead = "ahead" if found.drift > 0 else "behind"
+        yield _line("The meter's clock", f"{_local(found.clock.time)}, {abs(found.drift):.1f} s {ahead}")
     if tariff is not None:
-        yield _line("Tariff in force", f"{tariff['tier']}, {_TIERS[tariff['by']]}; season {tariff['season'] + 1}")
-
-
-def _ahead(drift: float) -> str:
-    return "ahead" if drift > 0 else "behind"
+        yield _line("Tariff in force", f"{tariff.tier + 1}, {_TIERS[tariff.tier_drive]}; season {tariff.season + 1}")
 
 
 def _alarms(keys: Sequence[str] | None, table: AlarmTable | None) -> Iterator[str]:
@@ -88,40 +104,53 @@ def _alarms(keys: Sequence[str] | None, table: AlarmTable | None) -> Iterator[st
         yield from (f"  {names.get(key, f'unknown alarm, byte.bit {key}')}" for key in keys)
 
 
-def _demand(demand: Mapping[str, Any]) -> str:
-    field = FIELDS.get(demand["field"])
-    name = field.name if field else demand["field"].replace("_", " ").capitalize()
-    value = number(demand["value"], field.kind) if field else str(demand["value"])
-    return _line(name, f"{value:>13} {demand['unit'] or ''}  {_moment(demand['time'])}")
+def _demand(demand: Demand) -> str:
+    channel = demand.channel
+    value = number(demand.value, channel.kind) if channel.kind else str(demand.value)
+    unit = (channel.kind.unit if channel.kind else None) or ""
+    return _line(channel.name, f"{value:>13} {unit}  {_local(demand.time)}")
 
 
-def _sub_meter(meter: Mapping[str, Any]) -> Iterator[str]:
-    who = [(meter.get("medium") or "sub-").replace("_", " ") + " meter" if "medium" in meter else "device"]
-    who += [str(meter[key]) for key in ("manufacturer", "serial") if meter.get(key)]
-    yield from ("", f"Sub-meter {meter['device']}: {' '.join(who)}, {meter['state']}")
-    if "time" not in meter:
-        yield "  no reading yet"
+def _self_reads(found: SelfReads | None) -> Iterator[str]:
+    snapshots = {title: getattr(found, name) for name, title in _SNAPSHOTS.items() if found is not None}
+    if any(snapshots.values()):
+        yield from ("", "Registers as they stood")
+    for title, snapshot in snapshots.items():
+        if snapshot is not None:
+            yield _line(title, _snapshot(snapshot))
+
+
+def _snapshot(snapshot: Snapshot) -> str:
+    known = [(FIELDS[key], snapshot.values[key]) for key in _REGISTERS if key in snapshot.values]
+    values = ", ".join(f"{field.name.lower()} {number(value, field.kind)} {field.kind.unit}" for field, value in known)
+    return f"{_local(snapshot.time)}, season {snapshot.season + 1}: {values}"
+
+
+def _sub_meter(found: SubMeter) -> Iterator[str]:
+    device, reading = found.device, found.reading
+    if reading is None:
+        yield from ("", f"Sub-meter {device.handle}: device, {device.state}", "  no reading yet")
         return
-    yield _line("Read at", _moment(meter["time"]))
-    if meter["conditions"]:
-        yield _line("It says", ", ".join(meter["conditions"]).replace("_", " "))
-    if meter["encrypted"]:
+    who = [f"{reading.medium.replace('_', ' ')} meter", *filter(None, (reading.manufacturer, reading.serial))]
+    yield from ("", f"Sub-meter {device.handle}: {' '.join(who)}, {device.state}")
+    yield _line("Read at", _local(reading.time))
+    if reading.conditions:
+        yield _line("It says", ", ".join(reading.conditions).replace("_", " "))
+    if reading.encrypted:
         yield "  encrypted: the electricity meter has no key for it"
-    for key, value in meter.items():
-        if key not in _NOT_VALUES:
-            unit = meter["units"].get(key, "")
-            yield _line(key.replace("_", " ").capitalize(), "–" if value is None else f"{value} {unit}")
+    for value in reading.values:
+        shown = "–" if value.value is None else f"{value.value} {value.unit or ''}"
+        yield _line(value.key.replace("_", " ").capitalize(), shown)
 
 
 def _line(name: str, text: str) -> str:
     return f"  {name:<{_NAME_WIDTH}} {text}".rstrip()
 
 
-def _moment(text: str | None) -> str:
+def _local(moment: datetime | None) -> str:
     """Local time; a time without a zone is the meter's own local time."""
-    if text is None:
+    if moment is None:
         return "unknown time"
-    moment = datetime.fromisoformat(text)
     return f"{moment.astimezone() if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
 
 
@@ -129,3 +158,47 @@ def _duration(seconds: int) -> str:
     if seconds < 120:
         return f"{seconds} s"
     return f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+# For JSON
+
+
+def plain(found: Everything) -> dict[str, object]:
+    """Return it as plain values, each theme under its key."""
+    return {
+        "clock": found.clock and _plain_clock(found.clock),
+        "tariff": found.tariff and _plain_tariff(found.tariff),
+        "alarms": None if found.alarms is None else list(found.alarms),
+        "demands": None if found.demands is None else [payloads.demand(each) for each in found.demands],
+        "sub_meters": None if found.sub_meters is None else [_plain_sub_meter(each) for each in found.sub_meters],
+        "outages": None if found.outages is None else [payloads.outage(each) for each in found.outages],
+        "events": None if found.events is None else [payloads.event(each) for each in found.events],
+        "self_reads": found.self_reads and _plain_self_reads(found.self_reads),
+    }
+
+
+def _plain_clock(found: ClockFound) -> dict[str, object]:
+    return {
+        "time": iso(found.clock.time),
+        "drift_s": found.drift,
+        "daylight_saving": found.clock.daylight_saving,
+        "same_zone": found.zone is not None,
+    }
+
+
+def _plain_tariff(tariff: LocalClock) -> dict[str, object]:
+    return {"tier": tariff.tier + 1, "by": tariff.tier_drive, "season": tariff.season}
+
+
+def _plain_sub_meter(found: SubMeter) -> dict[str, object]:
+    device, reading = found.device, found.reading
+    entry: dict[str, object] = {"device": device.handle, "state": device.state, "alarms": list(device.alarms)}
+    if reading is None:
+        return entry
+    who = {"manufacturer": reading.manufacturer, "serial": reading.serial, "medium": reading.medium}
+    units = {value.key: value.unit for value in reading.values if value.unit}
+    return entry | who | payloads.sub_meter(reading) | {"units": units}
+
+
+def _plain_self_reads(found: SelfReads) -> dict[str, object]:
+    return {name: (kept := getattr(found, name)) and payloads.snapshot(kept) for name in _SNAPSHOTS}

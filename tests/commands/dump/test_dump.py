@@ -9,9 +9,11 @@ import pytest
 from nesgw.commands import main
 from nesgw.commands.dump import document as dump
 from nesgw.errors import KeyRefused, MeterMisbehaved, TableNotPresent
-from nesgw.meter.visit import Visit
 from nesgw.simulator import DEFAULT_KEY, PROFILES, PtyLine, SimulatedMeter, VirtualLine, from_dump
-from tests.virtual import VirtualPort, line_to, meter_on, settings_with
+from nesgw.tables import extent
+from nesgw.tables.extent import Tables
+from nesgw.tables.register import table_number
+from tests.virtual import VirtualPort, line_to, meter_on, reader_on
 
 KEY = DEFAULT_KEY.decode()
 
@@ -20,21 +22,19 @@ def reading(line):
     meter = meter_on(line)
     with meter.session(line.clock() + 60):
         facts = meter.facts()
-        return facts, meter.read()
+        return facts, meter.reading()
 
 
 def dumped(line, load_profile=False):
     """What the command does, in virtual time and at no pace."""
-    tables = dump.Tables()
-    line.meter.set_pace(None)  # what takes no time on the wire takes less to simulate
-    place = settings_with()
-    with Visit(meter_on(line), place, None, clock=line.clock, sleep=line.sleep) as visit:
-        for name in dump.CATALOGUE:
-            if not load_profile and name in dump.LOAD_PROFILE:
+    tables = Tables()
+    with reader_on(line) as reader:
+        for name in extent.CATALOGUE:
+            if not load_profile and name in extent.LOAD_PROFILE:
                 continue
-            while (part := dump.next_part(name, tables)) is not None:
+            while (part := extent.next_part(name, tables)) is not None:
                 try:
-                    dump.take(name, visit.get(part), tables)
+                    extent.take(name, reader.read(part), tables)
                 except (TableNotPresent, KeyRefused, MeterMisbehaved) as problem:
                     tables.refused[name] = dump.refusal(problem)
                     break
@@ -85,7 +85,7 @@ def test_every_table_of_the_simulated_meter_that_is_on_the_list_is_read_whole():
     line = line_to("gen4-4.30", key_opens_all=True)
     tables = dumped(line)
     for name, data in tables.data.items():
-        image = line.meter.image(dump.table_number(name))
+        image = line.meter.image(table_number(name))
         assert len(data) >= len(image.rstrip(b"\0")), name
 
 
@@ -147,7 +147,7 @@ class TestTheMasks:
         assert list(dump.identifying(bytes.fromhex(records))) in ([], [(2, 4)], [(4, 15)])
 
     def test_a_serial_number_in_an_unknown_place_is_found_in_each_form(self):
-        tables = dump.Tables({"BT00": bytes(19), "BT01": bytes(16) + bytes.fromhex("0000000012345678")})
+        tables = Tables({"BT00": bytes(19), "BT01": bytes(16) + bytes.fromhex("0000000012345678")})
         tables.data["ET03"] = b"4080123456".ljust(143, b"\0")
         tables.data["ET55"] = b"ab4080123456cd" + bytes.fromhex("12345678 00 78563412 00") + b"12345678"
         tables.data["ET54"] = (4080123456).to_bytes(4, "little") + bytes.fromhex("4080123456")

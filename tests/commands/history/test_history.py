@@ -15,9 +15,11 @@ from itertools import pairwise
 import pytest
 
 from nesgw.commands import main
-from nesgw.commands.history.rows import Kept, Row, Sheet, go_on, kept_set, moment, rows
+from nesgw.commands.history.rows import Row, Sheet, go_on, kept_set, moment, rows
 from nesgw.errors import NoLoadProfile, PortBusy, WrongUsage
-from nesgw.meter.visit import Visit
+from nesgw.meter.profile import identify
+from nesgw.meter.queries.load_profile import KeptProfile
+from nesgw.meter.reader import run
 from nesgw.ports.serial_port import open_port
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 from nesgw.tables.installation import Installation
@@ -25,14 +27,14 @@ from nesgw.tables.load_profile import Interval, ProfileSet, decode_channels
 from nesgw.tables.register import Part
 from nesgw.values import Firmware
 from tests.broker_fixtures import eventually
-from tests.virtual import line_to, meter_on, settings_with
+from tests.virtual import line_to, meter_on, reader_on
 
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 
 CHANNELS = decode_channels((0, 1, 15), Firmware(3, 84), Installation())
-KEPT = Kept(ProfileSet(0, 30, 96, 3, QUARTER, Part("BT62", 62, 0, 10)), CHANNELS)
+KEPT = KeptProfile(ProfileSet(0, 30, 96, 3, QUARTER, Part("BT62", 62, 0, 10)), CHANNELS)
 INTERVALS = (
     Interval(NOON, (), (115_921_000, 201, 229_500), (0, 0, 0)),
     Interval(NOON + QUARTER, (), (115_921_083, 201, 231_000), (0, 0, 0)),
@@ -150,9 +152,8 @@ class TestGoingOn:
 
 class TestWhichSet:
     def kept(self, line, wanted=None):
-        place = settings_with()
-        with Visit(meter_on(line), place, None, clock=line.clock, sleep=line.sleep) as visit:
-            return visit.find(kept_set(visit.facts(), wanted))
+        with reader_on(line) as reader:
+            return run(kept_set(run(identify(), reader), wanted), reader)
 
     def test_the_first_unless_another_is_named(self):
         line = line_to("gen4-4.30")

@@ -1,0 +1,257 @@
+"""The text of the configuration: mistakes in its grammar, and files that lie beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nesgw.config import loader
+from nesgw.config.document import Document, Source, WrongConfiguration
+from nesgw.errors import ConfigError
+
+KEY = "a7941d85bce8a8fa2ab7"
+
+
+def said_of(text: str) -> list[str]:
+    """The lines said of a text that is no TOML."""
+    with pytest.raises(ConfigError) as caught:
+        Document([Source("c.toml", text)])
+    (problem,) = caught.value.problems
+    return problem.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "[[meter]]\nname = house\n",
+            [
+                "c.toml:2: not valid TOML: texts stand in straight double quotes, numbers with a unit as well: "
+                'name = "…"',
+                "    name = house",
+                "           ^",
+            ],
+        ),
+        (
+            "[[meter]]\nname = “house”\n",
+            [
+                'c.toml:2: not valid TOML: texts stand in straight double quotes, not in curly ones: name = "…"',
+                "    name = “house”",
+                "           ^",
+            ],
+        ),
+        (
+            "[[meter]]\npoll_interval = 10s\n",
+            [
+                "c.toml:2: not valid TOML: texts stand in straight double quotes, numbers with a unit as well: "
+                'poll_interval = "…"',
+                "    poll_interval = 10s",
+                "                      ^",
+            ],
+        ),
+        (
+            '[[meter]]\nname = "a"\nbaud = 9600\nname = "b"\n',
+            [
+                "c.toml:4: not valid TOML: name stands twice in its table; keep one of them",
+                '    name = "b"',
+                "              ^",
+            ],
+        ),
+        (
+            "[mqtt]\nport = 1\n[mqtt]\n",
+            [
+                "c.toml:3: not valid TOML: the table [mqtt] stands twice; put its options together",
+                "    [mqtt]",
+                "         ^",
+            ],
+        ),
+        (
+            "[mqtt]\nport: 1883\n",
+            [
+                "c.toml:2: not valid TOML: an option and its value are joined by an equals sign: port = …",
+                "    port: 1883",
+                "        ^",
+            ],
+        ),
+        (
+            "[mqtt]\nretain = True\n",
+            [
+                "c.toml:2: not valid TOML: retain is switched with true or false, in small letters",
+                "    retain = True",
+                "             ^",
+            ],
+        ),
+        (
+            '[mqtt]\nhost = "box\nport = 1883\n',
+            [
+                "c.toml:2: not valid TOML: the quote at the end of the text is missing",
+                '    host = "box',
+                "               ^",
+            ],
+        ),
+        (
+            '[mqtt]\nhost = "box',
+            [
+                "c.toml:2: not valid TOML: the quote at the end of the text is missing",
+                '    host = "box',
+                "               ^",
+            ],
+        ),
+        (
+            '[cache]\ndirectory = "C:\\nes\\gw"\n',
+            [
+                "c.toml:2: not valid TOML: a backslash in a text is written twice",
+                '    directory = "C:\\nes\\gw"',
+                "                         ^",
+            ],
+        ),
+        (
+            "[gateway\nname = 1\n",
+            [
+                "c.toml:1: not valid TOML: expected ']' at the end of a table declaration",
+                "    [gateway",
+                "            ^",
+            ],
+        ),
+        (
+            '[gateway]\n\u200bname = "a"\n',
+            ["c.toml:2: not valid TOML: character 1 of the line is an unseen one (U+200B); type the line again"],
+        ),
+        (
+            '[gateway]\nname\u00a0= "a"\n',
+            ["c.toml:2: not valid TOML: character 5 of the line is an unseen one (U+00A0); type the line again"],
+        ),
+    ],
+)
+def test_a_mistake_in_the_grammar_is_shown_with_its_line_and_what_would_be_right(text: str, lines: list[str]) -> None:
+    assert said_of(text) == lines
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"key = {KEY}",
+        f"key = “{KEY}”",
+        f'key: "{KEY}"',
+        f"KEY = {KEY}",
+        f"key {KEY}",
+        f"label = {KEY}",
+        "password = hunter22",
+        "password: hunter22",
+        'password = "hunter22',
+        "mqtt.password = hunter22",
+        "api_token = hunter22",
+        "hunter22",
+    ],
+)
+def test_the_line_is_shown_without_the_secret_in_it(line: str) -> None:
+    shown = "\n".join(said_of(f"[[meter]]\n{line}\n"))
+    assert KEY not in shown
+    assert "hunter22" not in shown
+
+
+def test_what_windows_writes_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + b'[[meter]]\r\nname = "house"\r\nlabel = "H"\r\n')
+    assert loader.read(path).meter[0].label == "H"
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[[meter]]\nname = "house"\n', encoding="utf-16")
+    with pytest.raises(ConfigError) as caught:
+        loader.read(path)
+    assert caught.value.problems == [f"{path}: not UTF-8 text: invalid start byte at byte 0"]
+
+
+def test_a_missing_configuration_says_where_to_begin() -> None:
+    with pytest.raises(ConfigError) as caught:
+        loader.load(Path("/nonexistent/config.toml"))
+    assert caught.value.problems == [
+        "/nonexistent/config.toml: no such file; begin with a copy of "
+        "/usr/share/doc/nesgw/examples/config.example.toml, or name another file with --config"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[mqtt]\ntls.enabeld = true\n", 2),
+        ("[mqtt]\n[mqtt.tls]\nenabeld = true\n", 3),
+        ("[mqtt]\ntls = { enabled = true, enabeld = true }\n", 2),
+        ('[[meter]]\nname = "a"\nport = "/dev/a"\n[[meter]]\nname = "b"\nport = "/dev/b"\nbaud = 7\n', 7),
+        ('[[meter]]\nname = "a"\n[meter.more]\nx = 1\n', 3),
+        ("[ mqtt ]\n  prt = 7\n", 2),
+    ],
+)
+def test_mistakes_are_found_in_each_way_of_writing_an_option(text: str, line: int) -> None:
+    meter = "" if "[[meter]]" in text else '[[meter]]\nname = "house"\n'
+    with pytest.raises(WrongConfiguration) as caught:
+        loader.parse(text + meter, "c.toml")
+    assert [mistake.line for mistake in caught.value.mistakes] == [line]
+
+
+class TestFolderBesideIt:
+    """The files of conf.d are read as if they stood at the end of the configuration, in the order of their names."""
+
+    @pytest.fixture
+    def write(self, tmp_path: Path) -> Callable[[str, str], Path]:
+        def written(name: str, text: str) -> Path:
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.touch(0o600)
+            path.write_text(text)
+            return path
+
+        return written
+
+    def test_its_meters_come_behind_those_of_the_configuration(self, write: Callable[[str, str], Path]) -> None:
+        config = write("config.toml", '[[meter]]\nname = "house"\nport = "/dev/a"')
+        write("conf.d/b.toml", '[[meter]]\nname = "barn"\nport = "/dev/b"\n')
+        write("conf.d/a.toml", '[mqtt]\nhost = "box"\n[[meter]]\nname = "annex"\nport = "/dev/c"')
+        write("conf.d/.hidden.toml", "no toml")
+        write("conf.d/b.toml~", "no toml")
+        found = loader.read(config)
+        assert [meter.name for meter in found.meter] == ["house", "annex", "barn"]
+        assert found.mqtt.host == ("box",)
+
+    def test_a_configuration_may_have_its_meters_there_alone(self, write: Callable[[str, str], Path]) -> None:
+        write("conf.d/house.toml", '[[meter]]\nname = "house"\n')
+        assert loader.read(write("config.toml", "")).meter[0].name == "house"
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ('[[meter]]\nname = "barn"\nbaud = 1\n', ":3: meter.barn.baud: must be one of "),
+            ("[[meter]]\nname = barn\n", ":2: not valid TOML: texts stand in straight double quotes"),
+            (
+                '[gateway]\nname = "b"\n',
+                ":1: not valid TOML: the table [gateway] stands twice; put its options together",
+            ),
+            ('[[meter]]\nname = "house"\nport = "/dev/b"\n', ":2: meter.house.name: used by 2 meters"),
+            (
+                'name = "barn"\n',
+                ":1: name: stands outside of a table; begin the file with [[meter]], or another table",
+            ),
+            ('[[meter]]\nname = "barn"\nport = "/dev/b"\n', ":1: meter.barn.key: the meter has no key"),
+        ],
+    )
+    def test_a_mistake_names_the_file_it_is_in(
+        self, write: Callable[[str, str], Path], text: str, problem: str
+    ) -> None:
+        config = write(
+            "config.toml", f'[gateway]\nname = "a"\n[[meter]]\nname = "house"\nport = "/dev/a"\nkey = "{KEY}"\n'
+        )
+        further = write("conf.d/barn.toml", text)
+        with pytest.raises(ConfigError) as caught:
+            loader.load(config)
+        (line,) = caught.value.problems
+        assert line.startswith(f"{further}{problem}")
+
+    def test_mistakes_of_several_files_are_all_named(self, write: Callable[[str, str], Path]) -> None:
+        config, further = write("config.toml", "[gateway\n"), write("conf.d/a.toml", "[[meter\n")
+        with pytest.raises(WrongConfiguration) as caught:
+            loader.load(config)
+        assert [mistake.file for mistake in caught.value.mistakes] == [str(config), str(further)]
