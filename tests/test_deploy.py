@@ -193,6 +193,14 @@ class TestThePackage:
             name, floor = dependency.split(">=")
             assert f" python3-{debian[name]} (>= {floor}),\n" in package
 
+    def test_recommends_what_only_one_command_needs(self):
+        control = (ROOT / "debian/control").read_text(encoding="utf-8")
+        (needed,) = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "optional-dependencies"
+        ]["backfill"]
+        name, floor = needed.split(">=")
+        assert f"\nRecommends:\n python3-{name} (>= {floor}),\n" in control
+
     def test_brings_to_bookworm_the_versions_of_debian_13(self):
         pinned = dict(
             line.split("==") for line in read_lines("tests/debian-13.txt") if "==" in line and not line.startswith("#")
@@ -200,7 +208,7 @@ class TestThePackage:
         brought = dict(
             line.removesuffix(" \\").split("==") for line in read_lines("debian/bookworm.txt") if "==" in line
         )
-        for name in ("pydantic", "paho-mqtt", "structlog"):
+        for name in ("pydantic", "paho-mqtt", "structlog", "websockets"):
             assert brought[name] == pinned[name]
 
     def test_its_configuration_file_says_the_defaults_and_lacks_only_the_key(self, generator):
