@@ -96,7 +96,10 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
             publisher = MqttPublisher(settings.mqtt, topics, on_state=BrokerLog())
             if settings.homeassistant.enabled:
                 labels = {meter.name: meter.shown_as for meter in settings.meters}
-                publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
+                language = settings.homeassistant.language
+                publisher.set(
+                    home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL, language=language)
+                )
         stop = threading.Event()
         identities = Identities()
         workers = [

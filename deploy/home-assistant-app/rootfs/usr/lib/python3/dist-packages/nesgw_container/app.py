@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -87,7 +86,7 @@ def _wait(
 
 
 def _token(path: Path) -> Path:
-    _write_private(path, secrets.token_urlsafe(32))
+    _write_private(path, os.urandom(32).hex())
     return path
 
 
