@@ -316,6 +316,7 @@ _MEANING: Final = {
         "alarms": "the [alarms](entities.md#alarms) that are set; `null` until they were read",
         "last_event": "the newest entry of the meter's event log that was published",
         "last_outage": "likewise of its outage log",
+        "fell_from": "registers that are `null` because the meter shows less than before, with what it showed",
         "session": "`per-poll` or `keep-open`",
         "session_reason": "why that one",
     },

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -22,7 +22,7 @@ from nesgw.errors import ConfigError
 from nesgw.gateway import logs
 from nesgw.gateway import systemd as notify
 from nesgw.gateway.read_server import ReadServer
-from nesgw.gateway.watch import STATUS_INTERVAL, TICK, BrokerLog, Watch
+from nesgw.gateway.watch import STATUS_INTERVAL, TICK, BrokerLog, Watch, hangs_after
 from nesgw.gateway.worker import Worker
 from nesgw.meter.meter import Meter
 from nesgw.meter.zone import machine_zone
@@ -32,6 +32,9 @@ from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.mqtt.publisher import MqttPublisher
 from nesgw.publishers.ram_disk import RamDisk, refuse_disk
 from nesgw.publishers.topics import Topics
+
+if TYPE_CHECKING:
+    from nesgw.web.service import WebService
 
 GOODBYE: Final = 3.0  # seconds for the meters' sessions to end
 
@@ -93,7 +96,10 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
             publisher = MqttPublisher(settings.mqtt, topics, on_state=BrokerLog())
             if settings.homeassistant.enabled:
                 labels = {meter.name: meter.shown_as for meter in settings.meters}
-                publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
+                language = settings.homeassistant.language
+                publisher.set(
+                    home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL, language=language)
+                )
         stop = threading.Event()
         identities = Identities()
         workers = [
@@ -108,6 +114,8 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
             worker.start()
         if publisher:
             publisher.start()
+        if settings.http.enabled:
+            life.callback(_web(settings, workers).stop)
         notify.ready("waiting for the first reading")
         count = f"{len(workers)} meter" + ("s" if len(workers) > 1 else "")
         log.info(f"nesgw {__version__} reads {count}", names=" ".join(w.meter_name for w in workers))
@@ -173,6 +181,22 @@ def _worker(
         on_change=on_change,
         stop=stop,
     )
+
+
+def _web(settings: Settings, workers: list[Worker]) -> WebService:
+    """Start the page and all else that is asked for over HTTP."""
+    # Here, because a gateway without a page does not need it in its memory.
+    from nesgw.gateway.web_feed import ProfileReader, WorkersNow
+    from nesgw.web.service import WebService
+
+    service = WebService(
+        settings.http,
+        WorkersNow(settings.meters, workers, hangs_after()),
+        profile=ProfileReader(settings.cache.directory),
+        sockets=notify.sockets(),
+    )
+    service.start()
+    return service
 
 
 def _stop(workers: list[Worker], stop: threading.Event) -> None:

@@ -12,6 +12,8 @@ import socket
 import time
 from contextlib import suppress
 
+from systemd.daemon import listen_fds as _listen_fds
+
 
 def ready(status: str) -> None:
     """Say that start-up is over: configuration read, threads running. Meter and broker may still be away."""
@@ -44,6 +46,11 @@ def watchdog_seconds() -> float | None:
     usec = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     return int(usec) / 1e6 if usec.isdigit() and int(usec) > 0 and pid == str(os.getpid()) else None
+
+
+def sockets() -> list[socket.socket]:
+    """Return those that a socket unit has opened for us, each time as new objects: the unit's own stay open."""
+    return [socket.socket(fileno=os.dup(descriptor)) for descriptor in _listen_fds(unset_environment=False)]
 
 
 def _notify(report: str) -> None:

@@ -25,6 +25,11 @@ STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's st
 WATCHDOG: Final = 60.0  # where systemd does not say after how long it restarts us
 
 
+def hangs_after() -> float:
+    """Return after how many seconds a worker that does not turn hangs."""
+    return (systemd.watchdog_seconds() or WATCHDOG) / 2
+
+
 class Watch:
     """Looks at the workers every ``TICK`` seconds, and as soon as something changes with one.
 
@@ -39,7 +44,7 @@ class Watch:
         self._since = time.monotonic()
         self._reported: object = None
         self._reported_at = float("-inf")
-        self._hang = (systemd.watchdog_seconds() or WATCHDOG) / 2
+        self._hang = hangs_after()
 
     def look(self) -> None:
         """Raise the defect that ended a worker, if one did."""

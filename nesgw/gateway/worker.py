@@ -106,6 +106,7 @@ class Worker(threading.Thread):
         self.defect: Exception | None = None  # what ended the loop although it should not have
         self.facts: Facts | None = None
         self.reading: Reading | None = None
+        self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
         self.wake = threading.Event()  # ends a pause early
         self._meter = make_meter(self._is_ending)
         self._publisher = publisher
@@ -118,7 +119,7 @@ class Worker(threading.Thread):
         self._pause = pause or self._until_woken
         self._log = structlog.get_logger().bind(meter=settings.name)
         self._plausibility = Plausibility(settings.power_limit())
-        self._sub_meters: dict[str, SubMeterPlausibility] = {}  # by serial number
+        self._sub_meter_judges: dict[str, SubMeterPlausibility] = {}  # by serial number
         self._account = Account()
         self._freshness = Freshness(interval, lambda online: publisher.available(online=online))
         self._troubles = TroubleLog(self._log, clock)
@@ -282,6 +283,7 @@ class Worker(threading.Thread):
         self._freshness.accepted(self._clock())
         self._troubles.recovered()
         self._account.accepted(reading)
+        self._account.note(fell_from=self._plausibility.fallen())
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
@@ -339,11 +341,13 @@ class Worker(threading.Thread):
             case EntriesFound():
                 self._publisher.emit(found.entries)
             case SubMeterFound(reading):
-                self._publisher.accept_sub_meter(self._judged(reading), SUB_METERS_EVERY)
+                judged = self._judged(reading)
+                self.sub_meters[reading.serial] = judged
+                self._publisher.accept_sub_meter(judged, SUB_METERS_EVERY)
 
     def _judged(self, reading: MbusReading) -> MbusReading:
         """Return what a sub-meter says with null for what is doubted."""
-        judge = self._sub_meters.setdefault(f"{reading.manufacturer} {reading.serial}", SubMeterPlausibility())
+        judge = self._sub_meter_judges.setdefault(f"{reading.manufacturer} {reading.serial}", SubMeterPlausibility())
         judged = judge.judge(reading, self._clock())
         for message in judged.messages:
             self._log.warning(f"{message} (serial number {reading.serial})")
@@ -384,8 +388,9 @@ class Worker(threading.Thread):
             self._troubles.another_meter()
             limit = self._settings.power_limit(facts.installation.power_ratio)
             self._plausibility = Plausibility(limit, register_unit=layout.energy_unit)
-            self._sub_meters.clear()
+            self._sub_meter_judges.clear()
             self._slow_tables = None
+            self.sub_meters.clear()
             self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
@@ -401,7 +406,10 @@ class Worker(threading.Thread):
         self._account.note(last_event=marks[0], last_outage=marks[1])
         if not last.state:
             return
-        self._plausibility.restore(last.state, self._clock(), last.age)
+        fell_from = last.status.get("fell_from")
+        self._plausibility.restore(
+            {**last.state, **(fell_from if isinstance(fell_from, dict) else {})}, self._clock(), last.age
+        )
         since = "at an unknown time" if last.age is None else f"{last.age:.0f} s ago"
         self._log.info(f"going on from the reading accepted {since}")
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nesgw import HOMEPAGE, __version__
+from nesgw.publishers.languages import Language, translated
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.payloads import EVENT_TYPES, json_object, to_json
 from nesgw.publishers.topics import Topics, gateway_device, meter_device, slug
@@ -45,6 +46,7 @@ def meter_discovery(
     qos: int = 1,
     alarms: Iterable[Alarm] = (),
     events: bool = False,
+    language: Language = "en",
 ) -> Message:
     """Announce the meter with a sensor for each field and alarm, its log, and what there is to say of reading it."""
     meter = identity.id
@@ -73,12 +75,18 @@ def meter_discovery(
         availability=[topics.gateway_availability, topics.availability(meter)],
         state_topic=topics.state(meter),
         qos=qos,
-        components=_with_ids(components, unique, name, expire_after(poll_interval), device=label),
+        components=_with_ids(components, unique, name, expire_after(poll_interval), device=label, language=language),
     )
 
 
 def sub_meter_discovery(
-    topics: Topics, sub_meter: str, reading: MbusReading, *, behind: MeterIdentity, expiry: float
+    topics: Topics,
+    sub_meter: str,
+    reading: MbusReading,
+    *,
+    behind: MeterIdentity,
+    expiry: float,
+    language: Language = "en",
 ) -> Message:
     """Announce a water, heat or gas meter behind the meter as a device of its own; it is there while that meter is."""
     components: dict[str, Component] = {
@@ -102,25 +110,29 @@ def sub_meter_discovery(
     unique = meter_device(sub_meter)
     medium = reading.medium.replace("_", " ").capitalize()
     name = f"{medium} meter {reading.serial}"
+    model = translated(f"{medium} meter", language)
+    shown_as = f"{model} {reading.serial}"
     return _device_message(
         topics.discovery(sub_meter),
         Part.METER_DISCOVERY,
         device={
             "identifiers": [unique],
-            "name": name,
+            "name": shown_as,
             "manufacturer": reading.manufacturer,
-            "model": f"{medium} meter",
+            "model": model,
             "serial_number": reading.serial,
             "via_device": meter_device(behind.id),
         },
         availability=[topics.gateway_availability, topics.availability(behind.id)],
         state_topic=topics.state(sub_meter),
         qos=1,
-        components=_with_ids(components, unique, name, expire_after(expiry), device=name),
+        components=_with_ids(components, unique, name, expire_after(expiry), device=shown_as, language=language),
     )
 
 
-def gateway_discovery(topics: Topics, meters: Mapping[str, str], *, status_interval: float) -> Message:
+def gateway_discovery(
+    topics: Topics, meters: Mapping[str, str], *, status_interval: float, language: Language = "en"
+) -> Message:
     """Announce the gateway with one text of trouble for each of its ``meters`` (name -> label).
 
     Those depend on nothing but the gateway, so that they can be seen while the meter itself is unavailable.
@@ -141,7 +153,7 @@ def gateway_discovery(topics: Topics, meters: Mapping[str, str], *, status_inter
         availability=[topics.gateway_availability],
         state_topic=topics.gateway_status,
         qos=1,
-        components=_with_ids(components, unique, name, expire_after(status_interval), device=name),
+        components=_with_ids(components, unique, name, expire_after(status_interval), device=name, language=language),
     )
 
 
@@ -308,23 +320,23 @@ GATEWAY_DIAGNOSTICS: Final[Mapping[str, Component]] = {
 
 
 def _with_ids(
-    components: Mapping[str, Component], unique: str, name: str, expiry: int, *, device: str
+    components: Mapping[str, Component], unique: str, name: str, expiry: int, *, device: str, language: Language
 ) -> dict[str, Component]:
     """The components as Home Assistant wants them: each of an identity of its own; values expire by themselves.
 
-    ``name`` begins the entity ids; ``device`` is what the device is called.
+    ``name`` begins the entity ids, which stay English; ``device`` is what the device is called.
     """
     finished: dict[str, Component] = {}
     for key, facts in components.items():
         platform = facts.get("platform", "sensor")
         entity = f"{slug(name)}_{slug(key)}"
+        shown_as = translated(str(facts["name"]), language)
         finished[key] = {
             "platform": platform,
             "unique_id": f"{unique}_{key}",
-            **(
-                {} if _comes_by_itself(entity, device, facts["name"]) else {"default_entity_id": f"{platform}.{entity}"}
-            ),
+            **({} if _comes_by_itself(entity, device, shown_as) else {"default_entity_id": f"{platform}.{entity}"}),
             **{option: value for option, value in facts.items() if value is not None},
+            "name": shown_as,
         }
         if platform != "event":
             finished[key]["expire_after"] = expiry

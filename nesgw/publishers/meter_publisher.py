@@ -151,6 +151,7 @@ class MeterPublisher:
                 qos=self._mqtt.qos,
                 alarms=alarms,
                 events=events,
+                language=self._home_assistant.language,
             )
             before = self._announced if known else kept.get(topics.discovery(identity.id))
             self._send(home_assistant.with_removals(message, before))
@@ -228,11 +229,13 @@ class MeterPublisher:
         """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""
         former = self._ram_disk.last_status() or {}
         meter, event, outage = (former.get(key) for key in ("id", "last_event", "last_outage"))
+        fell_from = former.get("fell_from")
         return replace(
             status,
             id=meter if isinstance(meter, str) else None,
             last_event=event if isinstance(event, int) else None,
             last_outage=outage if isinstance(outage, int) else None,
+            fell_from=fell_from if isinstance(fell_from, dict) else {},
         )
 
     def emit(self, entries: Iterable[Event | Outage]) -> None:
@@ -263,7 +266,12 @@ class MeterPublisher:
         if self._home_assistant.enabled:
             self._send(
                 home_assistant.sub_meter_discovery(
-                    self._topics, sub_meter, reading, behind=self._identity, expiry=every
+                    self._topics,
+                    sub_meter,
+                    reading,
+                    behind=self._identity,
+                    expiry=every,
+                    language=self._home_assistant.language,
                 )
             )
         for message in payloads.sub_meter_messages(self._topics, sub_meter, state):

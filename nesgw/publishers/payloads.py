@@ -17,7 +17,7 @@ from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
 from nesgw.tables.outages import Outage
 from nesgw.tables.times import iso
-from nesgw.values import MeterIdentity, Reading, printable
+from nesgw.values import MeterIdentity, Number, Reading, printable
 
 if TYPE_CHECKING:
     from nesgw.tables.demands import Demand
@@ -56,6 +56,8 @@ class MeterStatus:
     alarms: tuple[str, ...] | None = None  # the keys of those that are set (BT03); None until they were read
     last_event: int | None = None  # the newest entry of the event log that was published, by its sequence number
     last_outage: int | None = None  # likewise of the outage log
+    # Registers that are null because they fell, with what they fell from: remembered over a restart.
+    fell_from: Mapping[str, Number] = field(default_factory=dict)
     session: str | None = None  # per-poll or keep-open
     session_reason: str | None = None  # why that one
 
@@ -138,6 +140,7 @@ def meter_status(status: MeterStatus) -> str:
             "alarms": None if status.alarms is None else list(status.alarms),
             "last_event": status.last_event,
             "last_outage": status.last_outage,
+            "fell_from": dict(status.fell_from),
             "session": status.session,
             "session_reason": _text(status.session_reason),
         }
@@ -289,6 +292,7 @@ def event(entry: Event) -> dict[str, object]:
         "time": iso(entry.time),
         "sequence": entry.sequence,
         "number": entry.number,
+        "meaning": entry.meaning,
         "user": entry.user,
         "argument": entry.argument,
         "log": entry.log,

@@ -15,6 +15,7 @@ import pytest
 
 from nesgw import HOMEPAGE, __version__
 from nesgw.publishers import home_assistant
+from nesgw.publishers.languages import Language
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import Topics
 from nesgw.tables.alarms import ALARMS
@@ -268,6 +269,26 @@ class TestWhatHomeAssistantTakes:
         }
         given = [key for key, facts in read(message)["components"].items() if "default_entity_id" in facts]
         assert ("power" in given) is (label not in ("Summer house", "summer-house"))
+
+    @pytest.mark.parametrize(
+        ("language", "shown_as"), [("en", "Energy import"), ("da", "Energi forbrug"), ("de", "Energie Bezug")]
+    )
+    def test_a_name_is_in_the_owners_language_and_the_ids_stay(self, language: Language, shown_as: str) -> None:
+        message = home_assistant.meter_discovery(
+            TOPICS,
+            IDENTITY,
+            list(FIELDS.values()),
+            name="house",
+            label="Haus",
+            poll_interval=10.0,
+            alarms=ALARMS,
+            events=True,
+            language=language,
+        )
+        found = read(message)
+        assert found["components"]["energy_import"]["name"] == shown_as
+        assert found["components"]["energy_import"]["unique_id"] == "nesgw_61234567_energy_import"
+        assert entity_ids(message.payload)["energy_import"] == "sensor.house_energy_import"
 
     def test_an_alarm_is_unknown_before_the_alarms_were_read_then_on_or_off(self) -> None:
         alarm = ALARMS[0]

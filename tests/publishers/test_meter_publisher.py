@@ -282,6 +282,7 @@ class TestTwoOfOneNumber:
             "sub-meter 1 behind meter house has the same number as meter house (4080123456): it is not published"
         ]
 
+    @pytest.mark.expects_warnings("has the same number as")
     def test_two_sub_meters_without_a_number_of_their_own_are_not_one_device(
         self, memory: Path, broker: Broker
     ) -> None:

@@ -103,6 +103,7 @@ class TestMeterStatus:
             "alarms": None,
             "last_event": None,
             "last_outage": None,
+            "fell_from": {},
             "session": None,
             "session_reason": None,
         }
