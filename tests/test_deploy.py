@@ -18,6 +18,7 @@ from nesgw.commands import COMMANDS
 from nesgw.config import example, loader, secrets
 from nesgw.config import schema as config
 from nesgw.gateway import daemon
+from nesgw.web.service import SHELLY_PORTS
 
 ROOT = Path(__file__).parents[1]
 UNIT_FILE = ROOT / "deploy/systemd/nesgw.service"
@@ -39,9 +40,23 @@ def settings(text):
 UNIT = settings(UNIT_FILE.read_text(encoding="utf-8"))
 
 
+SOCKET = settings((ROOT / "deploy/systemd/nesgw-http.socket").read_text(encoding="utf-8"))
+
+
 def one(key):
     (value,) = UNIT[key]
     return value
+
+
+class TestTheSocketUnit:
+    def test_hands_the_ports_that_the_daemon_may_not_open_to_its_service(self):
+        assert SOCKET["Socket.Service"] == ["nesgw.service"]
+        assert SOCKET["Socket.ListenStream"] == ["80"]
+        assert SOCKET["Socket.ListenDatagram"] == [f"0.0.0.0:{port}" for port in SHELLY_PORTS]
+
+    def test_leaves_the_service_as_confined_as_it_is(self):
+        assert one("Service.CapabilityBoundingSet") == ""
+        assert one("Service.AmbientCapabilities") == ""
 
 
 class TestTheUnit:
