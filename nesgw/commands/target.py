@@ -42,7 +42,7 @@ def target(options: argparse.Namespace) -> Target:
         raise WrongUsage(command=options.command, problem="--port and --key-file go together")
     if options.port and options.meter:
         raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
-    return _from_options(options) if options.port else _from_config(options)
+    return _from_options(options) if options.port else configured_target(options)
 
 
 def _from_options(options: argparse.Namespace) -> Target:
@@ -56,7 +56,8 @@ def _from_options(options: argparse.Namespace) -> Target:
     return Target(MeterSettings(options.port, options.port, session="per-poll"), None, lambda: key)
 
 
-def _from_config(options: argparse.Namespace) -> Target:
+def configured_target(options: argparse.Namespace) -> Target:
+    """Find the meter in the configuration. Raises ConfigError."""
     from nesgw.config import loader
 
     settings = loader.settings(loader.read(options.config))

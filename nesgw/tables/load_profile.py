@@ -403,8 +403,13 @@ class ProfileReading(PendingQuery[None]):
                 break
         if head.valid:
             oldest = yield from self._header(head, head.valid - 1)
-            self.oldest = oldest.stamp if oldest.is_sound(newer) else None
+            self.oldest = self._begin(oldest) if oldest.is_sound(newer) else None
         return blocks
+
+    def _begin(self, header: BlockHeader) -> datetime | None:
+        """When the first interval of a block began."""
+        stamp = header.stamp
+        return stamp and Block(0, stamp, header.processed, self._profile.duration).start
 
     def _last_end_before(self, newer: datetime) -> datetime:
         """When an interval that ended before a newer block can have ended at the latest."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -18,6 +17,7 @@ from nesgw import CONFIG_FILE
 from nesgw.commands.target import target, target_arguments
 from nesgw.commands.terminal.interrupt import INTERRUPTED, Asked, interruptible
 from nesgw.commands.terminal.screen import writable
+from nesgw.commands.terminal.times import FORMS, option, take_times
 from nesgw.errors import EX_OK, NesgwError, OutputFailed, Stopped, WrongUsage
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _OVERHEAD: Final = 1.5  # bytes on the wire for each of the load profile, before
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    when = "2026-11-01, 2026-11-01T10:00, yesterday, today, now or -7d; local time if it says no other"
+    when = f"{FORMS}; local time if it says no other"
     parser.add_argument("--from", dest="since", metavar="T", required=True, help=f"intervals after this: {when}")
     parser.add_argument("--to", dest="until", metavar="T", default="now", help="… and up to this (default: now)")
     form = parser.add_mutually_exclusive_group()
@@ -46,8 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "30 days of 15 minutes take one to two minutes. The nesgw service, where it runs, reads them between "
         "its polls. Ctrl-C ends it properly and says how to go on."
     )
-    # "-7d" after --from is a value, and argparse asks this whether something that begins with a dash is one.
-    parser._negative_number_matcher = re.compile(r"^-\d+[mhdw]?$")
+    take_times(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,16 +82,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _times(options: argparse.Namespace) -> tuple[datetime, datetime]:
-    from nesgw.commands.history.rows import moment
-
     now = datetime.now(UTC)
-    times = []
-    for name, text in (("--from", options.since), ("--to", options.until)):
-        try:
-            times.append(moment(text, now))
-        except (ValueError, OverflowError) as error:
-            raise WrongUsage(command="history", problem=f"{name}: {error}") from None
-    since, until = times
+    since = option("history", "--from", options.since, now)
+    until = option("history", "--to", options.until, now)
     if since >= min(until, now):
         problem = f"--from {options.since} is not before " + (f"--to {options.until}" if until <= now else "now")
         raise WrongUsage(command="history", problem=problem)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -28,32 +27,12 @@ from nesgw.values import Number
 
 Form = Literal["table", "csv", "json"]
 
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _TIME_WIDTH: Final = 16
 _REGISTER_WIDTH: Final = 12
 _COUNTED_WIDTH: Final = 10
 _STATUS_WIDTH: Final = 15  # two blanks, and mostly not more than "power failure"
 _JSON_BEGINS: Final = b'{"time":'
 _LAST_LINES: Final = 8192  # bytes at a file's end that hold its last row
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """Understand a time as people write it; without an offset it is this machine's local time. Raises ValueError."""
-    today = datetime.combine(now.astimezone().date(), time())
-    if text == "now":
-        return now
-    if text in ("today", "yesterday"):
-        day = today if text == "today" else today - timedelta(days=1)
-        return day.astimezone(UTC)
-    if back := re.fullmatch(r"-(\d{1,6})([mhdw])", text):
-        return now - timedelta(**{_UNITS[back[2]]: int(back[1])})
-    try:
-        given = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no time; write 2026-11-01, 2026-11-01T10:00, yesterday, today, now or -7d"
-        ) from None
-    return given.astimezone(UTC)
 
 
 # What there is

@@ -15,7 +15,8 @@ from itertools import pairwise
 import pytest
 
 from nesgw.commands import main
-from nesgw.commands.history.rows import Row, Sheet, go_on, kept_set, moment, rows
+from nesgw.commands.history.rows import Row, Sheet, go_on, kept_set, rows
+from nesgw.commands.terminal.times import moment
 from nesgw.errors import NoLoadProfile, PortBusy, WrongUsage
 from nesgw.meter.profile import identify
 from nesgw.meter.queries.load_profile import KeptProfile
@@ -228,7 +229,9 @@ class TestTheCommand:
             (["--from", "soon"], "--from: 'soon' is no time"),
             (["--from", "2099-01-01"], "--from 2099-01-01 is not before --to now"),
             (["--from", "-1d", "--to", "-2d"], "--from -1d is not before --to -2d"),
-            (["--from", "-999999w"], "--from: date value out of range"),
+            (["--from", "-999999w"], "--from: '-999999w' is further away than a calendar reaches"),
+            (["--from", "0001-01-01"], "--from: '0001-01-01' is further away than a calendar reaches"),
+            (["--from", "-3x"], "--from: '-3x' is no time; write 2026-11-01"),
             (["--from", "-1d", "--set", "7"], "the meter has no set 7 of channels; it has 1"),
             (["--from", "-1d", "--output", "/"], "/: Is a directory"),
         ],
