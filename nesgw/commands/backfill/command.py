@@ -11,7 +11,18 @@ from nesgw.commands.check_config import config_argument
 from nesgw.commands.target import configured_target
 from nesgw.commands.terminal.interrupt import INTERRUPTED, Asked, interruptible
 from nesgw.commands.terminal.times import FORMS, option, take_times
-from nesgw.errors import EX_OK, EX_USAGE, ConfigError, LibraryMissing, NothingFilled, Stopped, WrongUsage
+from nesgw.errors import (
+    EX_OK,
+    EX_USAGE,
+    ConfigError,
+    HomeAssistantUnavailable,
+    LibraryMissing,
+    NesgwError,
+    NothingFilled,
+    Stopped,
+    TokenRefused,
+    WrongUsage,
+)
 
 if TYPE_CHECKING:
     from nesgw.commands.backfill.home_assistant import HomeAssistant
@@ -27,7 +38,7 @@ _YES: Final = frozenset({"y", "yes"})
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     config_argument(parser)
-    parser.add_argument("--meter", metavar="NAME", help="which meter of the configuration")
+    parser.add_argument("--meter", metavar="NAME", help="which meter of the configuration (default: all)")
     parser.add_argument(
         "--from",
         dest="since",
@@ -45,24 +56,48 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare, show, ask, write, read back."""
+    """Compare, show, ask, write, read back; one meter after the other."""
     from nesgw.config import loader
 
     since, until = _times(options)
-    settings = loader.settings(loader.read(options.config)).homeassistant
-    chosen = configured_target(options)
-    with _connected(settings, options) as assistant:
-        try:
-            repair = _compared(assistant, chosen, since, until)
-        except Stopped:
-            return INTERRUPTED
-        print(*repair.shown(), sep="\n", flush=True)
-        if repair.is_needed and not options.dry_run:
-            if not (options.yes or _agreed(repair)):
-                return EX_OK if sys.stdin.isatty() else EX_USAGE
-            for line in repair.write():
-                print(line, flush=True)
-        return _end(repair)
+    settings = loader.settings(loader.read(options.config))
+    names = [options.meter] if options.meter else [meter.name for meter in settings.meters]
+    targets = [configured_target(options.config, name) for name in names]
+    codes = []
+    with _connected(settings.homeassistant, options) as assistant:
+        _refuse_wrong_clock(assistant)
+        for target in targets:
+            if len(targets) > 1:
+                print(f"{target.meter.shown_as}:")
+            try:
+                codes.append(_fill(assistant, target, options, since, until))
+            except (HomeAssistantUnavailable, TokenRefused):
+                raise
+            except Stopped:
+                return INTERRUPTED
+            except NesgwError as problem:
+                if len(targets) == 1:
+                    raise
+                print(f"nesgw: {target.meter.name}: {problem}", file=sys.stderr)
+                codes.append(problem.exit_code)
+    return max(codes)
+
+
+def _fill(
+    assistant: HomeAssistant,
+    target: Target,
+    options: argparse.Namespace,
+    since: datetime | None,
+    until: datetime | None,
+) -> int:
+    repair = _compared(assistant, target, since, until)
+    print(*repair.shown(), sep="\n", flush=True)
+    if repair.is_needed and not options.dry_run:
+        if not (options.yes or _agreed(repair)):
+            return EX_OK if sys.stdin.isatty() else EX_USAGE
+        for line in repair.write():
+            print(line, flush=True)
+    return _end(repair)
 
 
 def _times(options: argparse.Namespace) -> tuple[datetime | None, datetime | None]:
@@ -100,6 +135,15 @@ def _needed(options: argparse.Namespace, what: str) -> str:
     return f"{options.config}: nesgw backfill needs [homeassistant] {what}"
 
 
+def _refuse_wrong_clock(assistant: HomeAssistant) -> None:
+    if abs(assistant.clock_error) > WORST_CLOCK:
+        how = "ahead of" if assistant.clock_error > 0 else "behind"
+        raise NothingFilled(
+            problem=f"Home Assistant's clock is {abs(assistant.clock_error):.0f} s {how} this machine's",
+            advice="set the one that is wrong (timedatectl says whether it is synchronised)",
+        )
+
+
 def _compared(assistant: HomeAssistant, chosen: Target, since: datetime | None, until: datetime | None) -> Repair:
     """Read both histories; the meter's port is free again at the end."""
     from nesgw.commands.backfill.memory import MeterMemory
@@ -107,12 +151,6 @@ def _compared(assistant: HomeAssistant, chosen: Target, since: datetime | None, 
     from nesgw.commands.reader import CommandReader
     from nesgw.commands.terminal.progress import Progress
 
-    if abs(assistant.clock_error) > WORST_CLOCK:
-        how = "ahead of" if assistant.clock_error > 0 else "behind"
-        raise NothingFilled(
-            problem=f"Home Assistant's clock is {abs(assistant.clock_error):.0f} s {how} this machine's",
-            advice="set the one that is wrong (timedatectl says whether it is synchronised)",
-        )
     meter = chosen.meter
     with interruptible() as asked, Progress() as progress:
         progress.step("waiting for Home Assistant to have compiled its statistics")

@@ -96,7 +96,7 @@ class Repair:
             yield from hours_table(each.sensor.title, each.sensor.statistic.unit, each.plan)
             yield ""
         yield from self._remarks
-        if not self._findings:
+        if not self._findings and not self._remarks and not self.problems:
             since = f"since {local(self._begin)}"
             yield f"Nothing to be filled: Home Assistant has what the meter remembers, as far as compared ({since})."
 
