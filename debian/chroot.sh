@@ -1,9 +1,10 @@
-# Sourced by scripts/build-deb and scripts/test-deb: Debian systems in folders, to build and to test in.
+# Sourced by scripts/build-deb, build-images and test-deb: Debian systems in folders, to build and to test in.
 # Needs root and debootstrap. Writes to CACHE and to folders of its own in /var/tmp, which it removes at the end.
 # shellcheck shell=bash
 
 CACHE=${NESGW_CACHE:-/var/cache/nesgw-packaging}
-ROOT=
+ROOT=""
+TAR=""
 
 as_root() { # SCRIPT ARGUMENT…: go on as root
   [ "$(id -u)" = 0 ] || exec sudo --preserve-env=MIRROR,NESGW_CACHE,PIP_INDEX_URL,http_proxy,https_proxy -- "$@"
@@ -27,31 +28,38 @@ runs_here() { # ARCH: can this machine run programs of that architecture?
   [ "$1" = "$(dpkg --print-architecture)" ] || [ -e /proc/sys/fs/binfmt_misc/$interpreter ]
 }
 
-# A root of SUITE-ARCH with PACKAGES; made once, then unpacked from the cache. Sets ROOT.
-open_root() { # SUITE ARCH PACKAGE…
-  local suite=$1 arch=$2 tar log
+# The archive of a root of SUITE-ARCH with PACKAGES; made once. Sets TAR.
+make_tar() { # SUITE ARCH PACKAGE…
+  local suite=$1 arch=$2 log
   shift 2
   need debootstrap debootstrap
   mkdir -p "$CACHE"
-  tar=$CACHE/$suite-$arch-$(echo "$@" | sha256sum | cut -c1-12).tar
+  TAR=$CACHE/$suite-$arch-$(echo "$@" | sha256sum | cut -c1-12).tar
+  if [ -f "$TAR" ]; then return; fi
   log=$CACHE/$suite-$arch.log
+  echo "making a $suite for $arch; it is kept in $CACHE, which may be deleted at any time" >&2
   ROOT=$(mktemp -d "/var/tmp/nesgw-$suite-$arch.XXXXXX")
   trap close_root EXIT
-  if [ ! -f "$tar" ]; then
-    debootstrap --variant=minbase --arch="$arch" --include=ca-certificates "$suite" "$ROOT" "$(mirror)" >"$log" 2>&1 ||
-      { tail -5 "$log" >&2; exit 69; }
-    printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"
-    chmod 755 "$ROOT/usr/sbin/policy-rc.d"
-    echo 'Acquire::Languages "none";' >"$ROOT/etc/apt/apt.conf.d/90small"
-    mount_root
-    if [ $# -gt 0 ]; then in_root apt-get -y -qq --no-install-recommends install "$@" >>"$log" 2>&1 ||
-      { tail -5 "$log" >&2; exit 69; }; fi
-    unmount_root
-    tar -C "$ROOT" --one-file-system -cf "$tar.new" .
-    mv "$tar.new" "$tar"
-  else
-    tar -C "$ROOT" -xf "$tar"
-  fi
+  debootstrap --variant=minbase --arch="$arch" --include=ca-certificates "$suite" "$ROOT" "$(mirror)" >"$log" 2>&1 ||
+    { tail -5 "$log" >&2; exit 69; }
+  printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"
+  chmod 755 "$ROOT/usr/sbin/policy-rc.d"
+  echo 'Acquire::Languages "none";' >"$ROOT/etc/apt/apt.conf.d/90small"
+  mount_root
+  if [ $# -gt 0 ]; then in_root apt-get -y -qq --no-install-recommends install "$@" >>"$log" 2>&1 ||
+    { tail -5 "$log" >&2; exit 69; }; fi
+  unmount_root
+  tar -C "$ROOT" --one-file-system -cf "$TAR.new" .
+  mv "$TAR.new" "$TAR"
+  close_root
+}
+
+# A root of SUITE-ARCH with PACKAGES, from its archive. Sets ROOT.
+open_root() { # SUITE ARCH PACKAGE…
+  make_tar "$@"
+  ROOT=$(mktemp -d "/var/tmp/nesgw-$1-$2.XXXXXX")
+  trap close_root EXIT
+  tar -C "$ROOT" -xf "$TAR"
   chmod 755 "$ROOT"  # apt fetches as a user of its own
   mount_root
   in_root apt-get -qq update

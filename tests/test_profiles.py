@@ -187,5 +187,5 @@ def test_the_entities_are_the_fields_the_diagnostics_the_alarms_and_the_log(prof
     assert "alarm_low_battery" in alarms
     assert ("alarm_unbalanced_voltage" in alarms) == (firmware >= (3, 60))
     assert ("alarm_g3_alarm" in alarms) == (firmware >= (4, 20))
-    assert facts.logs == (firmware >= (2, 12))
+    assert facts.logs, "by BT71, or by BT70 before 2.12"
     assert all(component["unique_id"] == f"nesgw_{facts.identity.id}_{key}" for key, component in components.items())

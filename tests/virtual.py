@@ -18,6 +18,10 @@ class VirtualPort(VirtualLine):
     def __init__(self, meter, baud=9600):
         super().__init__(meter, baud)
         self._baud = baud
+        self.rts = True
+
+    def holder(self):
+        return None
 
     @property
     def baud(self):
@@ -112,6 +116,7 @@ def work(
     publisher=None,
     on_change=lambda: None,
     server=None,
+    wall_clock=None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
@@ -133,6 +138,7 @@ def work(
         on_change=on_change,
         clock=line.clock,
         pause=pause,
+        **({"wall_clock": wall_clock} if wall_clock else {}),
     )
     worker.run()
     if worker.defect:

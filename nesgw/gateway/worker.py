@@ -11,15 +11,25 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Final
 
 import structlog
 
 from nesgw.config.settings import MeterSettings
-from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortUnavailable, ProtocolMisuse, Stopped
+from nesgw.errors import (
+    IdentityTaken,
+    KeyRefused,
+    NesgwError,
+    OperatorNeeded,
+    PortUnavailable,
+    ProtocolMisuse,
+    QuietNow,
+    Stopped,
+)
 from nesgw.gateway.account import Account
 from nesgw.gateway.freshness import Freshness
+from nesgw.gateway.quiet import QuietTime
 from nesgw.gateway.read_server import ReadServer
 from nesgw.gateway.schedule import LEAST_REST, Backoff, Beat, Gap
 from nesgw.gateway.serving import Serving
@@ -37,9 +47,11 @@ from nesgw.gateway.trouble_log import TroubleLog
 from nesgw.meter.meter import Meter
 from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
+from nesgw.plausibility.sub_meters import SubMeterPlausibility
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
+from nesgw.tables.mbus import MbusReading
 from nesgw.values import Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
@@ -85,6 +97,7 @@ class Worker(threading.Thread):
         server: ReadServer | None = None,
         on_change: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         pause: Callable[[float], object] | None = None,
     ) -> None:
         super().__init__(name=f"meter-{settings.name}", daemon=True)
@@ -93,18 +106,20 @@ class Worker(threading.Thread):
         self.defect: Exception | None = None  # what ended the loop although it should not have
         self.facts: Facts | None = None
         self.reading: Reading | None = None
+        self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
         self.wake = threading.Event()  # ends a pause early
         self._meter = make_meter(self._is_ending)
         self._publisher = publisher
         self._interval = interval = settings.poll_interval
         self._limit = min(max(interval - BEFORE_BEAT, SHORTEST_LIMIT), LONGEST_LIMIT)
         self._limit *= max(1.0, SLOW_BAUD / settings.baud)
-        self._max_power = settings.power_limit()
+        self._settings = settings
         self._stop_event = stop
         self._clock = clock
         self._pause = pause or self._until_woken
         self._log = structlog.get_logger().bind(meter=settings.name)
-        self._plausibility = Plausibility(self._max_power)
+        self._plausibility = Plausibility(settings.power_limit())
+        self._sub_meter_judges: dict[str, SubMeterPlausibility] = {}  # by serial number
         self._account = Account()
         self._freshness = Freshness(interval, lambda online: publisher.available(online=online))
         self._troubles = TroubleLog(self._log, clock)
@@ -113,6 +128,8 @@ class Worker(threading.Thread):
         self._server = server
         self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
         self._on_change = on_change
+        self._quiet = QuietTime(settings.quiet, wall_clock)
+        self._is_quiet = False
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._other_backoff = Backoff(interval, LONGEST_PAUSE)
         self._not_before = 0.0
@@ -165,17 +182,28 @@ class Worker(threading.Thread):
         """Serve commands until the time has come; False if it is time to end."""
         while not self._is_ending():
             self.look()
-            if self._serving and self._clock() < due:
-                self._serve_between_polls(self._serving, beat.gap(self._clock()).at_most(due - LEAST_REST))
+            quiet = self._quiet.obstacle()
+            self._leave_port_to_utility(quiet)
+            if self._serving and (quiet or self._clock() < due):
+                self._serve_between_polls(self._serving, beat.gap(self._clock()).at_most(due - LEAST_REST), quiet)
             remaining = due - self._clock()
-            if remaining <= 0:
+            if remaining <= 0 and not quiet:
                 return True
-            self._pause(min(remaining, LONGEST_WAIT))
+            self._pause(LONGEST_WAIT if quiet else min(remaining, LONGEST_WAIT))
         return False
 
-    def _serve_between_polls(self, serving: Serving, gap: Gap) -> None:
+    def _leave_port_to_utility(self, quiet: QuietNow | None) -> None:
+        """Give the port back when the quiet window begins, and log that; the next poll opens it again."""
+        if quiet is not None and not self._is_quiet:
+            self._meter.close()
+            self._log.info(quiet.happened)
+            self._account.note(notice=quiet.happened)
+            self._publisher.report(self.status)
+        self._is_quiet = quiet is not None
+
+    def _serve_between_polls(self, serving: Serving, gap: Gap, quiet: QuietNow | None) -> None:
         with suppress(Stopped):  # the loop sees it, too
-            serving.between_polls(gap, self._obstacle if self._clock() < self._not_before else None)
+            serving.between_polls(gap, quiet or (self._obstacle if self._clock() < self._not_before else None))
 
     def _until_woken(self, seconds: float) -> None:
         self.wake.wait(seconds)
@@ -209,6 +237,8 @@ class Worker(threading.Thread):
         except ProtocolMisuse:
             raise  # ours, not the meter's
         except NesgwError as error:
+            if isinstance(error, IdentityTaken):
+                self.facts = None  # the next poll tries again to publish it
             if done:
                 self._account.count(error)
             else:
@@ -253,6 +283,7 @@ class Worker(threading.Thread):
         self._freshness.accepted(self._clock())
         self._troubles.recovered()
         self._account.accepted(reading)
+        self._account.note(fell_from=self._plausibility.fallen())
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
@@ -310,7 +341,17 @@ class Worker(threading.Thread):
             case EntriesFound():
                 self._publisher.emit(found.entries)
             case SubMeterFound(reading):
-                self._publisher.accept_sub_meter(reading, SUB_METERS_EVERY)
+                judged = self._judged(reading)
+                self.sub_meters[reading.serial] = judged
+                self._publisher.accept_sub_meter(judged, SUB_METERS_EVERY)
+
+    def _judged(self, reading: MbusReading) -> MbusReading:
+        """Return what a sub-meter says with null for what is doubted."""
+        judge = self._sub_meter_judges.setdefault(f"{reading.manufacturer} {reading.serial}", SubMeterPlausibility())
+        judged = judge.judge(reading, self._clock())
+        for message in judged.messages:
+            self._log.warning(f"{message} (serial number {reading.serial})")
+        return judged.reading
 
     def _compare_alarms(self, keys: tuple[str, ...]) -> None:
         before = self.status.alarms
@@ -345,8 +386,11 @@ class Worker(threading.Thread):
                 )
                 self._freshness.another_meter()
             self._troubles.another_meter()
-            self._plausibility = Plausibility(self._max_power, register_unit=layout.energy_unit)
+            limit = self._settings.power_limit(facts.installation.power_ratio)
+            self._plausibility = Plausibility(limit, register_unit=layout.energy_unit)
+            self._sub_meter_judges.clear()
             self._slow_tables = None
+            self.sub_meters.clear()
             self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
@@ -362,7 +406,10 @@ class Worker(threading.Thread):
         self._account.note(last_event=marks[0], last_outage=marks[1])
         if not last.state:
             return
-        self._plausibility.restore(last.state, self._clock(), last.age)
+        fell_from = last.status.get("fell_from")
+        self._plausibility.restore(
+            {**last.state, **(fell_from if isinstance(fell_from, dict) else {})}, self._clock(), last.age
+        )
         since = "at an unknown time" if last.age is None else f"{last.age:.0f} s ago"
         self._log.info(f"going on from the reading accepted {since}")
 

@@ -3,7 +3,7 @@
 A rule looks at one reading and at the last accepted registers and names what it doubts. How long a doubt holds a
 reading back is part of the rule; what becomes of it afterwards is ``judge``'s business. Deliberately no rule: register
 7 against 0 and 1 (sound meters are kWh apart), V x I x power factor (not one angle), the sum of the tiers (a meter may
-have counted before it had tiers). "T9" and the like are observations in real meters, retold where they are cited.
+have counted before it had tiers). T9 and the like are observations in real meters, listed in docs/sources.md.
 """
 
 from __future__ import annotations

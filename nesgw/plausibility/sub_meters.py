@@ -3,7 +3,7 @@
 Their telegrams are hours apart, and each value stands for itself: a doubtful one is null and the others go on. A
 counter that fell or jumped is accepted when three telegrams in a row agree on it, and a smaller one only when it has
 counted on. What it fell from is remembered meanwhile. Seen in the field: a single 0 m³ from a gas meter, which an
-energy dashboard books as a lifetime's use.
+energy dashboard books as a lifetime's use (F2).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class SubMeterPlausibility:
         """Judge a telegram that was fetched at ``at`` (monotonic seconds); the same one again is judged the same."""
         telegram = (reading.time, reading.values, reading.conditions)
         if self._judged is not None and reading.time is not None and telegram == self._telegram:
-            return self._judged
+            return replace(self._judged, messages=())
         counted_at = at if reading.time is None else _seconds(reading.time)
         failing = not ERRORS.isdisjoint(reading.conditions)
         values: list[MbusValue] = []

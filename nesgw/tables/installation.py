@@ -42,6 +42,11 @@ class Installation(NamedTuple):
     absent: AbsentPhases = AbsentPhases()
     tier_size: int | None = None
 
+    @property
+    def power_ratio(self) -> float:
+        """What the transformers multiply a power by: current ratio times voltage ratio; 1 without them."""
+        return self.ratios.current * self.ratios.voltage if self.ratios else 1
+
 
 def decode_ratios(data: bytes, byteorder: ByteOrder) -> Ratios:
     """BT15; a ratio of zero was never set and counts as 1."""

@@ -67,7 +67,7 @@ class Rig:
         self.broker = Recorder(self)
         self.stop = threading.Event()
         self.until = 0.0
-        self.meter_options = options
+        of_meter = {name: options.pop(name) for name in ("wall_clock",) if name in options}
         settings = settings_with(key, label="House", poll_interval=interval, **options)
         publisher = MeterPublisher(
             settings,
@@ -80,7 +80,7 @@ class Rig:
         publisher.prepare()
         self.worker = Worker(
             settings,
-            lambda turn: meter_on(self.line, settings, stop=turn),
+            lambda turn: meter_on(self.line, settings, stop=turn, **of_meter),
             publisher,
             stop=self.stop,
             clock=self.line.clock,

@@ -54,8 +54,11 @@ PRESENT = {
 
 
 def wrong_values(state, meter, at, longest):
-    """The fields of a state object that the meter held at no time of the ``longest`` seconds before ``at``."""
-    wrong = {key: value for key, value in state.items() if key != "time"}
+    """The fields of a state object that the meter held at no time of the ``longest`` seconds before ``at``.
+
+    Null says that a value is not known: that is never wrong.
+    """
+    wrong = {key: value for key, value in state.items() if key != "time" and value is not None}
     power = wrong.pop("power", None)
     if power is not None and power == state["power_import"] - state["power_export"]:
         power = None

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
 _LIMIT: Final = 45.0
-_TABLES: Final = ("BT23", "BT28")
 _EVENTS: Final = 20
 _READING: Final = "reading the meter"
 
@@ -86,7 +85,7 @@ def _print_reading(target: Target, options: argparse.Namespace) -> None:
                 progress.step("asking the meter who it is and what it measures")
                 facts = meter.facts()
                 progress.step(f"reading {len(facts.layout.fields)} values")
-                reading, doubts = _judged(meter.reading, target.meter.power_limit())
+                reading, doubts = _judged(meter.reading, target, facts)
         except PortBusy as busy:
             progress.clear()
             if not _print_cached(target, options, None, busy.happened):
@@ -119,7 +118,7 @@ def _print_everything(target: Target, options: argparse.Namespace) -> None:
 
     with _reader(target) as reader:
         facts = run(identify(), reader)
-        reading, doubts = _judged(lambda: _values(facts, reader), target.meter.power_limit())
+        reading, doubts = _judged(lambda: _values(facts, reader), target, facts)
         found = run(everything(facts, machine_zone()), reader)
     _say(doubts)
     for remark in found.remarks:
@@ -154,11 +153,12 @@ def _print_events(target: Target, options: argparse.Namespace) -> None:
         print(*pages.log(entries), sep="\n")
 
 
-def _judged(read: Callable[[], Reading], max_power: float) -> tuple[Reading, tuple[Reason, ...]]:
+def _judged(read: Callable[[], Reading], target: Target, facts: Facts) -> tuple[Reading, tuple[Reason, ...]]:
     """Read once, and again if that is suspect; what is doubted then as well is unknown, not shown."""
     from nesgw.plausibility import Plausibility
 
-    judge = Plausibility(max_power)
+    limit = target.meter.power_limit(facts.installation.power_ratio)
+    judge = Plausibility(limit, register_unit=facts.layout.energy_unit)
     reading = read()
     verdict = judge.judge(reading.values, time.monotonic())
     if not verdict.accepted:
@@ -226,23 +226,25 @@ def _identity(reader: Reader) -> MeterIdentity | None:
 def _print_cached(target: Target, options: argparse.Namespace, identity: MeterIdentity | None, why: str) -> bool:
     """Print the daemon's latest reading. False if there is none."""
     from nesgw.publishers import console
+    from nesgw.publishers.payloads import timestamp
+    from nesgw.publishers.ram_disk import READING, TABLES, read_file, readings
 
     if target.folder is None:
         return False
     try:
-        state = json.loads((target.folder / "reading.json").read_text(encoding="utf-8"))
+        state = json.loads(read_file(target.folder / READING)[0])
         read_at = datetime.fromisoformat(state["time"])
-        tables = {name: (target.folder / name).read_bytes() for name in _TABLES}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        values = readings(state)
+        tables = {name: read_file(target.folder / name)[0] for name in TABLES}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     age = (datetime.now(UTC) - read_at).total_seconds()
     print(f"nesgw: {why}: this is its latest reading, {age:.0f} s old", file=sys.stderr)
     if options.json:
-        print(_json(_with_identity(state, identity)))
+        print(_json(_with_identity({"time": timestamp(read_at), **values}, identity)))
     elif options.raw:
         _print_raw(tables)
     else:
-        values = {key: value for key, value in state.items() if key != "time"}
         print(console.page(target.meter.shown_as, identity, read_at, values), end="")
     return True
 

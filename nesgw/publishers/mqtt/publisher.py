@@ -1,66 +1,54 @@
-"""Brings messages to the MQTT broker, whenever there is one: the only module that knows paho.
+"""Brings messages to the MQTT broker, whenever there is one.
 
 What callers set is the wanted state: the newest message of each topic. A thread of the publisher's own connects (with
 a new client each time, so that no queue outlives a connection), publishes everything in order, and from then on what
-changes. It never reads what it publishes, and never waits in a caller's thread.
+changes. It never waits in a caller's thread.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import select
 import socket
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
-
-from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.reasoncodes import ReasonCode
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
 
 from nesgw.config.settings import MqttSettings
-from nesgw.errors import BrokerUnavailable, ConfigError
+from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.mqtt import broker
-from nesgw.publishers.mqtt.broker import Stage, TlsContext
+from nesgw.publishers.mqtt import trouble
+from nesgw.publishers.mqtt.connection import Arrival, Connection, Subscription
+from nesgw.publishers.mqtt.refusals import Refusals, subscription_key
+from nesgw.publishers.mqtt.retained import RetainedSearch
+from nesgw.publishers.mqtt.timers import Timers
+from nesgw.publishers.mqtt.trouble import Stage
+from nesgw.publishers.mqtt.wanted import Wanted
 from nesgw.publishers.name_conflict import NameConflict
+from nesgw.publishers.payloads import availability_message
+from nesgw.publishers.rivals import Rivals, former_meters
 from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
 
-# The broker publishes our last will when it has heard nothing for one and a half of these (MQTT 3.1.1, 3.1.2.10).
-_KEEPALIVE: Final = 20
-_ANSWER: Final = 10.0  # for the broker's answer to CONNECT
-# Messages that may wait for the broker's acknowledgement: all others stay with us, newest only.
-_IN_FLIGHT: Final = 20
-# Retained messages follow a subscription at once, but nothing says which is the last.
-_QUIET: Final = 0.5
-# Of plain topics there is one each: silence for some of the broker's own answering times is enough, and the first
-# reading waits for it. What follows the answer may be held back for a delayed ACK (Nagle), 40 to 200 ms.
-_QUIET_TOPICS: Final = 0.25
-# Behind the mark (see _Inquiry) comes only what a broker looks up in parallel.
-_QUIET_MARKED: Final = 0.02
-_ANSWERING_TIMES: Final = 4
-_FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is stuck
-# Events of a broker's absence; the meter's own log holds about as many.
-_MOST_EVENTS: Final = 500
-_THROWN_OUT: Final = 2  # times that the broker may let us in and drop us before we say no more about it
 _TURN: Final = 2.0  # the longest sleep: statuses wait for its end, and so would what a lost wake-up has left
+_NOT_LASTING: Final = 2  # times that the broker may let us in and drop us before we say no more about it
+_REACHABLE: Final = 1.0  # seconds in which a host that is back takes a connection
 
 OnState = Callable[[bool, BrokerUnavailable | None], None]
 
 
-class Pace(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pace:
     """The waiting times of the publisher, in seconds."""
 
     first_retry: float = 1.0  # doubles with each attempt
     slowest_retry: float = 10.0  # nobody there: cheap to ask, and the state is wanted as soon as there is
     slowest_refused: float = 60.0  # login or certificate: a person has to act first
-    twin_retry: float = 120.0
+    conflict_retry: float = 120.0
     steady: float = 30.0  # a connection that lasted so long was a good one
     # Home Assistant drops what comes in the instant of its birth message.
     rediscovery: tuple[float, float] = (2.1, 4.8)
@@ -68,301 +56,32 @@ class Pace(NamedTuple):
     settling: float = 1.5
     # Two different discovery messages of one device must not follow one another within a fraction of a second.
     discovery_gap: float = 2.0
+    former: float = 3.0  # that a slow broker has to tell what other gateways and our former run have left
+    verification: float = 5.0  # from what was published last to the look whether the broker has it
+    return_home: float = 120.0  # between two looks from a spare broker whether the preferred one is back
     goodbye: float = 2.0
 
 
-class Arrival(NamedTuple):
-    """A message from the broker."""
-
-    topic: str
-    payload: str
-    retained: bool  # it was there before we subscribed
-
-
-class Connection:
-    """One connection to the broker, for use by one thread. Once lost it stays lost."""
-
-    def __init__(self, settings: MqttSettings, client_id: str, will: Message | None = None) -> None:
-        self._settings = settings
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False)
-        self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
-        self._client.on_publish = self._on_publish
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_log = self._on_log
-        if settings.username:
-            self._client.username_pw_set(settings.username, settings.password.reveal_text() or None)
-        if will is not None:
-            self._client.will_set(will.topic, will.payload, will.qos, will.retain)
-        self._answer: int | None = None
-        self._said = ""  # paho's words for what went wrong
-        self._unacknowledged: dict[int, Message] = {}
-        self._acknowledged: list[Message] = []
-        self._subscribing: dict[int, tuple[str, ...]] = {}
-        self._refused: list[str] = []
-        self._arrivals: list[Arrival] = []
-
-    def open(self, give_up: Callable[[], bool] = lambda: False) -> None:
-        """Connect and log in, or raise ``BrokerUnavailable``."""
-        context = self._tls_context()
-        try:
-            self._client.connect(self._settings.host, self._settings.port, _KEEPALIVE)
-        except (OSError, ValueError) as error:
-            if context:
-                context.close_last()
-            raise broker.unreachable(self._settings, error) from error
-        deadline = time.monotonic() + _ANSWER
-        while self._answer is None:
-            if time.monotonic() > deadline or give_up():
-                raise broker.silent(self._settings, closed=False)
-            self.turn(0.25)
-        if self._answer:
-            raise broker.refused(self._settings, self._answer)
-
-    def _tls_context(self) -> TlsContext | None:
-        if self._settings.tls is None:
-            return None
-        try:
-            context = broker.tls_context(self._settings.tls)
-        except ConfigError as error:
-            raise broker.trouble(self._settings, Stage.TLS, error.problems[0], "correct that") from error
-        self._client.tls_set_context(context)
-        return context
-
-    def turn(self, timeout: float, wake: socket.socket | None = None) -> None:
-        """Send and receive what can be, waiting at most ``timeout`` or until ``wake`` can be read."""
-        sock: Any = self._client.socket()
-        if sock is not None:
-            poll = select.poll()
-            poll.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
-            if wake is not None:
-                poll.register(wake, select.POLLIN)
-            # Bytes that TLS has decrypted already do not make the socket readable.
-            waiting = self._settings.tls is not None and sock.pending() > 0
-            events = dict(poll.poll(0 if waiting else timeout * 1000))
-            if waiting or events.get(sock.fileno(), 0) & ~select.POLLOUT:
-                self._client.loop_read()
-            if self._client.want_write():
-                self._client.loop_write()
-            self._client.loop_misc()  # keep-alive
-        if self._client.socket() is None and not self._answer:
-            raise self._lost()
-
-    def _lost(self) -> BrokerUnavailable:
-        if alert := broker.alerted(self._settings, self._said):
-            return alert
-        if self._answer is None:
-            return broker.silent(self._settings, closed=True)
-        return broker.trouble(
-            self._settings, Stage.USE, "the connection was lost", "nothing to do unless it lasts; nesgw tries again"
-        )
-
-    @property
-    def ready(self) -> bool:
-        """Whether one more message may be handed over: never more than the broker keeps up with."""
-        return len(self._unacknowledged) < _IN_FLIGHT and not self._client.want_write()
-
-    @property
-    def idle(self) -> bool:
-        """Whether the broker has everything that was published."""
-        return not self._unacknowledged and not self._client.want_write()
-
-    def publish(self, message: Message) -> None:
-        """Hand a message over."""
-        info = self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        if message.qos:
-            self._unacknowledged[info.mid] = message
-        else:
-            self._acknowledged.append(message)
-
-    def subscribe(self, topics: Sequence[str]) -> int:
-        """Subscribe to topics or filters; the answer is the id that ``subscribed`` takes."""
-        _, mid = self._client.subscribe([(topic, 0) for topic in topics])
-        if mid is None:
-            raise self._lost()
-        self._subscribing[mid] = tuple(topics)
-        return mid
-
-    def hurry(self) -> None:
-        """Acknowledge at once what has come: a broker that has more may be waiting for that (Nagle)."""
-        sock: Any = self._client.socket()
-        if sock is not None:
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    def unsubscribe(self, topics: Sequence[str]) -> None:
-        """Undo ``subscribe``."""
-        self._client.unsubscribe(list(topics))
-
-    def subscribed(self, mid: int) -> bool:
-        """Whether the broker has answered a subscription."""
-        return mid not in self._subscribing
-
-    def acknowledged(self) -> list[Message]:
-        """Take the messages that the broker has since the last call."""
-        taken, self._acknowledged = self._acknowledged, []
-        return taken
-
-    def refused(self) -> list[str]:
-        """Take the topics that the broker will not let us read."""
-        taken, self._refused = self._refused, []
-        return taken
-
-    def arrivals(self) -> list[Arrival]:
-        """Take what came in since the last call."""
-        taken, self._arrivals = self._arrivals, []
-        return taken
-
-    def leave(self) -> None:
-        """Say goodbye: the broker forgets the last will."""
-        self._client.disconnect()
-        with suppress(BrokerUnavailable):
-            for _ in range(_FAREWELLS):
-                self.turn(0.1)
-
-    def close(self) -> None:
-        """Drop the connection without a word, if it is still there."""
-        sock: Any = self._client.socket()
-        if sock is not None:
-            sock.close()
-
-    # paho calls these inside turn(), in our own thread. They only take notes: paho must not be called from them.
-
-    def _on_connect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
-        self._answer = reason.value
-
-    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        with suppress(UnicodeDecodeError):  # not a message of ours
-            self._arrivals.append(Arrival(message.topic, message.payload.decode(), message.retain))
-
-    def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: ReasonCode, _properties: Any) -> None:
-        if message := self._unacknowledged.pop(mid, None):
-            self._acknowledged.append(message)
-
-    def _on_subscribe(self, _client: Client, _data: Any, mid: int, reasons: list[ReasonCode], _properties: Any) -> None:
-        topics = self._subscribing.pop(mid, ())
-        self._refused += [topic for topic, reason in zip(topics, reasons, strict=False) if reason.is_failure]
-
-    def _on_log(self, _client: Client, _data: Any, _level: int, text: str) -> None:
-        if "failed to receive" in text:
-            self._said = text
+class _Due(Enum):
+    REDISCOVERY = auto()  # Home Assistant was born
+    FOLLOW_UP = auto()  # it has had time to subscribe to what was discovered
+    HELD_DISCOVERY = auto()  # one that came too soon after another
+    NAME_CONFLICT_OVER = auto()
+    STEADY = auto()  # a connection that was not reported yet has lasted
+    FORMER = auto()  # the broker does not say what other gateways and our former run have left
+    VERIFICATION = auto()
+    RETURN = auto()
+    RIVALS = auto()  # a judgement of theirs may change
 
 
-class _Inquiry:
-    """A search for retained messages, over when they have stopped coming.
+class _Problem(Enum):
+    """What can be wrong while we are connected, the most serious first."""
 
-    Asked for last is a *mark*, where there is one: a topic of which the broker surely has a retained message. Filters
-    are answered as if each had been asked for alone, one after the other (MQTT 3.1.1, 3.8.4).
-    """
-
-    def __init__(self, filters: Sequence[str]) -> None:
-        self.filters = tuple(filters)
-        self.plain = not any(sign in each for each in filters for sign in "+#")  # one message each, at the most
-        self.found: dict[str, str] = {}
-        self.readable = True
-        self.over = threading.Event()
-        self.mark: str | None = None
-        self._marked = False  # whether it has come
-        self._mid: int | None = None
-        self._asked_at = 0.0
-        self._quiet_since = 0.0
-        self._answering: float | None = None  # the seconds that the broker took
-
-    @property
-    def asked(self) -> bool:
-        """Whether the broker is being asked."""
-        return self._mid is not None
-
-    @property
-    def topics(self) -> list[str]:
-        """What is subscribed to for it."""
-        return [*self.filters, self.mark] if self.mark else list(self.filters)
-
-    @property
-    def due(self) -> float:
-        """When it will be over if nothing more comes."""
-        if not self.plain:
-            return self._quiet_since + _QUIET
-        least = _QUIET_MARKED if self._marked else _QUIET_TOPICS
-        return self._quiet_since + min(_QUIET, max(least, _ANSWERING_TIMES * (self._answering or 0.0)))
-
-    def advance(self, connection: Connection, now: float, mark: str | None = None) -> None:
-        """Ask, or see whether the answer is complete."""
-        connection.hurry()
-        if self._mid is None:
-            self.mark = mark
-            self._mid = connection.subscribe(self.topics)
-            self._asked_at = self._quiet_since = now
-        elif not connection.subscribed(self._mid):
-            self._quiet_since = now
-        elif self._answering is None:
-            self._answering = now - self._asked_at
-        elif now >= self.due or self.found.keys() >= set(self.filters):
-            self.over.set()
-
-    def start_again(self) -> None:
-        """Forget what a connection that was lost had said."""
-        self._mid = self._answering = self.mark = None
-        self._marked = False
-        self.found.clear()
-
-    def take(self, arrival: Arrival, now: float) -> None:
-        """Keep a retained message that was asked for."""
-        if not arrival.retained:
-            return
-        if arrival.topic == self.mark:
-            self._marked = True
-            self._quiet_since = now
-        if any(topic_matches_sub(each, arrival.topic) for each in self.filters):
-            self.found[arrival.topic] = arrival.payload
-            self._quiet_since = now
-
-    def refused(self, topics: Iterable[str]) -> None:
-        """Note that the broker does not let us read some of it."""
-        self.readable = self.readable and not set(topics) & set(self.filters)
-
-
-class BrokerSession:
-    """A short visit to the broker by a command, under a client id of its own: the daemon is not disturbed."""
-
-    def __init__(self, settings: MqttSettings, client_id: str) -> None:
-        self._settings = settings
-        self._connection = Connection(settings, f"{client_id}-{os.getpid()}")
-
-    def __enter__(self) -> Self:
-        try:
-            self._connection.open()
-        except BaseException:
-            self._connection.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._connection.leave()
-        self._connection.close()
-
-    def retained(self, filters: Sequence[str]) -> dict[str, str]:
-        """Fetch the retained messages of some topics or filters."""
-        inquiry = _Inquiry(filters)
-        while not inquiry.over.is_set():
-            self._connection.turn(_QUIET / 5)
-            now = time.monotonic()
-            for arrival in self._connection.arrivals():
-                inquiry.take(arrival, now)
-            inquiry.advance(self._connection, now)
-        self._connection.unsubscribe(inquiry.filters)
-        if refused := self._connection.refused():
-            raise _unreadable(self._settings, refused)
-        return inquiry.found
-
-    def publish(self, messages: Iterable[Message]) -> None:
-        """Publish messages and wait until the broker has them."""
-        for message in messages:
-            while not self._connection.ready:
-                self._connection.turn(_TURN)
-            self._connection.publish(message)
-        while not self._connection.idle:
-            self._connection.turn(_TURN)
+    NAME = auto()
+    METER = auto()
+    REFUSED = auto()
+    UNREADABLE = auto()
+    NOT_KEPT = auto()
 
 
 class MqttPublisher:
@@ -380,7 +99,8 @@ class MqttPublisher:
         *,
         pace: Pace | None = None,
     ) -> None:
-        self._settings = settings
+        self._brokers = trouble.brokers(settings)
+        self._settings = self._brokers[0]  # of the broker that is tried or served
         self._topics = topics
         self._on_state = on_state
         self._pace = pace or Pace()
@@ -388,37 +108,35 @@ class MqttPublisher:
         self._standing = [topics.gateway_status, topics.gateway_availability]
         if settings.birth_topic:
             self._standing.append(settings.birth_topic)
-
-        self._lock = threading.Lock()  # of the five below
-        self._wanted: dict[str, Message] = {self._online.topic: self._online}
-        self._pending: dict[str, None] = {}  # topics whose newest message the broker does not have, in order
-        self._events: deque[Message] = deque(maxlen=_MOST_EVENTS)  # until the broker has them, in order
-        self._inquiries: list[_Inquiry] = []
+        self._wanted = Wanted(self._online)
+        self._searches: list[RetainedSearch] = []  # of any thread; a list's append and remove are atomic
         self._defect: Exception | None = None
-
         self._stopping = threading.Event()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
-        # What follows belongs to the thread.
+        # What follows belongs to the thread. First what outlives a connection.
         self._connected = False
-        self._problem: BrokerUnavailable | None = None
-        self._reported: bool | None = None  # what on_state was last told
-        self._thrown_out = 0  # connections in a row that did not last
-        self._steady_at: float | None = None  # when a connection that is not told of yet will have lasted
-        self._twins = NameConflict()
-        self._twin_until: float | None = None
-        self._watched: set[str] = set()  # availability of our own, to hear if somebody else denies it
-        self._mark: str | None = None  # for inquiries: retained, the broker has it, and we do not listen to it
-        self._mark_expected = False  # asked for, and not here yet: it cannot mark the end of another inquiry
-        self._sent_events: set[int] = set()  # ids of the events on their way over this connection
+        self._connections = 0
+        self._reported: tuple[bool, str] | None = None  # what on_state was last told
+        self._problems: dict[_Problem, BrokerUnavailable] = {}
+        self._short_lived = 0  # connections in a row that did not last
+        self._name_conflict = NameConflict()
+        self._rivals = Rivals(topics)
+        self._refusals = Refusals()
+        self._former_known = False  # whether it was seen what our former run and other gateways left
         self._announced: dict[str, tuple[str, float]] = {}  # discovery topic -> what was sent, and when
-        self._rediscover_at: float | None = None
-        self._follow_at: float | None = None
+        self._timers: Timers[_Due] = Timers()
+        # Of one connection.
+        self._watched: set[str] = set()  # what is subscribed to for as long as it lasts
+        self._unasked: list[str] = []  # what is to be subscribed to alone
+        self._echoes: Counter[str] = Counter()  # messages on the meters' availability that are still to come back
+        self._taken: set[str] = set()  # topics whose retained message the broker has acknowledged
+        self._heard_ourselves = False
+        self._alone = False  # a suspect is on its way: nothing else may be
         self._follow_all = False
-        self._next_discovery_at: float | None = None  # the one that was held back
 
     # For any thread.
 
@@ -428,9 +146,15 @@ class MqttPublisher:
         return self._connected
 
     @property
+    def connections(self) -> int:
+        """How often the broker has let us in."""
+        return self._connections
+
+    @property
     def problem(self) -> BrokerUnavailable | None:
-        """What is wrong, in the words last given to ``on_state``."""
-        return self._problem
+        """What is wrong although we are connected; the most serious if there are several."""
+        problems = dict(self._problems)
+        return next((problems[kind] for kind in _Problem if kind in problems), None)
 
     def start(self) -> None:
         """Begin to connect, and go on for ever."""
@@ -443,60 +167,44 @@ class MqttPublisher:
         A retained message with an empty payload removes the topic, and is forgotten once that is done.
         A status alone wakes nobody: it goes with what comes next, two seconds later at the latest.
         """
-        urgent = False
-        with self._lock:
-            if self._defect:
-                raise self._defect
-            for message in messages:
-                if message == self._wanted.get(message.topic) and message.part < Part.STATE:
-                    continue
-                self._wanted[message.topic] = message
-                self._pending[message.topic] = None
-                urgent = urgent or message.part is not Part.STATUS
-                if message.topic == self._topics.gateway_status:
-                    self._twins.published(message.payload)
-        if urgent:
+        if self._defect:
+            raise self._defect
+        if any(message.part is not Part.STATUS for message in self._wanted.set(messages)):
             self._wake()
 
     def withdraw(self, *topics: str) -> None:
         """Want nothing of these topics any more: what the broker has of them stays, but is not sent again."""
-        with self._lock:
-            for topic in topics:
-                self._wanted.pop(topic, None)
-                self._pending.pop(topic, None)
+        self._wanted.withdraw(topics)
 
     def emit(self, *messages: Message) -> None:
         """Publish events: each once, in order, none in place of another.
 
         They wait in memory while there is no broker, the newest some hundred of them.
         """
-        with self._lock:
-            self._events.extend(messages)
+        self._wanted.emit(messages)
         self._wake()
 
     @property
     def delivered(self) -> bool:
         """Whether the broker has every event."""
-        with self._lock:
-            return not self._events
+        return self._wanted.delivered
 
     def ask(self, filters: Sequence[str]) -> Callable[[float], dict[str, str] | None]:
         """Begin to fetch the retained messages of some topics or filters.
 
         The answer takes the seconds that it may still take, and gives None if the broker could not be asked in time.
         """
-        with self._lock:
-            inquiry = next((each for each in self._inquiries if each.filters == tuple(filters)), None)
-            if inquiry is None:
-                inquiry = _Inquiry(filters)
-                self._inquiries.append(inquiry)
+        search = next((each for each in list(self._searches) if each.filters == tuple(filters)), None)
+        if search is None:
+            search = RetainedSearch(filters)
+            self._searches.append(search)
         self._wake()
 
         def answer(timeout: float) -> dict[str, str] | None:
-            answered = inquiry.over.wait(timeout)
-            with self._lock, suppress(ValueError):
-                self._inquiries.remove(inquiry)
-            return inquiry.found if answered and inquiry.readable else None
+            found = search.wait(timeout)
+            with suppress(ValueError):
+                self._searches.remove(search)
+            return found
 
         return answer
 
@@ -518,240 +226,441 @@ class MqttPublisher:
         with suppress(OSError):  # full: it is awake already; closed: it has stopped
             self._wake_write.send(b"!")
 
-    # For the publisher's own thread.
+    # For the publisher's own thread: connecting
 
     def _run(self) -> None:
         try:
             self._keep_connected()
         except Exception as defect:  # a defect must end the process, not just the thread: set() raises it
-            with self._lock:
-                self._defect = defect
+            self._defect = defect
 
     def _keep_connected(self) -> None:
         attempts = 0
+        number = 0
         while not self._stopping.is_set():
+            self._settings = self._brokers[number]
             began = time.monotonic()
-            will = replace(self._online, payload=OFFLINE)
-            connection = Connection(self._settings, f"nesgw-{self._topics.gateway}", will)
+            connection = Connection(self._settings, self._client_id, replace(self._online, payload=OFFLINE))
             try:
                 connection.open(self._stopping.is_set)
                 self._serve(connection)
+                number, attempts = 0, 0  # we stop, or the preferred broker is back
             except BrokerUnavailable as error:
-                if time.monotonic() - began >= self._pace.steady:
-                    attempts = self._thrown_out = 0
-                elif self._connected:
-                    self._thrown_out += 1
-                self._steady_at = None
-                self._report(False, error)
-                self._stopping.wait(self._delay(attempts, error))
-                attempts += 1
+                lasted = time.monotonic() - began >= self._pace.steady
+                attempts = 0 if lasted else attempts
+                self._after_loss(connection, error, lasted=lasted)
+                number = (number + 1) % len(self._brokers)
+                if number == 0:
+                    self._stopping.wait(self._delay(attempts, error))
+                    attempts += 1
             finally:
                 connection.close()
 
+    @property
+    def _client_id(self) -> str:
+        return f"nesgw-{self._topics.gateway}"
+
+    def _after_loss(self, connection: Connection, error: BrokerUnavailable, *, lasted: bool) -> None:
+        """Report it, and see what it was lost with."""
+        served, found = self._connected, False
+        if lasted:
+            self._short_lived = 0
+        elif served:
+            self._short_lived += 1
+        if not served and error.facts["stage"] == Stage.REACH.value:
+            self._refusals.forget()
+        elif served and (self._taken or not connection.stalled):
+            found = self._refusals.lost(connection.in_flight)
+        self._timers.cancel(_Due.STEADY)
+        self._connected = False
+        if found and (refused := self._refused()) is not None:
+            self._problems[_Problem.REFUSED] = error = refused
+            self._short_lived = 0
+        self._report(error)
+
     def _delay(self, attempts: int, error: BrokerUnavailable) -> float:
         pace = self._pace
-        if self._twin_until is not None:
-            delay = pace.twin_retry
+        if self._timers.runs(_Due.NAME_CONFLICT_OVER):
+            delay = pace.conflict_retry
         else:
             passing = error.facts["stage"] in {Stage.REACH.value, Stage.USE.value}
             slowest = pace.slowest_retry if passing else pace.slowest_refused
-            delay = min(pace.first_retry * 2.0 ** min(attempts, 16), slowest)
+            attempts = 0 if self._refusals.searching else min(attempts, 16)
+            delay = min(pace.first_retry * 2.0**attempts, slowest)
         return delay * random.uniform(0.8, 1.2)  # noqa: S311 (not a secret: spreads the gateways after a power cut)
 
+    def _preferred_is_back(self) -> bool:
+        """Whether the preferred broker lets us in again."""
+        home = self._brokers[0]
+        try:
+            socket.create_connection((home.host, home.port), _REACHABLE).close()
+        except (OSError, ValueError):
+            return False
+        visitor = Connection(home, f"{self._client_id}-{os.getpid()}")
+        try:
+            visitor.open(self._stopping.is_set)
+            visitor.leave()
+        except BrokerUnavailable:
+            return False
+        finally:
+            visitor.close()
+        return True
+
+    # Serving one connection
+
     def _serve(self, connection: Connection) -> None:
-        """Publish everything, then whatever changes, until the connection is lost or we stop."""
-        connection.subscribe(self._standing)
-        self._watched = set(self._standing)
-        with self._lock:
-            # In the order in which they were first wanted; the order of the parts is made when sending.
-            self._pending = dict.fromkeys(self._wanted)
-            for inquiry in self._inquiries:
-                inquiry.start_again()
-        self._mark, self._mark_expected = None, False
-        self._sent_events = set()  # what the former connection lost without an answer is sent again
-        self._rediscover_at = None
-        if self._thrown_out < _THROWN_OUT:
-            self._report(True, None)
-        else:  # told when it lasts: in and out every few seconds would fill the journal
-            self._connected = True
-            self._steady_at = time.monotonic() + self._pace.steady
-        while not self._stopping.is_set():
+        """Publish everything, then whatever changes, until the connection is lost, we stop or go back home."""
+        self._begin(connection)
+        home = False
+        while not (home or self._stopping.is_set()):
             now = time.monotonic()
-            self._run_timers(now)
+            home = self._run_timers(now)
             self._send(connection, now)
-            self._advance_inquiries(connection, now)
-            connection.turn(self._until_next_timer(now), self._wake_read)
+            self._advance_searches(connection, now)
+            connection.turn(self._until_next(now), self._wake_read)
             self._drain_wake_ups()
-            self._forget_done(connection)
+            self._note_acknowledged(connection)
             for arrival in connection.arrivals():
                 self._take(arrival, time.monotonic())
             if refused := connection.refused():
                 self._complain_unreadable(refused)
         self._say_goodbye(connection)
 
+    def _begin(self, connection: Connection) -> None:
+        now = time.monotonic()
+        self._watched = set()
+        self._unasked = []
+        self._echoes.clear()
+        self._taken.clear()
+        self._heard_ourselves = self._alone = False
+        for kind in (_Problem.UNREADABLE, _Problem.NOT_KEPT):
+            self._problems.pop(kind, None)
+        self._watch(connection, self._standing)
+        self._watch(connection, self._rivals.watched)
+        self._wanted.start_again()
+        for search in list(self._searches):
+            search.start_again()
+        if not self._former_known and not any(each.filters == self._gateways for each in self._searches):
+            self._searches.append(RetainedSearch(self._gateways, self._gateways_found))
+            self._timers.set(_Due.FORMER, now + self._pace.former)
+        for due in (_Due.REDISCOVERY, _Due.RETURN):
+            self._timers.cancel(due)
+        self._timers.set(_Due.VERIFICATION, now + self._pace.verification)
+        if self._settings is not self._brokers[0]:
+            self._timers.set(_Due.RETURN, now + self._pace.return_home)
+        self._connected = True
+        self._connections += 1
+        if self._short_lived < _NOT_LASTING:
+            self._report(self.problem)
+        else:  # reported when it lasts: in and out every few seconds would fill the journal
+            self._timers.set(_Due.STEADY, now + self._pace.steady)
+
+    def _watch(self, connection: Connection, topics: Sequence[str]) -> None:
+        """Subscribe for as long as the connection lasts; alone to what a connection may have been lost with."""
+        new = [each for each in topics if each not in self._watched]
+        self._watched.update(new)
+        wanted = [each for each in new if not self._refusals.withholds(subscription_key(each))]
+        self._unasked += [each for each in wanted if self._refusals.suspects(subscription_key(each))]
+        if at_once := [each for each in wanted if each not in self._unasked]:
+            connection.subscribe(at_once)
+
+    # Sending
+
     def _send(self, connection: Connection, now: float) -> None:
-        with self._lock:
-            due = sorted((self._wanted[topic] for topic in self._pending), key=lambda message: message.part)
-        self._next_discovery_at = None
-        for message in due:
-            if not connection.ready:
+        """Hand over what is due, as far as the broker keeps up; suspects alone, the smallest first, at the end."""
+        if self._alone and not connection.idle:
+            return
+        self._alone = False
+        suspects: list[Message] = []
+        for message in (*self._due(now), *self._wanted.events):
+            if self._refusals.withholds(message.topic):
+                self._give_up(message)
+            elif self._is_held(message, now):
+                continue
+            elif self._refusals.suspects(message.topic):
+                suspects.append(message)
+            elif not connection.ready:
                 return
+            else:
+                self._hand_over(connection, message, now)
+        if (self._unasked or suspects) and connection.idle:
+            self._alone = True
+            if self._unasked:
+                connection.subscribe([self._unasked.pop(0)])
+            else:
+                self._hand_over(connection, min(suspects, key=lambda message: len(message.payload)), now)
+
+    def _due(self, now: float) -> list[Message]:
+        """What is pending, without a discovery message that comes too soon after another one of its device."""
+        due = []
+        self._timers.cancel(_Due.HELD_DISCOVERY)
+        for message in self._wanted.pending:
             if message.part.is_discovery:
                 payload, at = self._announced.get(message.topic, (message.payload, now))
-                if payload != message.payload and now < at + self._pace.discovery_gap:
-                    self._next_discovery_at = at + self._pace.discovery_gap
+                if payload != message.payload and now < (free := at + self._pace.discovery_gap):
+                    self._timers.set(_Due.HELD_DISCOVERY, free)
                     continue
-                self._announced[message.topic] = (message.payload, now)
-                self._follow_at = now + self._pace.settling
-            with self._lock:
-                if self._wanted.get(message.topic) is message:
-                    self._pending.pop(message.topic, None)
-            if message.part is Part.AVAILABILITY and message.topic not in self._watched:
-                self._watched.add(message.topic)
-                connection.subscribe([message.topic])
-            connection.publish(message)
-        with self._lock:
-            events = [event for event in self._events if id(event) not in self._sent_events]
-        for event in events:
-            if not connection.ready:
-                return
-            self._sent_events.add(id(event))
-            connection.publish(event)
+            due.append(message)
+        return due
 
-    def _forget_done(self, connection: Connection) -> None:
-        for message in connection.acknowledged():
-            if message.part is Part.EVENT:
-                with self._lock, suppress(ValueError):
-                    self._events.remove(message)
-                self._sent_events.discard(id(message))
-            elif message.part is Part.GATEWAY_DISCOVERY and message.payload:
-                self._mark = message.topic
-            elif not message.payload:
-                with self._lock:
-                    if self._wanted.get(message.topic) is message:
-                        del self._wanted[message.topic]
-                        self._pending.pop(message.topic, None)
+    def _is_held(self, message: Message, now: float) -> bool:
+        """Whether a message may not go yet: before it is known what other gateways and our former run have left."""
+        if message.part is Part.GATEWAY_DISCOVERY:
+            return False
+        if message.part in (Part.METER_DISCOVERY, Part.INFO) and (meter := self._topics.meter_of(message.topic)):
+            self._rivals.read(meter, now)
+        if not self._former_known:
+            return True
+        if not self._rivals.watched:
+            return False
+        return self._rivals.owner(self._topics.meter_of(message.topic) or "", now) is not None
 
-    def _run_timers(self, now: float) -> None:
-        if self._rediscover_at is not None and now >= self._rediscover_at:
-            self._rediscover_at = None
-            self._follow_all = True
-            self._want_again(lambda message: message.part.is_discovery)
-        if self._follow_at is not None and now >= self._follow_at:
-            everything, self._follow_at, self._follow_all = self._follow_all, None, False
-            # What is retained comes by itself to whoever subscribes, unless Home Assistant has just started.
-            self._want_again(lambda message: message.part >= Part.AVAILABILITY and (everything or not message.retain))
-        if self._twin_until is not None and now >= self._twin_until:
-            self._twin_until = None
-            self._report(True, None)
-        if self._steady_at is not None and now >= self._steady_at:
-            self._steady_at = None
-            self._report(True, None)
+    def _hand_over(self, connection: Connection, message: Message, now: float) -> None:
+        if message.part.is_discovery:
+            self._announced[message.topic] = (message.payload, now)
+            self._timers.set(_Due.FOLLOW_UP, now + self._pace.settling)
+        if message.part <= Part.INFO:
+            self._timers.set(_Due.VERIFICATION, now + self._pace.verification)
+        if message.part is Part.EVENT:
+            self._wanted.event_sent(message)
+        else:
+            self._wanted.sent(message)
+        if message.part is Part.AVAILABILITY:
+            self._watch(connection, [message.topic])
+            self._echoes[message.topic] += 1
+        if message.topic == self._topics.gateway_status:
+            self._name_conflict.published(message.payload)
+            self._rivals.published(message.payload)
+        connection.publish(self._refusals.fit(message))
 
-    def _want_again(self, which: Callable[[Message], bool]) -> None:
-        with self._lock:
-            self._pending |= dict.fromkeys(topic for topic, message in self._wanted.items() if which(message))
+    def _give_up(self, message: Message) -> None:
+        if message.part is Part.EVENT:
+            self._wanted.event_done(message)
+        else:
+            self._wanted.sent(message)
 
-    def _until_next_timer(self, now: float) -> float:
-        set_timers = (
-            self._rediscover_at,
-            self._follow_at,
-            self._next_discovery_at,
-            self._twin_until,
-            self._steady_at,
-        )
-        timers = [at for at in set_timers if at is not None]
-        with self._lock:
-            timers += [each.due for each in self._inquiries if each.asked]
-        return max(0.0, min([now + _TURN, *timers]) - now)
+    def _note_acknowledged(self, connection: Connection) -> None:
+        for what in connection.acknowledged():
+            self._refusals.taken(what)
+            if isinstance(what, Subscription):
+                continue
+            if what.part is Part.EVENT:
+                self._wanted.event_done(what)
+            elif not what.payload:
+                self._wanted.removed(what.topic)
+                self._taken.discard(what.topic)
+            elif what.retain and what.qos:
+                self._taken.add(what.topic)
+
+    # Time
+
+    def _run_timers(self, now: float) -> bool:
+        """Do what is due; True if the preferred broker is back."""
+        home = False
+        for due in self._timers.due(now):
+            match due:
+                case _Due.REDISCOVERY:
+                    self._follow_all = True
+                    self._wanted.again(lambda message: message.part.is_discovery)
+                case _Due.FOLLOW_UP:
+                    self._follow_up()
+                case _Due.NAME_CONFLICT_OVER:
+                    self._settle(_Problem.NAME)
+                case _Due.STEADY:
+                    self._report(self.problem)
+                case _Due.FORMER:
+                    self._former_known = True
+                case _Due.VERIFICATION:
+                    self._verify(now)
+                case _Due.RETURN:
+                    home = self._preferred_is_back()
+                    self._timers.set(_Due.RETURN, time.monotonic() + self._pace.return_home)
+                case _Due.RIVALS | _Due.HELD_DISCOVERY:
+                    pass
+        self._compare_rivals(now)
+        return home
+
+    def _follow_up(self) -> None:
+        """Publish what is not retained; all of it where Home Assistant has just started, for that had no ears yet."""
+        everything, self._follow_all = self._follow_all, False
+        self._wanted.again(lambda m: m.part >= Part.AVAILABILITY and (everything or not m.retain))
+
+    def _until_next(self, now: float) -> float:
+        due = [now + _TURN, self._timers.next, *(search.due for search in list(self._searches))]
+        return max(0.0, min(due) - now)
 
     def _drain_wake_ups(self) -> None:
         with suppress(BlockingIOError):
             self._wake_read.recv(4096)
 
-    def _advance_inquiries(self, connection: Connection, now: float) -> None:
-        with self._lock:
-            inquiries = list(self._inquiries)
-        for inquiry in inquiries:
-            if inquiry.asked or not inquiry.plain:
-                inquiry.advance(connection, now)
-            elif self._mark or not self._mark_is_coming():
-                mark = None if self._mark_expected else self._mark
-                self._mark_expected |= mark is not None
-                inquiry.advance(connection, now, mark)
-            if inquiry.over.is_set():
-                with self._lock, suppress(ValueError):
-                    self._inquiries.remove(inquiry)
-                if others := [each for each in inquiry.topics if each not in self._standing]:
-                    connection.unsubscribe(others)
+    # What the broker says
 
-    def _mark_is_coming(self) -> bool:
-        """Whether the broker will soon have what can serve as a mark."""
-        with self._lock:
-            return any(message.part is Part.GATEWAY_DISCOVERY for message in self._wanted.values())
+    def _advance_searches(self, connection: Connection, now: float) -> None:
+        for search in list(self._searches):
+            search.advance(connection, now)
+            if search.over:
+                with suppress(ValueError):
+                    self._searches.remove(search)
+                if others := [each for each in search.filters if each not in self._watched]:
+                    connection.unsubscribe(others)
+        self._watch(connection, self._rivals.watched)
 
     def _take(self, arrival: Arrival, now: float) -> None:
-        with self._lock:
-            inquiries = list(self._inquiries)
-        for inquiry in inquiries:
-            inquiry.take(arrival, now)
-        if arrival.topic == self._mark and arrival.retained:
-            self._mark_expected = False
-        if arrival.topic == self._settings.birth_topic:
+        for search in list(self._searches):
+            search.take(arrival, now)
+        topic, payload = arrival.topic, arrival.payload
+        ours = topic in (self._topics.gateway_status, self._topics.gateway_availability)
+        self._heard_ourselves = self._heard_ourselves or (ours and not arrival.retained)
+        if topic == self._settings.birth_topic:
             # A retained one tells of a birth before we came, and we have just published everything.
-            if arrival.payload == ONLINE and not arrival.retained and self._rediscover_at is None:
-                self._rediscover_at = now + random.uniform(*self._pace.rediscovery)  # noqa: S311 (not a secret)
-        elif arrival.topic == self._topics.gateway_status:
-            if twin := self._twins.seen(arrival.payload, retained=arrival.retained):
-                self._complain_of_twin(twin, now)
-        elif arrival.topic == self._topics.gateway_availability and not arrival.retained and arrival.payload != ONLINE:
-            # The late last will of our former connection, or somebody else's mistake: we know better.
-            self._want_again(lambda message: message is self._online)
-        elif arrival.topic in self._watched and not arrival.retained and arrival.payload == OFFLINE:
-            # The goodbye of a gateway that read this meter before us.
-            self._want_again(lambda message: message.topic == arrival.topic and message.payload == ONLINE)
+            if payload == ONLINE and not arrival.retained and not self._timers.runs(_Due.REDISCOVERY):
+                pause = random.uniform(*self._pace.rediscovery)  # noqa: S311 (not a secret)
+                self._timers.set(_Due.REDISCOVERY, now + pause)
+        elif topic == self._topics.gateway_status:
+            if other := self._name_conflict.seen(payload, retained=arrival.retained):
+                self._complain_of_name(other, now)
+        elif topic == self._topics.gateway_availability:
+            if not arrival.retained and payload != ONLINE:
+                # The late last will of our former connection, or somebody else's mistake: we know better.
+                self._wanted.again(lambda message: message is self._online)
+        elif topic in self._rivals.watched:
+            self._rivals.heard(topic, payload, retained=arrival.retained, now=now)
+        elif topic in self._watched and not arrival.retained:
+            self._compare_availability(topic, payload)
 
-    def _complain_of_twin(self, twin: str, now: float) -> None:
-        name = self._topics.gateway
-        problem = f'another gateway named "{name}" is connected to it too ({twin})'
-        error = broker.trouble(self._settings, Stage.USE, problem, "give one of the two another [gateway] name")
-        if self._twin_until is None:
-            self._report(True, error)
-        # Longer than the twin, as slow as we are, may stay away.
-        self._twin_until = now + 3 * self._pace.twin_retry
+    def _compare_availability(self, topic: str, payload: str) -> None:
+        """Notice that somebody else speaks of a meter of ours."""
+        wanted = self._wanted.get(topic)
+        self._echoes[topic] -= 1
+        if wanted and payload == OFFLINE and wanted.payload == ONLINE:
+            # The goodbye of a gateway that read this meter before us.
+            self._echoes[topic] = 0
+            self._wanted.again(lambda message: message is wanted)
+        elif self._echoes[topic] < 0:
+            self._echoes[topic] = 0
+            if not any(each.filters == self._gateways for each in self._searches):
+                self._searches.append(RetainedSearch(self._gateways, self._gateways_found))
+
+    # Other gateways, and our own former run
+
+    @property
+    def _gateways(self) -> tuple[str, ...]:
+        """Filters for what all gateways say. Ours are named besides, for brokers whose memory answers no filters."""
+        return (*self._topics.of_gateways(), self._topics.gateway_status, self._topics.gateway_availability)
+
+    def _gateways_found(self, found: dict[str, str] | None) -> None:
+        """Take note of them, once or again; the meters of our former run are offline until they are read.
+
+        The broker still has its status; ours is not published before.
+        """
+        if not self._former_known:
+            self._former_known = True
+            if found is None:  # perhaps we may not read what others say
+                ours = (self._topics.gateway_status,)
+                self._searches.append(RetainedSearch(ours, lambda own: self._withdraw_former(own or {})))
+            else:
+                self._withdraw_former(found)
+        self._rivals.found(found or {}, time.monotonic())
+
+    def _withdraw_former(self, found: dict[str, str]) -> None:
+        for meter in sorted(former_meters(found, self._topics)):
+            message = availability_message(self._topics, meter, online=False)
+            if self._wanted.get(message.topic) is None:
+                self._wanted.set([message])
+
+    def _compare_rivals(self, now: float) -> None:
+        """Report the meters that another gateway reads as well."""
+        if not self._rivals.watched:
+            self._settle(_Problem.METER)
+            return
+        self._timers.set(_Due.RIVALS, self._rivals.next_change(now))
+        conflicts = self._rivals.conflicts(now)
+        if conflicts:
+            ours = [meter for meter in conflicts if self._rivals.owner(meter, now) is None]
+            self._complain(_Problem.METER, trouble.meter_conflict(self._settings, conflicts, ours))
+        else:
+            self._settle(_Problem.METER)
+
+    def _complain_of_name(self, other: str, now: float) -> None:
+        error = trouble.name_conflict(self._settings, self._topics.gateway, other)
+        if not self._timers.runs(_Due.NAME_CONFLICT_OVER):
+            self._complain(_Problem.NAME, error)
+        # Longer than the other one, as slow as we are, may stay away.
+        self._timers.set(_Due.NAME_CONFLICT_OVER, now + 3 * self._pace.conflict_retry)
+
+    # Whether the broker has what it has acknowledged
+
+    def _verify(self, now: float) -> None:
+        """Ask for everything that it should remember by now."""
+        if any(message.part <= Part.AVAILABILITY and not self._is_held(message, now) for message in self._due(now)):
+            self._timers.set(_Due.VERIFICATION, now + self._pace.verification)
+            return
+        expected = [m for m in self._wanted.all() if m.topic in self._taken and m.part <= Part.AVAILABILITY]
+        if expected:
+            topics = [message.topic for message in expected]
+            self._searches.append(RetainedSearch(topics, lambda found: self._verified(expected, found)))
+
+    def _verified(self, expected: Sequence[Message], found: dict[str, str] | None) -> None:
+        if found is None:
+            return  # a subscription was refused, and that is reported
+        missing = [m for m in expected if m.topic not in found and m.topic in self._taken]
+        if not missing:
+            self._settle(_Problem.NOT_KEPT)
+        elif len(missing) < len(expected):
+            self._complain(_Problem.NOT_KEPT, trouble.not_kept(self._settings, missing))
+        elif self._heard_ourselves:
+            self._complain(_Problem.NOT_KEPT, trouble.keeps_nothing(self._settings))
+        else:
+            self._complain(_Problem.NOT_KEPT, trouble.nothing_back(self._settings))
+
+    # Reporting
+
+    def _refused(self) -> BrokerUnavailable | None:
+        said = self._refusals.in_words
+        return said and trouble.trouble(self._settings, Stage.USE, *said)
 
     def _complain_unreadable(self, refused: list[str]) -> None:
-        with self._lock:
-            for inquiry in self._inquiries:
-                inquiry.refused(refused)
-        if standing := [topic for topic in refused if topic in self._standing]:
-            self._report(True, _unreadable(self._settings, standing))
+        for search in list(self._searches):
+            search.refused(refused)
+        if standing := [topic for topic in refused if topic in self._watched]:
+            self._complain(_Problem.UNREADABLE, trouble.unreadable(self._settings, standing))
 
-    def _report(self, connected: bool, problem: BrokerUnavailable | None) -> None:
-        """Tell of a change, once. While a twin is about, that is the problem, whatever else happens."""
-        self._connected = connected
-        if self._twin_until is not None or (connected, str(problem)) == (self._reported, str(self._problem)):
+    def _complain(self, kind: _Problem, error: BrokerUnavailable) -> None:
+        if str(self._problems.get(kind)) != str(error):
+            self._problems[kind] = error
+            self._report(error)
+
+    def _settle(self, kind: _Problem) -> None:
+        if self._problems.pop(kind, None) is not None and self._connected:
+            self._report(self.problem)
+
+    def _report(self, problem: BrokerUnavailable | None) -> None:
+        """Tell of a change, once. While another gateway uses our name, that is the problem, whatever else happens."""
+        if _Problem.NAME in self._problems and problem is not self._problems[_Problem.NAME]:
             return
-        self._problem, self._reported = problem, connected
-        if self._on_state:
-            self._on_state(connected, problem)
+        said = (self._connected, str(problem or ""))
+        if said != self._reported:
+            self._reported = said
+            if self._on_state:
+                self._on_state(self._connected, problem)
 
     def _say_goodbye(self, connection: Connection) -> None:
         """Publish what is pending, and that all is offline: the broker keeps the last will for those who crash."""
         deadline = time.monotonic() + self._pace.goodbye
-        with self._lock:
-            known = [m for m in self._wanted.values() if m.part is Part.AVAILABILITY and m.payload]
-            gone = [replace(message, payload=OFFLINE) for message in known]
-            self._wanted |= {message.topic: message for message in gone}
-            self._pending |= dict.fromkeys(message.topic for message in gone)
-            self._pending = {t: None for t in self._pending if not self._wanted[t].part.is_discovery}
-        while (self._pending or not connection.idle) and (now := time.monotonic()) < deadline:
+        self._former_known = True
+        gone = [m for m in self._wanted.all() if m.part is Part.AVAILABILITY and m.payload]
+        if not self._stopping.is_set():
+            gone = [message for message in gone if message is self._online]
+        leaving = [replace(message, payload=OFFLINE) for message in gone]
+        self._wanted.set(leaving)
+        self._wanted.only(lambda m: not m.part.is_discovery and not self._is_held(m, deadline))
+        while (self._wanted.pending or not connection.idle) and (now := time.monotonic()) < deadline:
             self._send(connection, now)
             connection.turn(deadline - now)
+            self._note_acknowledged(connection)
         connection.leave()
-        self._report(False, None)
-
-
-def _unreadable(settings: MqttSettings, topics: Iterable[str]) -> BrokerUnavailable:
-    problem = f"it does not let us read {', '.join(topics)}"
-    return broker.trouble(settings, Stage.USE, problem, "allow it in the broker's access control list")
+        self._connected = False
+        if self._stopping.is_set():
+            self._report(None)
+        else:
+            self._wanted.set([self._online])

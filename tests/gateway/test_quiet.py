@@ -1,0 +1,42 @@
+"""The window that leaves the port to the utility: nothing is sent in it, and polls go on behind it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from nesgw.config.settings import QuietWindow
+from nesgw.gateway.quiet import QuietTime
+from tests.virtual import line_to, work
+
+NIGHT = QuietWindow(time(2, 5), time(2, 15))
+
+
+@pytest.mark.parametrize(
+    ("now", "open_until"),
+    [("02:04:54", None), ("02:04:55", "02:15"), ("02:05:00", "02:15"), ("02:14:59", "02:15"), ("02:15:00", None)],
+)
+def test_it_begins_five_seconds_early_so_that_no_poll_reaches_into_it(now: str, open_until: str | None) -> None:
+    moment = datetime.combine(datetime(2026, 11, 20), time.fromisoformat(now))
+    obstacle = QuietTime(NIGHT, lambda: moment).obstacle()
+    assert (obstacle and obstacle.facts["until"]) == open_until
+
+
+def test_without_a_window_there_is_no_obstacle() -> None:
+    assert QuietTime(None, lambda: datetime(2026, 11, 20, 2, 10)).obstacle() is None
+
+
+def test_a_meter_is_left_alone_in_it_and_read_again_behind_it() -> None:
+    line = line_to()
+    begin, midnight = line.clock(), datetime(2026, 11, 20, 2, 4, tzinfo=UTC)
+    now = lambda: midnight + timedelta(seconds=line.clock() - begin)  # noqa: E731
+    worker, publisher = work(line, polls=20, session="keep-open", quiet=NIGHT, wall_clock=now)
+    times = [(midnight + timedelta(seconds=at - begin)).time() for at in publisher.times]
+    assert not [moment for moment in times if time(2, 5) <= moment < time(2, 15)]
+    assert any(moment < time(2, 5) for moment in times)
+    assert any(time(2, 15) <= moment < time(2, 15, 20) for moment in times)
+    assert worker.status.failures == {}
+    quiet = [status.notice for status in publisher.statuses if status.notice]
+    assert quiet == ["the meter's port is left to the utility until 02:15 (quiet)"] * len(quiet)
+    assert quiet
