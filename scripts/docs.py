@@ -25,7 +25,7 @@ from nesgw.gateway import freshness, watch, worker
 from nesgw.optical.session import AFTER_OK
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt.delivery import Pace
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
 from nesgw.publishers.topics import Topics
 from nesgw.tables.alarms import ALARMS, EARTH_FAULT, Alarm
@@ -394,7 +394,7 @@ def _json_block(payload: str) -> str:
 def _timings() -> str:
     stale = f"{freshness.STALE_POLLS} poll intervals, at least {freshness.STALE_SECONDS:.0f} s"
     shortest = home_assistant.expire_after(0)
-    low, high = mqtt.Pace().rediscovery
+    low, high = Pace().rediscovery
     rows = [
         (f"no accepted reading for {stale}", "the meter's topic says `offline`: its entities are unavailable"),
         (

@@ -14,7 +14,8 @@ from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.mqtt import connection
-from nesgw.publishers.mqtt.publisher import MqttPublisher, Pace
+from nesgw.publishers.mqtt.delivery import Pace
+from nesgw.publishers.mqtt.publisher import MqttPublisher
 from nesgw.publishers.mqtt.session import BrokerSession
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener, eventually, retained_topics

@@ -60,6 +60,6 @@ def test_it_is_asked_beside_other_work_and_before_there_is_a_connection(
 def test_to_ask_again_while_it_is_asked_is_the_same_question(absent_broker: Broker, started: Started) -> None:
     publisher = started(absent_broker.port)
     answers = [publisher.ask([STATE]) for _ in range(1000)]
-    assert len(publisher._searches) == 1
+    assert len(publisher._broker.searches) == 1
     absent_broker.start()
     assert answers[0](10) == {}
