@@ -19,12 +19,15 @@ The branches are chosen by what the daemon does about them:
         BrokerUnavailable        MQTT
         HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
+        IdentityTaken            two meters of one gateway have one number
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
         TokenRefused             of Home Assistant
         UnsupportedMeter
       TableNotPresent          do without that table
       OutputFailed             of a command
+      NothingFilled            of nesgw backfill: the two histories do not fit together
+      LibraryMissing           of a command that alone needs it
       Stopped                  told to stop: no failure
       ProtocolMisuse           a defect in nesgw; never caught
 
@@ -398,6 +401,14 @@ class CacheUnavailable(Retryable):
     do = "make room there or give the folder back to the nesgw user; MQTT goes on without it"
 
 
+class IdentityTaken(Retryable):
+    """Two meters of one gateway with the same number: the second is not published over the first."""
+
+    kind = "identity"
+    what = "another meter of this gateway has the same number {id}: {other}"
+    do = "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
+
+
 class OperatorNeeded(NesgwError):
     """Only a person can mend it; asking the meter again at the poll's pace would do harm."""
 
@@ -477,6 +488,24 @@ class OutputFailed(NesgwError):
     exit_code = EX_IOERR
     what = "{place}: {problem}"
     do = "make room there, or write to another place"
+
+
+class NothingFilled(NesgwError):
+    """Home Assistant's statistics and the meter's load profile do not fit together, so nothing was written."""
+
+    kind = "backfill"
+    exit_code = EX_UNAVAILABLE
+    what = "{problem}"
+    do = "{advice}"
+
+
+class LibraryMissing(NesgwError):
+    """A command needs a Python library that the rest does without."""
+
+    kind = "library"
+    exit_code = EX_UNAVAILABLE
+    what = "nesgw {command} needs the Python library {library}, which is not installed"
+    do = "sudo apt install {package}"
 
 
 class Stopped(NesgwError):
