@@ -26,6 +26,8 @@ The branches are chosen by what the daemon does about them:
         UnsupportedMeter
       TableNotPresent          do without that table
       OutputFailed             of a command
+      NothingFilled            of nesgw backfill: the two histories do not fit together
+      LibraryMissing           of a command that alone needs it
       Stopped                  told to stop: no failure
       ProtocolMisuse           a defect in nesgw; never caught
 
@@ -287,14 +289,21 @@ class MeterMisbehaved(Retryable):
     do = "if it lasts, please report it with the output of nesgw dump"
 
 
+# Why the MEP port may be silent, in the order in which to look.
+MEP_CAUSES: Final = (
+    "the cable (TxD, RxD, ground), its RS-232 levels, and Enable, which has to be on",
+    "another program on the port",
+    "a reading at the optical port, which shares the meter's line",
+    "the baud rate",
+    "a meter that asks for TLS",
+    "at last, the utility may have switched the port off: ask it to activate the MEP port",
+)
+
+
 class MepNoAnswer(NoAnswer):
     """Silence on the MEP port."""
 
-    do = (
-        "look in this order: the cable (TxD, RxD, ground), its RS-232 levels, and Enable, which has to be on; another "
-        "program on the port; a reading at the optical port, which shares the meter's line; the baud rate; a meter "
-        "that asks for TLS; at last, the utility may have switched the port off: ask it to activate the MEP port"
-    )
+    do = "look in this order: " + "; ".join(MEP_CAUSES)
 
 
 class LoopedBack(MepNoAnswer):
@@ -419,11 +428,11 @@ class KeyRefused(OperatorNeeded):
 
 
 class MepKeyRefused(KeyRefused):
-    """The MEP port does not take the key, or the key does not open what we read."""
+    """The MEP port does not take the key. ``form`` is the one in which the key was understood."""
 
     do = (
-        "compare the key with the utility's letter: 20 characters are taken as they stand, also where they look like "
-        "hex digits; ask for the MEP key (MBK) of this very meter"
+        "compare the key with the utility's letter: it was taken as {form}; 20 characters are taken as they stand, "
+        "also where they look like hex digits; ask for the MEP key (MBK) of this very meter"
     )
 
 
@@ -431,6 +440,13 @@ class KeyRests(MepKeyRefused):
     """The MEP port refused the key not long ago, so the meter was not asked."""
 
     what = "the meter refused the key; it is shown again in {seconds} s"
+
+
+class MepTableClosed(MepKeyRefused):
+    """The MEP port takes the key, which does not open this table."""
+
+    what = "the key does not open this table of the meter: {service} was answered {code}"
+    do = "ask for the MEP key (MBK) of this very meter; what its hardware lock covers, no key opens"
 
 
 class TokenRefused(OperatorNeeded):
@@ -472,6 +488,24 @@ class OutputFailed(NesgwError):
     exit_code = EX_IOERR
     what = "{place}: {problem}"
     do = "make room there, or write to another place"
+
+
+class NothingFilled(NesgwError):
+    """Home Assistant's statistics and the meter's load profile do not fit together, so nothing was written."""
+
+    kind = "backfill"
+    exit_code = EX_UNAVAILABLE
+    what = "{problem}"
+    do = "{advice}"
+
+
+class LibraryMissing(NesgwError):
+    """A command needs a Python library that the rest does without."""
+
+    kind = "library"
+    exit_code = EX_UNAVAILABLE
+    what = "nesgw {command} needs the Python library {library}, which is not installed"
+    do = "sudo apt install {package}"
 
 
 class Stopped(NesgwError):
