@@ -26,6 +26,8 @@ The branches are chosen by what the daemon does about them:
         UnsupportedMeter
       TableNotPresent          do without that table
       OutputFailed             of a command
+      NothingFilled            of nesgw backfill: the two histories do not fit together
+      LibraryMissing           of a command that alone needs it
       Stopped                  told to stop: no failure
       ProtocolMisuse           a defect in nesgw; never caught
 
@@ -472,6 +474,24 @@ class OutputFailed(NesgwError):
     exit_code = EX_IOERR
     what = "{place}: {problem}"
     do = "make room there, or write to another place"
+
+
+class NothingFilled(NesgwError):
+    """Home Assistant's statistics and the meter's load profile do not fit together, so nothing was written."""
+
+    kind = "backfill"
+    exit_code = EX_UNAVAILABLE
+    what = "{problem}"
+    do = "{advice}"
+
+
+class LibraryMissing(NesgwError):
+    """A command needs a Python library that the rest does without."""
+
+    kind = "library"
+    exit_code = EX_UNAVAILABLE
+    what = "nesgw {command} needs the Python library {library}, which is not installed"
+    do = "sudo apt install {package}"
 
 
 class Stopped(NesgwError):

@@ -29,6 +29,7 @@ _MODULES: Final = {
     "run": "run",
     "read": "read.command",
     "history": "history.command",
+    "backfill": "backfill.command",
     "dump": "dump.command",
     "align": "align.command",
     "check-config": "check_config",

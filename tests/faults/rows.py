@@ -42,7 +42,7 @@ def between(
 
 UNAVAILABLE = "^no reading for 30 s: the meter is unavailable$"
 NO_TIME = "the time for one reading ran out during"
-SILENCE = rf"no answer to \w+ in [1-4] attempts|{NO_TIME}"
+SILENCE = rf"does not answer \(\w+ was sent [1-4] times\)|{NO_TIME}"
 DAMAGE = rf"(arrived|reached the meter) damaged [1-4] times|{NO_TIME}"
 POWER_FAILURE = "^the meter raised: power_failure$"
 ENERGY_BACK = "^reading rejected: energy_import went back"

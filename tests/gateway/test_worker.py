@@ -35,7 +35,9 @@ def test_the_first_reading_announces_the_meter_and_says_that_it_is_available():
     assert len(publisher.readings) == 3
 
 
-@pytest.mark.expects_warnings("no answer to Identify in 4 attempts", "^no reading for 30 s: the meter is unavailable$")
+@pytest.mark.expects_warnings(
+    "does not answer .Identify was sent 4 times.", "^no reading for 30 s: the meter is unavailable$"
+)
 def test_the_status_counts_polls_failures_duration_and_bytes():
     line = line_to()
     worker, publisher = work(line, polls=6, before_poll={2: lambda meter: meter.faults.silence(25.0)})
@@ -50,7 +52,9 @@ def test_the_status_counts_polls_failures_duration_and_bytes():
     assert worker.status == status
 
 
-@pytest.mark.expects_warnings("no answer to Identify in 4 attempts", "^no reading for 30 s: the meter is unavailable$")
+@pytest.mark.expects_warnings(
+    "does not answer .Identify was sent 4 times.", "^no reading for 30 s: the meter is unavailable$"
+)
 def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and_returns_by_itself(logged):
     line = line_to()
     start = line.clock()
@@ -208,7 +212,7 @@ def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
     assert line.meter.state.name == "BASE", "the meter's session was ended all the same"
 
 
-@pytest.mark.expects_warnings("no answer to Identify in 4 attempts")
+@pytest.mark.expects_warnings("does not answer .Identify was sent 4 times.")
 def test_only_what_changes_is_news():
     line, told = line_to(), []
     publisher = MeterPublisher(line, 4)

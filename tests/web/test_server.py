@@ -150,6 +150,7 @@ def test_what_is_no_http_gets_a_sentence_and_the_end() -> None:
         assert is_closed(client)
 
 
+@pytest.mark.expects_warnings("please report this")
 def test_a_defect_in_an_answer_ends_neither_the_connection_nor_the_service() -> None:
     def broken(_: Request) -> Answer:
         raise ZeroDivisionError
