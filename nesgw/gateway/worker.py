@@ -435,11 +435,12 @@ class Worker(threading.Thread):
         self._log.info(f"going on from the reading accepted {since}")
 
     def _report_session_mode(self) -> None:
-        """Log once how sessions are held, and why."""
+        """Log once how sessions are held, and why; what is not decided yet is for who looks closely."""
         mode, reason = self._meter.mode, self._meter.mode_reason
         if (mode, reason) != (self.status.session, self.status.session_reason):
             self._account.note(session=mode, session_reason=reason)
-            self._log.info(f"session {mode} ({reason})")
+            say = self._log.debug if self._meter.choosing_mode else self._log.info
+            say(f"session {mode} ({reason})")
 
     def _report_port(self) -> None:
         """Say what the port has to say: once, until it is over."""

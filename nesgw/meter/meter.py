@@ -83,6 +83,11 @@ class Meter:
         return self._session.mode_reason
 
     @property
+    def choosing_mode(self) -> bool:
+        """Whether the mode is yet to be found out."""
+        return self._session.choosing
+
+    @property
     def traffic(self) -> tuple[int, int]:
         """Bytes sent and received since the start, over every time the port was opened."""
         return self._session.traffic

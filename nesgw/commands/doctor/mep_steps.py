@@ -5,13 +5,21 @@ All that is asked for is a partial read of one table; any answer to that proves 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from nesgw.commands.doctor.case import MeterCase
 from nesgw.commands.doctor.examination import Finding, failed, ok, skipped
-from nesgw.errors import EX_UNAVAILABLE, MEP_CAUSES, KeyRefused, LoopedBack, MepNoAnswer, Retryable, WrongLevels
+from nesgw.errors import (
+    EX_UNAVAILABLE,
+    MEP_CAUSES,
+    KeyRefused,
+    LoopedBack,
+    MepNoAnswer,
+    MepRequestDamaged,
+    Retryable,
+    WrongLevels,
+)
 from nesgw.mep.client import NO_KEY, MepClient
 from nesgw.mep.digest import DigestKey
 from nesgw.mep.link import Link, Timing
@@ -62,10 +70,13 @@ def _answers_at(case: MeterCase, rate: int) -> bool:
     assert case.port is not None  # noqa: S101
     try:
         case.port.baud = rate
-        with suppress(Retryable):
-            _ask_at(case, rate, tries=1)
-            return True
+        _ask_at(case, rate, tries=1)
+    except MepRequestDamaged:
+        return True  # it says that of our digest, once
+    except Retryable:
         return False
+    else:
+        return True
     finally:
         case.port.baud = case.settings.baud
 
