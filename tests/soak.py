@@ -2,8 +2,9 @@
 
     scripts/soak [--polls N] [--seed N] [--profile NAME] [--session MODE] [--interface I]
 
-Both links side by side, as in a daemon with two meters, unless --interface names one; N polls each. What must come out: no wrong value published, no poll lost that no fault excused, memory and threads flat. Each reading
-is compared with the simulated meter's registers. Ends with 1 if anything of it does not hold.
+Both links side by side, as in a daemon with two meters, unless --interface names one; N polls each. What must come
+out: no wrong value published, no poll lost that no fault excused, memory and threads flat. Each reading is compared
+with the simulated meter's registers. Ends with 1 if anything of it does not hold.
 """
 
 from __future__ import annotations
