@@ -14,7 +14,6 @@ from typing import Final, Protocol, TypeAlias
 
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, TableNotPresent
 from nesgw.gateway.schedule import Gap
-from nesgw.meter.demand import Demand
 from nesgw.meter.profile import Facts
 from nesgw.meter.queries.alarms import active_alarms
 from nesgw.meter.queries.clock import read_clock
@@ -29,6 +28,7 @@ from nesgw.meter.queries.sub_meters import (
 )
 from nesgw.meter.reader import Reader, step
 from nesgw.tables.event_log import Event, look_for_events
+from nesgw.tables.interval_demand import Demand
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.outages import Outage, decode_outages
 from nesgw.tables.query import PendingQuery, Query

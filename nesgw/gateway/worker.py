@@ -45,7 +45,6 @@ from nesgw.gateway.slow_tables import (
     SubMeterFound,
 )
 from nesgw.gateway.trouble_log import TroubleLog
-from nesgw.meter.demand import Demand, RecentReadings, RegisterReading, Running
 from nesgw.meter.meter import Meter
 from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
@@ -53,6 +52,7 @@ from nesgw.plausibility.sub_meters import SubMeterPlausibility
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
+from nesgw.tables.interval_demand import Demand, RecentReadings, RegisterReading, Running
 from nesgw.tables.mbus import MbusReading
 from nesgw.values import Reading
 

@@ -25,10 +25,10 @@ from nesgw.tables.catalogue import FIELDS
 from nesgw.values import MeterIdentity, Reading, plain_id
 
 if TYPE_CHECKING:
-    from nesgw.meter.demand import Demand, Running
     from nesgw.publishers.home_assistant import Direction
     from nesgw.tables.alarms import Alarm
     from nesgw.tables.event_log import Event
+    from nesgw.tables.interval_demand import Demand, Running
     from nesgw.tables.mbus import MbusReading
     from nesgw.tables.mbus_records import MbusValue
     from nesgw.tables.outages import Outage

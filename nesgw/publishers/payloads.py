@@ -20,10 +20,10 @@ from nesgw.tables.times import iso
 from nesgw.values import MeterIdentity, Number, Reading, printable
 
 if TYPE_CHECKING:
-    from nesgw.meter.demand import Demand as DemandNow
-    from nesgw.meter.demand import Month, Peak, Running
     from nesgw.tables.demands import Demand
     from nesgw.tables.event_log import Event
+    from nesgw.tables.interval_demand import Demand as DemandNow
+    from nesgw.tables.interval_demand import Month, Peak, Running
     from nesgw.tables.mbus import MbusReading
     from nesgw.tables.self_reads import Snapshot
 

@@ -12,11 +12,11 @@ from itertools import pairwise
 from typing import Final
 
 from nesgw.errors import NoLoadProfile
-from nesgw.meter.demand import Book, Demand, Powers, directions_of, month_of, powers_of, registers_of
 from nesgw.meter.profile import Facts
 from nesgw.meter.queries.demands import maximum_demands
 from nesgw.meter.queries.load_profile import KeptProfile, kept_profile, primary_set, profile_sets
 from nesgw.tables.clock import BT52, BT55, decode_clock, decode_local_clock
+from nesgw.tables.interval_demand import Book, Demand, Powers, directions_of, month_of, powers_of, registers_of
 from nesgw.tables.load_profile import Interval, ProfileReading
 from nesgw.tables.query import Query
 

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nesgw.meter.demand import (
+from nesgw.tables.installation import Installation
+from nesgw.tables.interval_demand import (
     Book,
     Demand,
     Month,
@@ -21,7 +22,6 @@ from nesgw.meter.demand import (
     powers_of,
     registers_of,
 )
-from nesgw.tables.installation import Installation
 from nesgw.tables.load_profile import ESTIMATED, Interval, decode_channels
 from nesgw.values import Firmware
 
