@@ -110,7 +110,7 @@ class Soak(Rig):
                 build(self.line.meter.household._kind, hour, variant)
         self.settled = 0.0  # MB, once everything has been used
         poll = self.worker._poll
-        self.worker._poll = lambda **slack: self._account(lambda: poll(**slack))
+        self.worker._poll = lambda beat: self._account(lambda: poll(beat))
 
     def _pause(self, seconds):
         self.line.sleep(seconds)

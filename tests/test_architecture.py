@@ -52,7 +52,7 @@ def modules(name):
         ("plausibility", {"values", "tables", "plausibility"}),
         ("publishers", {"errors", "values", "config", "tables", "publishers"}),
         ("simulator", {"simulator"}),
-        ("meter", {"errors", "values", "config", "ports", "optical", "tables", "meter"}),
+        ("meter", {"errors", "values", "config", "ports", "optical", "mep", "tables", "meter"}),
         ("web", {"errors", "values", "config", "tables", "publishers", "web"}),
         (
             "gateway",

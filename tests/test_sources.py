@@ -27,7 +27,6 @@ CLAUSES = set(re.findall(r"\b\d(?:\.\d+)+\b", next(row for row in ROWS if "`MQTT
 UNCITED = {
     "amsreader": "one of the Clients",
     "OptiGuard": "the grammar of C12.18-2006 comes from there",
-    "smartmeterosgp": "its NAK to the first Identify is trap 6",
     "MEP-SW-ESP32": "its issues are named by the rows",
     "NES-MEP-Reader": "its issues are named by the rows",
     "powermeterreader": "its issues are named by the rows",

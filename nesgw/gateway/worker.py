@@ -46,6 +46,7 @@ from nesgw.gateway.slow_tables import (
 )
 from nesgw.gateway.trouble_log import TroubleLog
 from nesgw.meter.meter import Meter
+from nesgw.meter.poll_plan import PollPlan
 from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.plausibility.sub_meters import SubMeterPlausibility
@@ -58,11 +59,12 @@ from nesgw.values import Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
 # before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
-# dimensions is allowed as much again.
+# dimensions is allowed as much again, and a second for each of its reads that the port's average holds up.
 BEFORE_BEAT: Final = 1.5
 SHORTEST_LIMIT: Final = 8.5
 LONGEST_LIMIT: Final = 30.0
 LEARNING: Final = 20.0
+LEARNING_READS: Final = 60
 
 # A refused key: asked again after five minutes, then ever more rarely. A meter counts refusals, raises an alarm,
 # and from firmware 4.30 on may lock its port.
@@ -130,6 +132,8 @@ class Worker(threading.Thread):
         self._account = Account()
         self._freshness = Freshness(interval, lambda online: publisher.available(online=online))
         self._troubles = TroubleLog(self._log, clock)
+        self._plan = PollPlan(interval)
+        self._notice: NesgwError | None = None  # of the port, as said last
         self._slow_tables: SlowTables | None = None
         self._zone = zone
         self._server = server
@@ -165,7 +169,8 @@ class Worker(threading.Thread):
             due = beat.start
             while self._wait_until(max(min(due, self._not_after), self._not_before), beat):
                 self._not_after = float("inf")
-                self._poll(beat)
+                if not self._plan.leaves_out(self._meter.spare):
+                    self._poll(beat)
                 due = beat.after(self._clock())
         except Exception as defect:  # the main thread ends the process with it
             self.defect = defect
@@ -232,7 +237,7 @@ class Worker(threading.Thread):
         self._account.polled()
         done = False
         try:
-            with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_identified else 0.0)):
+            with self._meter.session(started + self._time_allowed()):
                 self._register(self._meter.facts(on_identity=self._publisher.expect))
                 self._meter.look_for_traces()
                 self._resolve(*self._read())
@@ -255,11 +260,18 @@ class Worker(threading.Thread):
                 self._failed(error)
         self.look()
         self._report_session_mode()
+        self._report_port()
         sent, received = self._meter.traffic
         self._account.note(bytes_sent=sent, bytes_received=received)
         self._publisher.report(self.status)
         if self._state() != before:
             self._on_change()
+
+    def _time_allowed(self) -> float:
+        if not self._meter.to_be_identified:
+            return self._limit
+        spare = self._meter.spare
+        return self._limit + LEARNING + (0 if spare is None else max(0, LEARNING_READS - spare))
 
     def _state(self) -> tuple[object, ...]:
         """What others want to hear of at once."""
@@ -267,7 +279,8 @@ class Worker(threading.Thread):
 
     def _read(self) -> tuple[Reading, Verdict]:
         """Read once; a suspect reading is read again at once, after asking the meter whether it is still the same."""
-        reading = self._meter.reading()
+        reading = self._meter.reading(energies=self._plan.wants_energies(self._meter.spare, self._clock()))
+        self._register(self._meter.facts())
         verdict = self._plausibility.judge(reading.values, self._clock())
         if verdict.outcome is Outcome.SUSPECT:
             self._register(self._meter.facts(verify=True))
@@ -280,7 +293,8 @@ class Worker(threading.Thread):
             self._log.warning(verdict.message)
             self._account.note(notice=verdict.message)
         if verdict.accepted:
-            self._accepted(replace(reading, values=verdict.values))
+            reading = replace(reading, values=verdict.values)
+            self._accepted(self._plan.completed(reading, self._energies, self._clock()))
         else:
             self._rejected(verdict)
 
@@ -335,6 +349,10 @@ class Worker(threading.Thread):
         if isinstance(error, PortUnavailable):
             return PORT_RETRY
         return FIRST_RETRY if self.status.consecutive_failures == 1 else LATER_RETRY
+
+    @property
+    def _energies(self) -> frozenset[str]:
+        return self.facts.layout.fields_of(23) if self.facts else frozenset()
 
     # What changes slowly
 
@@ -399,6 +417,7 @@ class Worker(threading.Thread):
         if known is facts:
             return
         self.facts = facts
+        self._plan.forget()
         if self._serving:
             self._serving.remember(self._meter.identity_parts)
         identity, layout = facts.identity, facts.layout
@@ -412,6 +431,8 @@ class Worker(threading.Thread):
             )
             for remark in layout.remarks:
                 self._log.info(remark)
+            if facts.alarms is None:
+                self._log.info("alarms: not offered to this key, so they are left out (BT03)")
             if known is not None:
                 self._log.warning(
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
@@ -448,11 +469,23 @@ class Worker(threading.Thread):
         self._log.info(f"going on from the reading accepted {since}")
 
     def _report_session_mode(self) -> None:
-        """Log once how sessions are held, and why."""
+        """Log once how sessions are held, and why; what is not decided yet is for who looks closely."""
         mode, reason = self._meter.mode, self._meter.mode_reason
         if (mode, reason) != (self.status.session, self.status.session_reason):
             self._account.note(session=mode, session_reason=reason)
-            self._log.info(f"session {mode} ({reason})")
+            say = self._log.debug if self._meter.choosing_mode else self._log.info
+            say(f"session {mode} ({reason})")
+
+    def _report_port(self) -> None:
+        """Say what the port has to say: once, until it is over."""
+        if remark := self._meter.remark:
+            self._troubles.remark("port", remark)
+        notice = self._meter.notice
+        if type(notice) is not type(self._notice):
+            self._notice = notice
+            self._account.note(notice=notice and str(notice))
+            if notice:
+                self._log.warning(str(notice))
 
     def in_words(self) -> str:
         """Say how the meter stands, for systemctl status."""

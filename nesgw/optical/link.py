@@ -28,6 +28,7 @@ _ALWAYS_TAKEN = 512
 _STRANGE_KEPT = 1024  # bytes; fewer are enough to recognise another device
 # A USB adapter, or a port shared with the MEP interface, may fall asleep after two seconds and lose what wakes it. A
 # repetition two seconds later finds it asleep again; an earlier one is a duplicate to a meter that heard the first.
+# (C12Adapter wakes such a port with a byte of its own; that changes nothing on the meters of smartmeterosgp.)
 _SILENCE = 1.0
 _SURELY_LOST = 4  # times what the last acknowledgement took
 

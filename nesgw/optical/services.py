@@ -104,8 +104,8 @@ class Request(Generic[Result]):
     def parse_unusual(self, answer: bytes) -> Result:
         """Read an answer that some firmware gives against the rules, where no better one comes.
 
-        Clients in the field take sizes as they come and look at nothing behind the response code. Not safe while a
-        late answer to another request may be on its way. Raises ServiceRefused or WrongShape.
+        Other clients take sizes as they come and look at nothing behind the response code [C12Adapter]. Not safe while
+        a late answer to another request may be on its way (trap 1). Raises ServiceRefused or WrongShape.
         """
         if not 0 < len(answer) <= _UNUSUAL or answer[0] > max(ResponseCode):
             raise WrongShape("it is no response code with a few bytes behind it")
@@ -190,7 +190,7 @@ class Negotiated:
     baud_code: int | None  # None: it does not say, and so changes nothing
 
 
-NOTHING_GRANTED: Final = Negotiated(64, 1, None)  # the defaults (C12.18 [E, F])
+NOTHING_GRANTED: Final = Negotiated(64, 1, None)  # the defaults [C12.18-1996, Clients]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class Negotiate(Request[Negotiated]):
         return bytes((0x60 + len(codes),)) + self.packet_size.to_bytes(2, "big") + bytes((self.packets,)) + codes
 
     def _result(self, content: bytes) -> Negotiated:
-        """Read size, packets and rate; some meters leave the rate out, and some put bytes behind it."""
+        """Read size, packets and rate; the rate may be left out [C12Adapter], or have bytes behind it."""
         if not 3 <= len(content) < _UNUSUAL:
             raise WrongShape(f"{len(content)} bytes where packet size, packets and baud rate take 4")
         granted = Negotiated(int.from_bytes(content[:2], "big"), content[2], content[3] if len(content) > 3 else None)

@@ -41,8 +41,8 @@ def between(
 
 
 UNAVAILABLE = "^no reading for 30 s: the meter is unavailable$"
-NO_TIME = "the time for one reading ran out during"
-SILENCE = rf"no answer to \w+ in [1-4] attempts|{NO_TIME}"
+NO_TIME = "the time for one reading ran out"
+SILENCE = rf"does not answer \(\w+ was sent [1-4] times\)|{NO_TIME}"
 DAMAGE = rf"(arrived|reached the meter) damaged [1-4] times|{NO_TIME}"
 POWER_FAILURE = "^the meter raised: power_failure$"
 ENERGY_BACK = "^reading rejected: energy_import went back"

@@ -93,6 +93,9 @@ def test_a_page_hears_within_a_moment_of_what_is_new() -> None:
             heard += page.recv(65536)
 
 
+another_may_hold_the_ports = pytest.mark.allows_warnings("UDP port (1010|2220)")
+
+
 @contextmanager
 def battery(daemon: Daemon) -> Iterator[socket.socket]:
     """A battery's socket, connected to the Shelly's."""
@@ -106,12 +109,14 @@ def battery(daemon: Daemon) -> Iterator[socket.socket]:
         yield asks
 
 
+@another_may_hold_the_ports
 def test_a_battery_is_answered_where_it_asks_from() -> None:
     with battery(Daemon()) as asks:
         asks.send(QUESTION)
         assert json.loads(asks.recv(2000))["result"]["total_act_power"] == 896.0
 
 
+@another_may_hold_the_ports
 def test_it_is_not_answered_without_end_nor_when_it_says_too_much() -> None:
     with battery(Daemon()) as asks:
         asks.send(QUESTION + b" " * 600)
@@ -125,6 +130,7 @@ def test_it_is_not_answered_without_end_nor_when_it_says_too_much() -> None:
         assert 1 <= answers <= BURST + 5 * (time.monotonic() - began)
 
 
+@another_may_hold_the_ports
 def test_of_a_silent_meter_it_hears_nothing() -> None:
     with battery(Daemon((STALE,))) as asks:
         asks.send(QUESTION)

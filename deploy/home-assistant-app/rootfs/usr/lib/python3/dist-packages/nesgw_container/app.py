@@ -39,7 +39,7 @@ def run(form: Path, memory: Path, supervisor: Supervisor, signals: Signals, puls
     watch = _Watch(broker, supervisor)
 
     def changed() -> bool:
-        if watch.news():
+        if watch.has_changed():
             _say("the broker or its login has changed: taken up")
             take_up(watch.broker)
             return True
@@ -56,8 +56,8 @@ class _Watch:
         self.broker = broker
         self._supervisor = supervisor
 
-    def news(self) -> bool:
-        """Ask the Supervisor, unless the broker is the owner's own. One that is away for now is no news."""
+    def has_changed(self) -> bool:
+        """Ask the Supervisor, unless the broker is the owner's own. One that is away for now has not changed."""
         if self.broker is None:
             return False
         try:
