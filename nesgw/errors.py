@@ -406,7 +406,10 @@ class IdentityTaken(Retryable):
 
     kind = "identity"
     what = "another meter of this gateway has the same number {id}: {other}"
-    do = "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
+    do = (
+        "read each meter through one port only: its optical and its MEP port share one line, and disturb one another; "
+        "if these are two meters, ask the utility for their numbers"
+    )
 
 
 class OperatorNeeded(NesgwError):
