@@ -7,20 +7,13 @@ from collections.abc import Callable, Iterator
 
 from benchmarks import figures, processes
 from benchmarks.figures import Row
+from benchmarks.options import Parser, at_least_one
 from nesgw.simulator.profiles import PROFILES
 
 
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(prog="scripts/benchmark", description="Measure nesgw against its bars.")
-    parser.add_argument(
-        "--only", metavar="NAME", action="append", help=f"one of: {', '.join(_FIGURES)}; may be repeated"
-    )
-    parser.add_argument("--profiles", default=",".join(PROFILES), help="for reading and faster (default: all)")
-    parser.add_argument("--rounds", type=int, default=2, help="how often two readers take turns (default: 2)")
-    parser.add_argument("--polls", type=int, default=8, help="polls of each turn (default: 8)")
-    parser.add_argument("--long", action="store_true", help="the counts and minutes of the bars: about an hour")
-    options = parser.parse_args()
+    options = _options()
     if not processes.termineter_is_there():
         print("termineter is not there: .venv/bin/pytest tests/simulator/test_termineter.py makes its environment")
     names = options.only or list(_FIGURES)
@@ -35,12 +28,35 @@ def main() -> None:
             )
 
 
+def _options() -> argparse.Namespace:
+    parser = Parser(prog="scripts/benchmark", description="Measure nesgw against its bars.")
+    parser.add_argument(
+        "--only",
+        choices=_FIGURES,
+        metavar="NAME",
+        action="append",
+        help=f"one of: {', '.join(_FIGURES)}; may be repeated",
+    )
+    parser.add_argument("--profiles", type=_profiles, default=[*PROFILES], help="for reading and faster (default: all)")
+    parser.add_argument("--rounds", type=at_least_one, default=2, help="how often two readers take turns (default: 2)")
+    parser.add_argument("--polls", type=at_least_one, default=8, help="polls of each turn (default: 8)")
+    parser.add_argument("--long", action="store_true", help="the counts and minutes of the bars: about an hour")
+    return parser.parse_args()
+
+
+def _profiles(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in PROFILES]:
+        raise argparse.ArgumentTypeError(f"there is no profile {unknown[0]!r}, only {', '.join(PROFILES)}")
+    return names
+
+
 def _reading(options: argparse.Namespace) -> Iterator[Row]:
-    return figures.reading(options.profiles.split(","), options.rounds, options.polls)
+    return figures.reading(options.profiles, options.rounds, options.polls)
 
 
 def _faster(options: argparse.Namespace) -> Iterator[Row]:
-    return figures.faster(options.profiles.split(","), options.rounds, options.polls)
+    return figures.faster(options.profiles, options.rounds, options.polls)
 
 
 def _cpu(options: argparse.Namespace) -> Iterator[Row]:

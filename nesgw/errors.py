@@ -7,7 +7,7 @@ The branches are chosen by what the daemon does about them:
       WrongUsage               of a command
       Retryable                close the session, wait, try again
         PortUnavailable          the device is missing, busy, not permitted or gone
-        NoAnswer                 silence, or nothing but our own echo
+        NoAnswer                 silence, nothing but our own echo, or another device
         LineTooNoisy             answers arrive, but damaged
         PollTooLong              the time that the caller allows is over
         QuietNow                 the port is the utility's for a while
@@ -153,6 +153,12 @@ class ReaderDenied(PortBusy):
     do = "sudo usermod -aG {group} {user}, then log in again; or run the command with sudo"
 
 
+class PortShared(PortBusy):
+    """Another program had the device open before us, locks nothing, and takes bytes that are meant for us."""
+
+    what = "{port}: in use by {holder} at the same time, which takes the meter's answers away"
+
+
 class PortDenied(PortUnavailable):
     """The device may not be opened by this user."""
 
@@ -174,40 +180,67 @@ class PortLost(PortUnavailable):
     do = "plug it in again; nesgw goes on by itself"
 
 
+class BridgeLost(PortLost):
+    """The connection to a port on the network broke."""
+
+    what = "{port}: the connection was lost ({problem})"
+    do = (
+        "see whether the bridge is on, and whether another program uses it: most serve one at a time "
+        "(for the nesgw service: sudo systemctl stop nesgw); nesgw goes on by itself"
+    )
+
+
 class NoAnswer(Retryable):
     """Every attempt went unanswered."""
 
     kind = "no_answer"
-    what = "{port}: no answer to {service} in {attempts} attempts"
+    what = "{port}: the meter does not answer ({service} was sent {attempts} times)"
     do = "seat the probe squarely on the optical port (nesgw align shows how well it sits)"
 
 
 class EchoOnly(NoAnswer):
     """The probe sees its own light and nothing else."""
 
-    what = "{port}: only the probe's own echo comes back, no answer to {service}"
+    what = "{port}: only the probe's own echo comes back ({service} was sent {attempts} times)"
     do = "turn the probe by 180 degrees: its transmitter faces the meter's transmitter"
+
+
+class BridgeSilent(NoAnswer):
+    """Silence behind a bridge, whose settings may be at fault as well as the probe."""
+
+    do = (
+        "seat the probe squarely on the optical port (nesgw align shows how well it sits); "
+        "set the bridge to 9600 baud 8N1 without flow control, and to raw TCP for socket:// or RFC 2217 for rfc2217://"
+    )
+
+
+class WrongDevice(NoAnswer):
+    """Something speaks on the port, and what it says shows that it is no meter behind a probe."""
+
+    kind = "wrong_device"
+    what = "{port}: no meter is on this port, but {device}"
+    do = "{advice}"
 
 
 class LineTooNoisy(Retryable):
     """The meter answers, but what arrives is damaged."""
 
     kind = "noise"
-    what = "{port}: the answer to {service} arrived damaged {attempts} times"
+    what = "{port}: the meter's answer arrived damaged {attempts} times ({service})"
     do = "turn the probe by a few degrees and keep bright light off it (nesgw align shows how well it sits)"
 
 
 class RequestDamaged(LineTooNoisy):
     """The meter refused each transmission of our request as damaged."""
 
-    what = "{port}: {service} reached the meter damaged {attempts} times"
+    what = "{port}: our request reached the meter damaged {attempts} times ({service})"
 
 
 class PollTooLong(Retryable):
     """The time that the caller allows is over."""
 
     kind = "too_long"
-    what = "{port}: the time for one reading ran out during {service}"
+    what = "{port}: the time for one reading ran out ({service})"
     do = "seat the probe well (nesgw align shows how well it sits), or allow a longer poll_interval"
 
 
@@ -217,6 +250,13 @@ class QuietNow(Retryable):
     kind = "quiet"
     what = "the meter's port is left to the utility until {until} (quiet)"
     do = "try again then"
+
+
+class LineSlow(PollTooLong):
+    """The same, and nothing was damaged or repeated: the meter, or the network before it, takes its time."""
+
+    what = "{port}: the time for one reading ran out ({service}); an answer takes up to {seconds} s"
+    do = "set a longer poll_interval: the meter or the line to it is slow, and the probe sits well"
 
 
 class MeterBusy(Retryable):
@@ -362,8 +402,11 @@ class KeyRefused(OperatorNeeded):
 
     kind = "key"
     exit_code = EX_NOPERM
-    what = "the meter refused the key: {service} was answered {code}"
-    do = "compare the key with the utility's letter; ask for the optical read-only key of this very meter"
+    what = "the meter refused the key: it answered {service} with {code}"
+    do = (
+        "compare the key with the utility's letter: it must be the optical read-only key of this very meter; "
+        "do not try the same key again, for a meter counts wrong keys, raises an alarm, and may lock its port"
+    )
 
 
 class MepKeyRefused(KeyRefused):

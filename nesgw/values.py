@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Number = int | float
+
+KEY_LENGTH: Final = 20  # bytes of the optical port's key: Security carries so many
 
 
 class Firmware(NamedTuple):

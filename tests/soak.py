@@ -20,8 +20,10 @@ from pathlib import Path
 
 import structlog
 
+from benchmarks.options import Parser, at_least_one
 from nesgw.simulator.faults import Fault
 from nesgw.simulator.household import VARIANTS, build
+from nesgw.simulator.profiles import PROFILES
 from tests.faults.figures import memory
 from tests.faults.rig import Recorder, Rig
 from tests.faults.truth import wrong_values
@@ -150,10 +152,10 @@ class Soak(Rig):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--polls", type=int, default=100_000)
+    parser = Parser(prog="scripts/soak", description=__doc__.splitlines()[0])
+    parser.add_argument("--polls", type=at_least_one, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--profile", default="83331-3i")
+    parser.add_argument("--profile", default="83331-3i", choices=PROFILES)
     parser.add_argument("--session", default="per-poll", choices=("auto", "per-poll", "keep-open"))
     options = parser.parse_args()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())

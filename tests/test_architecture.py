@@ -44,10 +44,10 @@ def modules(name):
     [
         ("values", set()),
         ("errors", set()),
-        ("config", {"errors", "ports", "config"}),
+        ("config", {"errors", "values", "ports", "config"}),
         ("ports", {"errors", "ports"}),
-        ("optical", {"errors", "optical"}),
-        ("mep", {"errors", "mep"}),
+        ("optical", {"errors", "values", "ports", "optical"}),
+        ("mep", {"errors", "ports", "mep"}),
         ("tables", {"errors", "values", "tables"}),
         ("plausibility", {"values", "tables", "plausibility"}),
         ("publishers", {"errors", "values", "config", "tables", "publishers"}),
@@ -131,12 +131,21 @@ def test_nobody_knows_the_daemon_but_the_command_line():
 
 
 @pytest.mark.parametrize(
-    ("library", "home"),
-    [("serial", "ports/serial_port.py"), ("paho", "publishers/mqtt/publisher.py"), ("systemd", "gateway/systemd.py")],
+    ("library", "homes"),
+    [
+        ("serial", {"ports/find.py", "ports/rfc2217.py", "ports/serial_port.py"}),
+        ("paho", {"publishers/mqtt/publisher.py"}),
+        ("systemd", {"gateway/systemd.py"}),
+    ],
 )
-def test_each_library_to_the_outside_is_known_in_one_place(library, home):
-    homes = {str(path.relative_to(PACKAGE)) for path in FILES if library in {m.split(".")[0] for m in imports(path)}}
-    assert homes == {home}
+def test_each_library_to_the_outside_is_known_in_one_place(library, homes):
+    found = {str(path.relative_to(PACKAGE)) for path in FILES if library in {m.split(".")[0] for m in imports(path)}}
+    assert found == homes
+
+
+def test_the_optical_link_knows_of_ports_what_a_port_is_and_opens_none():
+    for path in modules("optical"):
+        assert {name for name in imports(path) if name.startswith("nesgw.ports")} <= {"nesgw.ports.port"}, path
 
 
 @pytest.mark.parametrize(

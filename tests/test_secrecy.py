@@ -14,13 +14,16 @@ import pkgutil
 import re
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 import nesgw
 from nesgw.commands.check_config import Checked
-from nesgw.commands.doctor.steps import GatewayCase, MeterCase
+from nesgw.commands.doctor.gateway_steps import GatewayCase
+from nesgw.commands.doctor.meter_steps import MeterCase
+from nesgw.commands.doctor.service_steps import ServiceCase
 from nesgw.commands.target import Target
 from nesgw.config import loader
 from nesgw.config.document import Document, Source
@@ -91,7 +94,8 @@ def samples() -> dict[str, object]:
         settings.mqtt,
         dataclasses.replace(settings.http, token=Secret(PASSWORD)),
         Target(meter, None, lambda: Secret(KEY)),
-        MeterCase(meter, parse_key(KEY), "", 0.0, None),
+        MeterCase(meter, parse_key(KEY)),
+        ServiceCase(Path("c.toml"), config),
         GatewayCase(settings.cache, settings.mqtt, "", Topics("nesgw", "nesgw")),
         Security(KEY.encode()),
         DigestKey(KEY.encode()),

@@ -18,6 +18,10 @@ class VirtualPort(VirtualLine):
     def __init__(self, meter, baud=9600):
         super().__init__(meter, baud)
         self._baud = baud
+        self.rts = True
+
+    def holder(self):
+        return None
 
     @property
     def baud(self):

@@ -81,7 +81,7 @@ def check(path: Path) -> Checked:
     ]
     if (user := access.service_user()) is not None and os.geteuid() != user.pw_uid:
         if os.geteuid() == 0:
-            mistakes += _access_mistakes(loaded, loader.files(path))
+            mistakes += access_mistakes(loaded, loader.files(path))
         else:
             skipped.append(f"whether {user.pw_name}, the service's user, can read the files; to know, run it with sudo")
     if mistakes:
@@ -116,7 +116,7 @@ def _tls_mistakes(loaded: Loaded) -> Iterator[Mistake]:
                 yield loaded.document.mistake(("mqtt", "tls", option), sentence)
 
 
-def _access_mistakes(loaded: Loaded, files: list[Path]) -> Iterator[Mistake]:
+def access_mistakes(loaded: Loaded, files: list[Path]) -> Iterator[Mistake]:
     """What the service's user may not read or write, although root may."""
     from nesgw.config import access
     from nesgw.config.document import Mistake

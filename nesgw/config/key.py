@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from nesgw.config.settings import Interface, Secret
+from nesgw.values import KEY_LENGTH
 
 # Bytes that the security service takes on the optical port, and that the digest of the MEP port takes.
-LENGTHS: Final[dict[Interface, tuple[int, ...]]] = {"optical": (20,), "mep": (16, 20)}
+LENGTHS: Final[dict[Interface, tuple[int, ...]]] = {"optical": (KEY_LENGTH,), "mep": (16, KEY_LENGTH)}
 
 _EXAMPLE: Final = (
     "(a7941d…), {digits} hex digits (6137393431…) or {codes} decimal codes (97 55 57 52 …, "

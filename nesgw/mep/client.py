@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from nesgw.errors import (
     EnableWeak,
@@ -35,6 +35,7 @@ from nesgw.mep.frames import LARGEST_READ, FullRead, PartialRead, Request, Respo
 from nesgw.mep.link import Event, GaveUp, Link, LinkStatistics, Reason, Received, Refused
 from nesgw.mep.read_plan import AnySpan, coalesce, end_of
 from nesgw.mep.session import State
+from nesgw.ports.port import Port
 
 _SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
 _NAP: Final = 0.001  # a shorter wait is not worth its own system call
@@ -45,26 +46,6 @@ _PASSING = (ResponseCode.BUSY, ResponseCode.NOT_READY, ResponseCode.LOCKED, Resp
 _PERHAPS_DAMAGED = (ResponseCode.UNRECOGNIZED, ResponseCode.UNSUPPORTED)  # nesgw sends neither: asked once more
 
 NO_KEY: Final = bytes(16)  # proves the line with a digest that no meter takes
-
-
-class Port(Protocol):
-    """What the client needs of a serial port."""
-
-    rts: bool  # Enable: it feeds the meter's transmitter, so it stays on
-
-    @property
-    def baud(self) -> int:
-        """Bits a second."""
-
-    @property
-    def name(self) -> str:
-        """How the user knows it."""
-
-    def read(self, timeout: float) -> bytes:
-        """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
 
 
 class _Failed(Exception):

@@ -18,7 +18,7 @@ from nesgw.meter.queries.events import newest_event
 from nesgw.meter.reader import Reader, run
 from nesgw.meter.session import MeterSession
 from nesgw.meter.session_mode import SessionMode
-from nesgw.optical.client import Port
+from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
 from nesgw.tables.extent import may_be_read
 from nesgw.tables.register import Part

@@ -9,11 +9,13 @@ from typing import Final
 
 from nesgw.config.settings import MeterSettings
 from nesgw.errors import LineTooNoisy, NoAnswer
-from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient, Port
-from nesgw.optical.link import Link
+from nesgw.optical.client import DEFAULT_LIMITS, SMALL_LIMITS, MessageLimits, MeterClient
+from nesgw.optical.link import Link, LinkStatistics
 from nesgw.optical.read_plan import Span, seconds_to_read
 from nesgw.optical.session import State
+from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
+from nesgw.tables.register import table_name
 
 # What to negotiate, best first. A probe that cannot bear long packets shows it by damaged ones: one step down then.
 LIMITS: Final = (MessageLimits(512, 4), SMALL_LIMITS, DEFAULT_LIMITS)
@@ -25,7 +27,7 @@ _OPENING: Final = 260  # bytes on the wire, both ways, to open a session and to 
 
 
 class OpticalLink:
-    """One probe. The port is opened for the first session, and stays open until ``close``."""
+    """One probe. The port is opened for the first session, if none is given, and stays open until ``close``."""
 
     has_sessions = True
 
@@ -38,6 +40,7 @@ class OpticalLink:
         sleep: Callable[[float], None] = time.sleep,
         opener: Callable[..., Port] = open_port,
         trace: Callable[..., object] | None = None,
+        port: Port | None = None,
     ) -> None:
         self._settings = settings
         self._stop = stop
@@ -45,7 +48,7 @@ class OpticalLink:
         self._sleep = sleep
         self._opener = opener
         self._trace = trace
-        self._port: Port | None = None
+        self._port = port
         self._client: MeterClient | None = None
         self._memory = Link()  # outlives the port: what was sent last matters to the meter, not to the port
         self._step = 0  # index into LIMITS
@@ -64,7 +67,12 @@ class OpticalLink:
     @property
     def traffic(self) -> tuple[int, int]:
         """Bytes sent and received since the start, over every time the port was opened."""
-        return self._memory.statistics.bytes_out, self._memory.statistics.bytes_in
+        return self.statistics.bytes_out, self.statistics.bytes_in
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """What passed over the wire since the start, and how long the meter's answers take."""
+        return self._memory.statistics
 
     @property
     def _connected(self) -> MeterClient:
@@ -76,7 +84,8 @@ class OpticalLink:
         """Open the port, if it is not open. Raises PortUnavailable."""
         if self._client is None:
             place = self._settings
-            self._port = self._opener(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
+            if self._port is None:
+                self._port = self._opener(place.port, baud=place.baud, rts=place.rts, dtr=place.dtr)
             self._client = MeterClient(
                 self._port,
                 clock=self._clock,
@@ -84,6 +93,7 @@ class OpticalLink:
                 stop=self._stop,
                 link=self._memory,
                 trace=self._trace,
+                table_name=table_name,
             )
 
     def limit(self, until: float) -> None:

@@ -12,28 +12,48 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from nesgw.errors import (
+    BridgeSilent,
     EchoOnly,
     KeyRefused,
+    LineSlow,
     LineTooNoisy,
     MeterBusy,
     MeterMisbehaved,
     NesgwError,
     NoAnswer,
     PollTooLong,
+    PortBusy,
+    PortLost,
+    PortShared,
+    PortUnavailable,
     RequestDamaged,
     Retryable,
     SessionRefused,
     Stopped,
     TableNotPresent,
+    WrongDevice,
 )
-from nesgw.optical.link import DEFAULT_PACKET_SIZE, Event, GaveUp, Link, LinkStatistics, Reason, Received, Stale, Timing
+from nesgw.optical.link import (
+    DEFAULT_PACKET_SIZE,
+    Delivered,
+    Event,
+    GaveUp,
+    Link,
+    LinkStatistics,
+    Reason,
+    Received,
+    Stale,
+    Timing,
+)
+from nesgw.optical.other_devices import OtherDevice, recognise
 from nesgw.optical.packet import OVERHEAD
 from nesgw.optical.read_plan import Span, coalesce
 from nesgw.optical.services import (
     BAUD_CODES,
+    Garbled,
     Identification,
     Identify,
     Logon,
@@ -49,12 +69,12 @@ from nesgw.optical.services import (
     WrongShape,
 )
 from nesgw.optical.session import State, after_ok
+from nesgw.ports.port import Port, is_bridge
 
 Result = TypeVar("Result")
 
 _SLICE: Final = 0.25  # how long a call may go without looking at stop() and the limit
-_INSTANT: Final = 0.000_03  # less than a sleep takes, and than a byte from here to the light
-_NAP: Final = 0.001  # a shorter wait is not worth its own system call
+_INSTANT: Final = 0.000_03  # shorter than a sleep call and than one byte time
 _QUIET: Final = 0.1  # a line that is silent for so long has no packet on it
 _NOT_QUIET: Final = 3.0  # how long to wait for that: the longest message takes two seconds
 _MARGIN: Final = 0.5  # the meter's six seconds need not be ours
@@ -62,40 +82,14 @@ _PATIENCE: Final = (0.1, 0.3, 0.9)  # pauses after busy, not ready, locked; shor
 _HURRIED: Final = 1.0  # for terminating while the process is to end
 _TERMINATE_BUDGET: Final = 4.5  # two transmissions
 _ATTEMPTS_AT_NEW_BAUD: Final = 2  # a rate that works needs one; the channel has to time out after the last
-_IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
+
+_GARBLED: Final = 4  # times a table's data may have a wrong checksum, as often as a packet is sent
+# Seconds in which a second answer to a question that was asked twice must have come, and times the longest so far.
+_SECOND_ANSWER: Final = (0.25, 3)
+_NO_BETTER: Final = 2.0  # after an unusual answer: the meter has sent what it had to say
+_SLOW: Final = 0.3  # seconds from question to answer; meters take some hundredths
 
 _PASSING = (ResponseCode.BSY, ResponseCode.DNR, ResponseCode.DLK)
-
-
-class Port(Protocol):
-    """What the client needs of a serial port."""
-
-    baud: int
-
-    @property
-    def name(self) -> str:
-        """How the user knows it."""
-
-    def read(self, timeout: float) -> bytes:
-        """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-
-    def drain(self) -> None:
-        """Wait until everything written has left."""
-
-    def flush_input(self) -> None:
-        """Drop what has arrived."""
-
-    def lend(self) -> bool:
-        """Let others use the port while it stays open here; False if it would have to be closed for that."""
-
-    def reclaim(self) -> None:
-        """Have it for us alone again. Raises PortBusy while somebody else has it."""
-
-    def close(self) -> None:
-        """Give the port back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +128,21 @@ class MeterClient:
         sleep: Callable[[float], None] = time.sleep,
         stop: Callable[[], bool] = lambda: False,
         timing: Timing | None = None,
-        statistics: LinkStatistics | None = None,
         link: Link | None = None,
         trace: Callable[..., object] | None = None,
+        table_name: Callable[[int], str] = str,
     ) -> None:
         self._port = port
         self._clock = clock
         self._sleep = sleep
         self._stop = stop
         self._trace = trace or (lambda *_: None)  # takes a %-template and what stands in it, as a logger does
-        # The link of the client before, where a port was opened anew: the meter may take what it sent for the last
+        self._table_name = table_name  # for errors: the makers have their own names for their tables
+        # The link of the client before, where a port was opened again: the meter may take what it sent for the last
         # packet, and the same one now for a repetition (trap 2).
-        self._link = link or Link(statistics=statistics)
+        self._link = link or Link()
         self._link.reset()
+        self._link.greeting = None
         self._link.timing = replace(timing or Timing(), byte_time=10 / port.baud)
         self._base_baud = port.baud
         self._limit: float | None = None
@@ -156,10 +152,11 @@ class MeterClient:
         self._limits = replace(DEFAULT_LIMITS, baud=port.baud)
         self._largest_read = self._limits.table_bytes
         self._partial_reads = True
-        self._identification: Identification | None = None
         # This meter does not know the service, or does not grant that: not asked in each session.
         self._cannot_negotiate = False
         self._not_granted: set[Negotiate] = set()
+        self._is_unusual = False  # it answers some services against the rules
+        self._disturbances = 0  # of the line, before the present limit
         self.too_fast = False  # a negotiated baud rate did not work: not to be asked for again
 
     def __enter__(self) -> MeterClient:
@@ -177,13 +174,8 @@ class MeterClient:
 
     @property
     def statistics(self) -> LinkStatistics:
-        """What passed over the wire; counts on, over clients too where they are given the same."""
+        """What passed over the wire; counts on, over clients too where they are given the same link."""
         return self._link.statistics
-
-    @property
-    def identification(self) -> Identification | None:
-        """What the meter said last of itself."""
-        return self._identification
 
     @property
     def limits(self) -> MessageLimits:
@@ -193,6 +185,7 @@ class MeterClient:
     def limit(self, until: float | None) -> None:
         """Let every exchange that passes this time of the clock end in PollTooLong; None takes the limit away."""
         self._limit = until
+        self._disturbances = self.statistics.disturbances
 
     # --- A session ------------------------------------------------------------------------------------------------
 
@@ -202,7 +195,7 @@ class MeterClient:
         """Identify, negotiate, log on, show the key if there is one.
 
         ``faster`` are baud rates to ask for, best first. A granted one must prove itself by the next exchange; if the
-        probe or the meter does not bear it, the session is opened at the port's own rate, and ``too_fast`` says so.
+        probe or the meter cannot keep up, the session is opened at the port's own rate, and ``too_fast`` says so.
         Raises NoAnswer, EchoOnly, LineTooNoisy, MeterBusy, SessionRefused, KeyRefused and what every exchange can:
         MeterMisbehaved, PollTooLong, Stopped, PortLost.
         """
@@ -240,9 +233,10 @@ class MeterClient:
         """
         if self._state is not State.BASE:
             self.resynchronise()
+        self._link.take_strange()
         for way_out in (self.resynchronise, self._wait_out_channel, None):
             try:
-                self._identification = self._ask(Identify())
+                return self._ask(Identify())
             except ServiceRefused as refusal:
                 if refusal.code is not ResponseCode.ISSS or way_out is None:
                     raise SessionRefused(service="Identify", code=str(refusal.code)) from None
@@ -250,8 +244,6 @@ class MeterClient:
             except (NoAnswer, LineTooNoisy):
                 self._at_base()  # at worst the meter is in the ID state, and the next Identify learns it by isss
                 raise
-            else:
-                return self._identification
         raise AssertionError("the last way out raises")
 
     def negotiate(self, wanted: MessageLimits, faster: tuple[int, ...] = ()) -> MessageLimits:
@@ -281,7 +273,7 @@ class MeterClient:
                 self._not_granted.add(request)
                 continue
             self._link.use_packet_size(granted.packet_size, rung.packet_size)
-            self._change_baud(codes.get(granted.baud_code, self._port.baud))
+            self._change_baud(codes.get(granted.baud_code or 0, self._port.baud))
             self._limits = MessageLimits(granted.packet_size, granted.packets, self._port.baud)
             self._largest_read = self._limits.table_bytes
             self._trace("-- messages of %s", self._limits)
@@ -313,7 +305,7 @@ class MeterClient:
             raise SessionRefused(service=request.name, code=str(refusal.code)) from None
 
     def terminate(self, budget: float = _TERMINATE_BUDGET) -> bool:
-        """End session and channel as well as ``budget`` seconds allow; tell whether the meter confirmed it.
+        """End session and channel as well as ``budget`` seconds allow; return whether the meter confirmed it.
 
         Neither stop() nor the limit ends it, for it is what is to be done when they strike; but stop() leaves it only
         a second. Raises nothing that the line, the meter or the port can cause.
@@ -366,7 +358,7 @@ class MeterClient:
             self._limit, self._stop = before
 
     def _wait_out_channel(self) -> None:
-        """Let the channel time out; what still arrives begins the silence anew, but not for ever."""
+        """Let the channel time out; what still arrives restarts the silence, but not for ever."""
         self._link.reset()
         silence = max(self._link.timing.traffic, self._wait_until - self._clock()) + _MARGIN
         self._listen(silence, at_most=3 * silence)
@@ -394,7 +386,6 @@ class MeterClient:
         if baud != self._port.baud:
             self._write()
             self._port.drain()
-            self._sleep(_IN_THE_CHIP * self._link.timing.byte_time)
             self._port.baud = baud
             self._link.timing = replace(self._link.timing, byte_time=10 / baud)
 
@@ -415,7 +406,7 @@ class MeterClient:
                 if refusal.code is ResponseCode.SNS:
                     self._partial_reads = False
                 elif refusal.code is ResponseCode.ONP and request.count > DEFAULT_LIMITS.table_bytes:
-                    # It fits what the meter granted, and yet it may be too long: every meter bears the default.
+                    # It fits what the meter granted, and yet it may be too long: every meter can give the default.
                     self._largest_read = DEFAULT_LIMITS.table_bytes
                 else:
                     raise self._read_refused(request, refusal.code) from None
@@ -453,7 +444,7 @@ class MeterClient:
     def _read_refused(self, request: Read | PartialRead, code: ResponseCode) -> NesgwError:
         match code:
             case ResponseCode.IAR:
-                return TableNotPresent(table=table_name(request.table))
+                return TableNotPresent(table=self._table_name(request.table))
             case ResponseCode.ISC:
                 cause = "the key is too weak for this table, or the meter's hardware lock covers it"
                 return KeyRefused(service=str(request), code=f"{code}: {cause}")
@@ -468,7 +459,7 @@ class MeterClient:
         """Exchange, with patience for a meter that is busy; raises ServiceRefused for what patience does not mend."""
         for pause in (*_PATIENCE, None):
             try:
-                return self._exchange(request)
+                return self._exchange_until_sound(request)
             except ServiceRefused as refusal:
                 if refusal.code is ResponseCode.RNO:
                     self._state = State.SUSPECT  # a new session negotiates again; that is the caller's to open
@@ -479,56 +470,114 @@ class MeterClient:
                 self._pause(pause, str(request))
         raise AssertionError("the last pause raises")
 
+    def _exchange_until_sound(self, request: Request[Result]) -> Result:
+        """Ask again at once where the answer's own count or checksum is wrong.
+
+        Were it a late answer after all, there would be one too many now, so that is waited for.
+        """
+        for attempt in range(1, _GARBLED + 1):
+            try:
+                result = self._exchange(request)
+            except Garbled as why:
+                self._trace("-- %s: %s", request, why)
+                problem = str(why)
+            else:
+                if attempt > 1:
+                    least, times = _SECOND_ANSWER
+                    quiet = max(least, times * self.statistics.longest_response)
+                    self._listen(quiet, at_most=2 * quiet)
+                return result
+        raise MeterMisbehaved(service=str(request), problem=f"{problem}, {_GARBLED} times")
+
     def _exchange(self, request: Request[Result]) -> Result:
         """Send a request and wait for its answer. Whatever interrupts this leaves the channel suspect."""
         before, after = self._state, after_ok(self._state, request)
+        try:
+            result = self._converse(request)
+        except ServiceRefused as refusal:
+            if refusal.code is not ResponseCode.ISSS:  # isss: its state is not the one we think
+                self._state = before
+            raise
+        except Garbled:
+            self._state = before
+            raise
+        except PortLost as lost:
+            raise self._why_lost(lost) from lost
+        self._state = after
+        return result
+
+    def _converse(self, request: Request[Result]) -> Result:
+        self._begin(request)
+        delivered, stale, unusual, until = False, b"", b"", None
+        while True:
+            for event in self._turn(request, within=until):
+                match event:
+                    case Received(data=answer):
+                        return request.parse(answer)
+                    case Delivered():
+                        delivered = True
+                    case Stale(data=stale):
+                        if delivered and request.fits_unusual(stale):
+                            unusual, until = stale, self._clock() + (0.0 if self._is_unusual else _NO_BETTER)
+                    case GaveUp():
+                        raise self._gave_up(request, event, stale)
+            if until is not None and self._clock() >= until:
+                self._link.conclude()
+                self._is_unusual = True
+                return request.parse_unusual(unusual)
+
+    def _begin(self, request: Request[Any]) -> None:
         just_now = self._clock() - self._last_byte_at < self._link.timing.byte_time
         if not just_now and (late := self._port.read(0)):  # it belongs to the last exchange
             self._last_byte_at = self._clock()
             self._link.receive(late, self._last_byte_at)
             self._write()
-        if before is State.BASE:
+        if self._state is State.BASE:
             self._link.reset()  # a channel begins: what looks like a packet of the last one is no repetition of it
         self._state = State.SUSPECT
         self._trace("-> %s", request)
-        self._link.send(request.encode(), self._clock(), request.fits, request.expects)
-        stale: bytes | None = None
-        while True:
-            for event in self._turn(request):
-                match event:
-                    case Received(data=answer):
-                        try:
-                            result = request.parse(answer)
-                        except ServiceRefused as refusal:
-                            if refusal.code is not ResponseCode.ISSS:  # isss: its state is not the one we think
-                                self._state = before
-                            raise
-                        self._state = after
-                        return result
-                    case Stale(data=answer):
-                        stale = answer
-                    case GaveUp():
-                        raise self._gave_up(request, event, stale)
+        self._link.send(request.encode(), self._clock(), request.fits)
 
-    def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes | None) -> Retryable:
-        self._cannot_negotiate = False  # what comes after the silence may be another meter
+    def _why_lost(self, lost: PortLost) -> PortUnavailable:
+        """Some bridges say why they close the connection."""
+        if recognise(self._link.take_strange()) is OtherDevice.BUSY_BRIDGE:
+            return PortBusy(port=self._port.name, holder="another program, as the bridge says")
+        return lost
+
+    def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes) -> Retryable:
+        self._cannot_negotiate = self._is_unusual = False  # what comes after the silence may be another meter
         self._not_granted.clear()
         self._trace("-- gave up on %s: %s in %s attempts", request, event.reason.value, event.attempts)
-        if stale is not None:
+        if stale:
             try:
                 request.parse(stale)
             except WrongShape as why:
                 return MeterMisbehaved(service=str(request), problem=f"{why}; it was {_Shown(stale)}")
+        if other := self._other_user():
+            return other
         facts = {"port": self._port.name, "service": str(request), "attempts": event.attempts}
+        if device := self._other_device():
+            if device is OtherDevice.BUSY_BRIDGE:
+                return PortBusy(port=self._port.name, holder="another program, as the bridge says")
+            return WrongDevice(**facts, device=device.what, advice=device.advice)
         match event.reason:
             case Reason.SILENCE:
-                return NoAnswer(**facts)
+                return (BridgeSilent if is_bridge(self._port.name) else NoAnswer)(**facts)
             case Reason.ECHO_ONLY:
                 return EchoOnly(**facts)
             case Reason.DAMAGED:
                 return LineTooNoisy(**facts)
             case Reason.NAK:
                 return RequestDamaged(**facts)
+
+    def _other_device(self) -> OtherDevice | None:
+        """A telnet port passes most packets whole, and shows itself when it is opened."""
+        return recognise(self._link.take_strange()) or recognise(self._link.greeting or b"")
+
+    def _other_user(self) -> PortShared | None:
+        """Whoever opened the port before us and locks nothing takes bytes away that we wait for."""
+        holder = self._port.holder()
+        return PortShared(port=self._port.name, holder=holder) if holder else None
 
     def _listen(self, quiet: float, at_most: float) -> None:
         """Take and drop what arrives, until nothing has for ``quiet`` seconds or ``at_most`` are over."""
@@ -543,29 +592,16 @@ class MeterClient:
                 return
 
     def _turn(self, doing: object, within: float | None = None) -> list[Event]:
-        """Go once round the loop: write, read, think, write. ``doing`` says what for, if it comes to that."""
+        """Go once round the loop. ``doing`` says what for, if there is no time left for it."""
         self._write()
         self._check(doing)
-        link, now = self._link, self._clock()
-        end = now + _SLICE
-        for other in (within, self._limit, link.deadline()):
-            if other is not None and other < end:
-                end = other
-        arrived, data = now, b""
-        if (complete := link.complete_at()) is not None and (nap := min(complete, end) - now) > _NAP:
-            # A line gives its bytes a few at a time: to wake for each of them would cost more than all the rest.
-            self._sleep(nap)
-            arrived, now = now + nap, self._clock()
-            data = self._port.read(0)  # what is there now was due when we meant to wake
-            if not data:
-                link.receive(data, now)
-        if not data:
-            data = self._port.read(max(0.0, end - now))
-            arrived = now = self._clock()
-        if data:
-            self._last_byte_at = arrived
-        events = link.receive(data, now) + link.expire(now)
+        data = self._read_until(self._next_look(within))
+        now = self._clock()
+        events = self._link.receive(data, now) + self._link.expire(now)
         self._write()
+        return self._traced(events)
+
+    def _traced(self, events: list[Event]) -> list[Event]:
         for event in events:
             if isinstance(event, Received):
                 self._trace("<- %s", _Shown(event.data))
@@ -573,12 +609,27 @@ class MeterClient:
                 self._trace("<- %s (late, dropped)", _Shown(event.data))
         return events
 
+    def _next_look(self, within: float | None) -> float:
+        """When to look at the clock again at the latest, whether anything comes or not."""
+        ends = (self._clock() + _SLICE, within, self._limit, self._link.deadline())
+        return min(end for end in ends if end is not None)
+
+    def _read_until(self, end: float) -> bytes:
+        """Read what comes first. The rest of a packet is slept for: it takes as long as the head's length says."""
+        complete = self._link.complete_at()
+        if complete is not None and (rest := min(complete, end) - self._clock()) > 0:
+            self._sleep(rest)
+        data = self._port.read(max(0.0, end - self._clock()))
+        if data:
+            self._last_byte_at = self._clock()
+        return data
+
     def _write(self) -> None:
-        if self._link.has_outgoing:
+        if data := self._link.outgoing():
             silence = self._last_byte_at + self._link.timing.turn_around - self._clock()
             if silence > _INSTANT:
                 self._sleep(silence)
-            self._port.write(self._link.outgoing())
+            self._port.write(data)
 
     def _pause(self, seconds: float, doing: str) -> None:
         end = self._clock() + seconds
@@ -590,16 +641,17 @@ class MeterClient:
         if self._stop():
             raise Stopped
         if self._limit is not None and self._clock() >= self._limit:
-            raise PollTooLong(port=self._port.name, service=str(doing))
+            raise self._too_long(str(doing))
 
-
-def table_name(table: int) -> str:
-    """Give the name that the OSGP guides use: BT23, ET03."""
-    return f"ET{table - 2048:02}" if 2048 <= table < 4096 else f"BT{table:02}"
+    def _too_long(self, doing: str) -> PollTooLong:
+        seconds = self.statistics.longest_response
+        if seconds >= _SLOW and self.statistics.disturbances == self._disturbances:
+            return LineSlow(port=self._port.name, service=doing, seconds=f"{seconds:.1f}")
+        return PollTooLong(port=self._port.name, service=doing)
 
 
 class _Shown:
-    """An answer for the eye. What begins as a request is one of ours that came back, perhaps with the key."""
+    """An answer as text for the log. What begins as a request is our own echo, perhaps with the key in it."""
 
     def __init__(self, message: bytes) -> None:
         self._message = message

@@ -11,7 +11,6 @@ whose CRC is wrong is searched for another start as well; only when there is non
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,14 +25,11 @@ DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
 # size at any time: the largest that nesgw asks for.
 _ALWAYS_TAKEN = 512
 
-# In byte times: a packet that is late by no more was awaited well, and one that is later makes little difference. One
-# that was all there when we looked is awaited so much earlier the next time, more if that happens again.
-_STEADY = 1 / 4
-_LATER = 1 / 256
-_EARLIER, _MUCH_EARLIER = 1 / 64, 1 / 16
-# So many bytes of a packet, behind those that came first, hint at the line's pace, or tell it for good.
-_HINTING = 4
-_TELLING = 16
+_STRANGE_KEPT = 1024  # bytes; fewer are enough to recognise another device
+# A USB adapter, or a port shared with the MEP interface, may fall asleep after two seconds and lose what wakes it. A
+# repetition two seconds later finds it asleep again; an earlier one is a duplicate to a meter that heard the first.
+_SILENCE = 1.0
+_SURELY_LOST = 4  # times what the last acknowledgement took
 
 Fingerprint = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
@@ -46,6 +42,7 @@ class Timing:
     inter_character: float = 0.5  # a packet that pauses longer is broken
     response: float = 2.0  # for ACK or NAK, from the end of our transmission
     traffic: float = 6.0  # silence after which either side falls to the base state
+    sleeper: float = 0.6  # for the ACK of the first packet after a silence: what sleeps between us has lost it
     answer: float = 6.0  # for each packet of the answer, from the ACK of the request or the packet before
     attempts: int = 4  # transmissions of a packet; one less NAKs for a received one
     byte_time: float = 10 / 9600  # 8N1 sends ten bits a byte
@@ -58,15 +55,21 @@ class LinkStatistics:
     bytes_in: int = 0
     bytes_out: int = 0
     packets_in: int = 0  # sound ones from the meter, duplicates included
-    packets_out: int = 0  # retransmissions included
     retransmissions: int = 0
     naks_received: int = 0
-    naks_sent: int = 0
     damaged: int = 0
     duplicates: int = 0
     echoes: int = 0  # packets and acknowledgements of our own that came back
     noise_bytes: int = 0
     stale_answers: int = 0  # sound messages that did not answer what was asked
+    # Seconds from the end of a request to the beginning of its answer: of the last answer, and the most there was.
+    last_response: float | None = None
+    longest_response: float = 0.0
+
+    @property
+    def disturbances(self) -> int:
+        """What went wrong on the line and not in the meter: repetitions and damage."""
+        return self.retransmissions + self.naks_received + self.damaged
 
 
 class Reason(Enum):
@@ -120,38 +123,17 @@ class _Exchange:
 
     fits: Callable[[bytes], bool]
     packets: deque[Packet] = field(repr=False)  # not yet acknowledged; the first is on its way
-    expects: int = 1  # bytes of the answer if it is no refusal
-    sent: float = 0.0  # when the last byte of ours has left: of the packet on its way, or of an acknowledgement
+    sent: float = 0.0  # when the last byte of the packet on its way has left
     raw: bytes = field(default=b"", repr=False)  # as which bytes: to recognise its echo
     before: frozenset[Fingerprint] = frozenset()  # what the meter may have accepted last before this packet
     awaiting: _Awaiting = _Awaiting.ACKNOWLEDGEMENT
     deadline: float = 0.0
+    after_silence: bool = False
     attempts: int = 0
     damaged: int = 0  # in a row
     delivered: bool = False
+    response: float | None = None  # seconds that the beginning of the answer took
     heard: set[Reason] = field(default_factory=set)  # what came that was no sound packet
-
-
-class _Delay:
-    """The time from the end of our last byte to the beginning of the meter's packet, as this meter keeps it."""
-
-    def __init__(self) -> None:
-        self.seconds: float | None = None
-        self._step = _EARLIER
-
-    def learn(self, took: float, byte_time: float, *, watched: bool) -> None:
-        """Take note of one; not ``watched``: all was there when we looked, and nobody knows for how long."""
-        if self.seconds is None or took < self.seconds:
-            self.seconds = took
-        elif not watched:
-            self.seconds = max(0.0, self.seconds - self._step * byte_time)
-            self._step = min(2 * self._step, _MUCH_EARLIER)
-            return
-        elif took <= self.seconds + _STEADY * byte_time:
-            self.seconds = (self.seconds + took) / 2  # as steady as a clock
-        else:
-            self.seconds += _LATER * byte_time  # it takes its time now and then: it is awaited early
-        self._step = _EARLIER
 
 
 class Link:
@@ -161,9 +143,9 @@ class Link:
     ``deadline()``, each time writing ``outgoing()`` again. One exchange at a time.
     """
 
-    def __init__(self, timing: Timing | None = None, statistics: LinkStatistics | None = None) -> None:
+    def __init__(self, timing: Timing | None = None) -> None:
         self.timing = timing or Timing()
-        self.statistics = statistics or LinkStatistics()
+        self.statistics = LinkStatistics()
         self._outgoing: list[bytes] = []  # packets and acknowledgements to be written
         self._toggle = True  # of the last packet sent; each new one flips it, over sessions too
         self._meter_may_know: frozenset[Fingerprint] = frozenset()  # candidates for the meter's last accepted packet
@@ -172,8 +154,9 @@ class Link:
         self._echoing = False  # this probe hears itself
         self._echo: deque[bytes] = deque()  # what it is still to hear, packet by packet
         self._echo_heard = 0  # of the first of them
-        self._paced = False  # the line gives bytes as they come over the wire: true of all but network ports
-        self._delays = (_Delay(), _Delay())  # of an answer's first packet, and of those after it
+        self._strange = bytearray()  # what came since the last sound packet of the meter's
+        self.greeting: bytes | None = None  # what came before the first one; None until that has come
+        self._last_acknowledgement: float | None = None  # seconds that it took
         self._clear()
 
     def _clear(self) -> None:
@@ -182,11 +165,9 @@ class Link:
         self._most_in = _ALWAYS_TAKEN - OVERHEAD
         self._buffer = bytearray()  # received and not yet understood: never more than one packet
         self._refused = 0  # bytes at its front that belong to a damaged packet
-        self._in_vain = False  # whether somebody looked for the packet that is due before it began
-        self._half = 0  # the length of the packet in it whose head is all here and whose rest is not; 0: there is none
+        self._half_received = False  # whether the head of a packet is all here, and its rest is not
+        self._complete_at: float | None = None  # when that can be, at the earliest
         self._last_byte = 0.0
-        self._begun = (0.0, 0)  # when the packet at the buffer's front began to arrive, and with how many bytes
-        self._complete = math.inf  # when it is complete, by the best estimate so far
         self._last_accepted: Fingerprint | None = None
         self._last_accepted_at = 0.0
         self._pieces: list[bytes] = []  # of an answer in several packets
@@ -215,19 +196,17 @@ class Link:
 
     # --- Sending --------------------------------------------------------------------------------------------------
 
-    def send(
-        self, message: bytes, now: float, fits: Callable[[bytes], bool] = lambda _: True, expects: int = 1
-    ) -> None:
+    def send(self, message: bytes, now: float, fits: Callable[[bytes], bool] = lambda _: True) -> None:
         """Begin an exchange. ``fits`` says whether a message can be its answer: answers do not name their request.
 
-        ``expects`` is how many bytes a good answer has, as far as that is known; it only decides when to look for it.
         Raises ProtocolMisuse while an exchange is going on.
         """
         if self._exchange:
             raise ProtocolMisuse(problem="a request was sent while the answer to another was due")
         if now - self._last_activity >= self.timing.traffic:
             self._meter_may_know = frozenset()
-        self._exchange = _Exchange(fits, self._packets(message), expects)
+        self._exchange = _Exchange(fits, self._packets(message))
+        self._exchange.after_silence = now - self._last_activity >= _SILENCE
         self._send_next(self._exchange, now)
 
     def _packets(self, message: bytes) -> deque[Packet]:
@@ -265,21 +244,21 @@ class Link:
         if exchange.attempts > 1:
             self.statistics.retransmissions += 1
             self._forget_echo()  # what has not come back by now will not
-        self.statistics.packets_out += 1
         exchange.sent = self._queue(exchange.raw, now)
-        exchange.deadline = exchange.sent + self.timing.response
+        exchange.deadline = exchange.sent + self._acknowledged_within(exchange)
+
+    def _acknowledged_within(self, exchange: _Exchange) -> float:
+        if not exchange.after_silence or exchange.attempts > 1:
+            return self.timing.response
+        usual = self._last_acknowledgement or 0.0
+        return min(self.timing.response, max(self.timing.sleeper, _SURELY_LOST * usual))
 
     def _queue(self, raw: bytes, now: float) -> float:
-        """Have bytes sent; tell when the last of them will have left."""
+        """Have bytes sent; return when the last of them will have left."""
         self._outgoing.append(raw)
         self._sending_until = max(self._sending_until, now) + len(raw) * self.timing.byte_time
         self._last_activity = max(self._last_activity, self._sending_until)
         return self._sending_until
-
-    @property
-    def has_outgoing(self) -> bool:
-        """Whether something waits to be written."""
-        return bool(self._outgoing)
 
     def outgoing(self) -> bytes:
         """Hand out what is to be written now, each byte once."""
@@ -293,19 +272,28 @@ class Link:
     # --- Receiving ------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """Take what arrived, in whatever pieces it did, nothing included."""
+        """Take what arrived, in whatever pieces it did; nothing is no arrival."""
         if not data:
-            self._in_vain = True
             return []
         self.statistics.bytes_in += len(data)
-        began_empty = not self._buffer
-        expected = self._expected_at() if began_empty and self._paced else None  # by what came before this
         self._last_byte = now
         self._last_activity = max(self._last_activity, now)
-        self._buffer += self._without_echo(data)
-        if began_empty:
-            self._begin(now, expected)
+        arrived = self._without_echo(data)
+        self._buffer += arrived
+        self._strange += arrived[: _STRANGE_KEPT - len(self._strange)]
         return self._scan(now)
+
+    def take_strange(self) -> bytes:
+        """Hand out what came since the last sound packet of the meter's, from its beginning on, and forget it."""
+        strange = bytes(self._strange)
+        self._strange.clear()
+        return strange
+
+    def conclude(self) -> None:
+        """End the exchange whose answer was handed out as Stale and is to be taken all the same."""
+        if self._exchange:
+            self._meter_may_know = frozenset((_fingerprint(self._exchange.raw),))
+            self._exchange = None
 
     def expire(self, now: float) -> list[Event]:
         """Act on the timers that have run out; call it after ``receive``, so that no waiting byte comes too late."""
@@ -313,7 +301,7 @@ class Link:
         if self._buffer and now >= self._last_byte + self.timing.inter_character:
             events += self._scan(now, cut_off=True)
         exchange = self._exchange
-        if exchange and not self._half_received() and now >= exchange.deadline:
+        if exchange and not self._half_received and now >= exchange.deadline:
             if exchange.awaiting is _Awaiting.ACKNOWLEDGEMENT:
                 events += self._repeat(exchange, now)
             else:
@@ -325,61 +313,13 @@ class Link:
         due = []
         if self._buffer:
             due.append(self._last_byte + self.timing.inter_character)
-        if self._exchange and not self._half_received():
+        if self._exchange and not self._half_received:
             due.append(self._exchange.deadline)
         return min(due, default=None)
 
     def complete_at(self) -> float | None:
-        """Tell until when looking for more bytes is of no use: the packet that is due cannot be complete before.
-
-        None where none is due, or where bytes come faster than the rate says: some lines have no pace.
-        """
-        if not self._buffer:
-            return self._expected_at() if self._paced else None
-        if not self._half_received():
-            return None
-        began, length = self._begun
-        since = len(self._buffer) - length
-        if not self._paced and (since < _HINTING or not self._at_pace(since, self._last_byte - began)):
-            return None
-        missing = self._half - len(self._buffer)
-        # Each chunk may have lain about before we got it, and more than it says may be there: the earliest is right.
-        self._complete = min(self._complete, self._last_byte + (missing - 1) * self.timing.byte_time)
-        return self._complete
-
-    def _expected_at(self) -> float | None:
-        """When the next packet of the answer is complete, if the meter is as quick as before and does not refuse."""
-        exchange = self._exchange
-        if exchange is None or exchange.attempts > 1 or exchange.heard or len(exchange.packets) > 1:
-            return None
-        delay = self._delays[bool(self._pieces)].seconds
-        if delay is None:
-            return None
-        left = exchange.expects - sum(map(len, self._pieces))
-        length = min(max(left, 1), self._size_out - OVERHEAD) + OVERHEAD
-        return exchange.sent + delay + length * self.timing.byte_time
-
-    def _learn_pace(self, exchange: _Exchange, length: int, now: float) -> None:
-        """Note how a packet of an answer came, to look for the next at the right time: neither often nor late."""
-        began, at_first = self._begun
-        later = length - at_first
-        if later >= _TELLING:
-            self._paced = self._at_pace(later, now - began)
-        if not self._paced or exchange.attempts > 1:
-            return
-        took = max(0.0, now - length * self.timing.byte_time - exchange.sent)
-        self._delays[bool(self._pieces)].learn(took, self.timing.byte_time, watched=later > 0 or self._in_vain)
-
-    def _at_pace(self, count: int, seconds: float) -> bool:
-        """Tell whether so many bytes took about as long as the wire needs; a moment's delay is no pace."""
-        return seconds >= 0.75 * count * self.timing.byte_time
-
-    def _begin(self, now: float, expected: float | None = None) -> None:
-        self._begun, self._complete = (now, len(self._buffer)), math.inf if expected is None else expected
-
-    def _half_received(self) -> bool:
-        """Tell whether a packet is arriving, whose end the exchange's timers wait for."""
-        return self._half > 0
+        """When the packet that is arriving can be complete at the earliest; None until its head is here."""
+        return self._complete_at if self._half_received else None
 
     def _without_echo(self, data: bytes) -> bytes:
         """Strip what is known to be our own light: exact, in order, whole packets and acknowledgements.
@@ -414,7 +354,7 @@ class Link:
     def _scan(self, now: float, *, cut_off: bool = False) -> list[Event]:
         """Understand what is in the buffer. ``cut_off``: nothing more will come to complete it."""
         events: list[Event] = []
-        self._half = 0
+        self._half_received = False
         while self._buffer:
             if self._buffer[0] != START:
                 events += self._skip(now, answer=self._buffer[0])
@@ -422,8 +362,6 @@ class Link:
             verdict, length = examine(self._buffer, self._most_in)
             if verdict is Verdict.SOUND:
                 raw = bytes(self._buffer[:length])
-                if self._exchange:
-                    self._learn_pace(self._exchange, length, now)
                 self._consume(length)
                 events += self._accept(raw, now)
                 continue
@@ -432,7 +370,8 @@ class Link:
                     self._consume(length)
                     self.statistics.noise_bytes += length
                 case Verdict.PARTIAL | Verdict.HEADED if not cut_off:
-                    self._half = length if verdict is Verdict.HEADED else 0
+                    if verdict is Verdict.HEADED:
+                        self._await(length, now)
                     break
                 case Verdict.HEADED:
                     self._refused = len(self._buffer)
@@ -444,17 +383,21 @@ class Link:
                     events += self._skip(now)
         return events
 
+    def _await(self, length: int, now: float) -> None:
+        """Note when the packet can be complete, once: a line may hand over what has come byte by byte."""
+        self._half_received = True
+        if self._complete_at is None:
+            self._complete_at = now + (length - len(self._buffer)) * self.timing.byte_time
+
     def _consume(self, length: int) -> None:
         del self._buffer[:length]
-        self._begin(self._last_byte)
-        self._in_vain = False
+        self._complete_at = None
         self._refused = 0  # a sound packet: the damaged one around it was a false start
 
     def _skip(self, now: float, answer: int | None = None) -> list[Event]:
         """Give up the first byte as a packet's start: part of a damaged packet, an ACK or NAK, or noise."""
         del self._buffer[:1]
-        began, at_first = self._begun
-        self._begun = began, max(0, at_first - 1)
+        self._complete_at = None
         if self._refused:
             self._refused -= 1
             return [] if self._refused else self._refuse_packet(now)
@@ -482,6 +425,8 @@ class Link:
             return []
         exchange.awaiting = _Awaiting.ANSWER
         exchange.deadline = now + self.timing.answer
+        if exchange.attempts == 1:
+            self._last_acknowledgement = now - exchange.sent
         if exchange.delivered:
             return []
         exchange.delivered = True
@@ -517,7 +462,6 @@ class Link:
         exchange.damaged += 1
         if exchange.damaged >= self.timing.attempts:
             return self._give_up(exchange, exchange.damaged)
-        self.statistics.naks_sent += 1
         self._queue(bytes((NAK,)), now)
         exchange.deadline = now + self.timing.answer
         return []
@@ -528,37 +472,48 @@ class Link:
         if exchange and raw == exchange.raw:
             self._note_echo(raw)
             self._echoing = True
-            self._disbelieve_ack(exchange, now)  # it came before the packet had left: the echo of an ACK of ours
+            self._strange = self._strange.replace(raw, b"")
+            self._withdraw_ack(exchange, now)  # it came before the packet had left: the echo of our own ACK
             return []
-        packet, mark = Packet.decode(raw), _fingerprint(raw)
+        packet, fingerprint = Packet.decode(raw), _fingerprint(raw)
         self.statistics.packets_in += 1
-        if mark == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
+        if self.greeting is None:
+            self.greeting = bytes(self._strange)
+        self._strange.clear()
+        if fingerprint == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
             self.statistics.duplicates += 1
             self._last_accepted_at = now  # the fourth transmission comes six seconds after the first
             self._queue(bytes((ACK,)), now)
             if exchange:
-                self._disbelieve_ack(exchange, now)  # a meter that repeats itself has not heard our request
+                self._withdraw_ack(exchange, now)  # a meter that repeats itself has not heard our request
             return []
         if exchange and len(exchange.packets) > 1:
             return []  # the request is not out yet; unacknowledged, the meter will repeat this
-        self._last_accepted, self._last_accepted_at = mark, now
-        acknowledged = self._queue(bytes((ACK,)), now)
+        self._last_accepted, self._last_accepted_at = fingerprint, now
+        self._queue(bytes((ACK,)), now)
+        if exchange and exchange.response is None and exchange.attempts == 1:
+            exchange.response = max(0.0, now - len(raw) * self.timing.byte_time - exchange.sent)
         message = self._join(packet)
         if exchange and self._pieces:
             exchange.damaged = 0
             exchange.deadline = now + self.timing.answer
-            exchange.sent = acknowledged
         if message is None:
             return []
         if not exchange or not exchange.fits(message):
             self.statistics.stale_answers += 1
             return [Stale(message)]
+        self._note_response(exchange)
         self._exchange = None
         self._meter_may_know = frozenset((_fingerprint(exchange.raw),))
         # Whoever answers has the request: where its ACK was lost, the answer stands for it.
         return [Received(message)] if exchange.delivered else [Delivered(), Received(message)]
 
-    def _disbelieve_ack(self, exchange: _Exchange, now: float) -> None:
+    def _note_response(self, exchange: _Exchange) -> None:
+        if exchange.response is not None:
+            self.statistics.last_response = exchange.response
+            self.statistics.longest_response = max(self.statistics.longest_response, exchange.response)
+
+    def _withdraw_ack(self, exchange: _Exchange, now: float) -> None:
         """Wait again for an ACK: what passed for it was none. Only until something of the answer came."""
         if self._can_be_refused(exchange) and exchange.awaiting is _Awaiting.ANSWER:
             exchange.awaiting = _Awaiting.ACKNOWLEDGEMENT
@@ -592,5 +547,5 @@ def _common_length(one: bytes, other: bytes) -> int:
 
 
 def _fingerprint(raw: bytes) -> Fingerprint:
-    """Give toggle and CRC: by them the receiver of a packet tells it from the one before."""
+    """Give toggle and CRC, by which the receiver of a packet knows it from the one before."""
     return is_toggled(raw), raw[-2:]

@@ -6,17 +6,20 @@ whose shape is another's: a late answer must not pass for the one that is due.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Final, Generic, NoReturn, TypeVar
 
 from nesgw.errors import ProtocolMisuse
 from nesgw.optical.crc import table_checksum
+from nesgw.values import KEY_LENGTH
 
 Result = TypeVar("Result")
 
 MOST_OUT_OF_A_BYTE = 0xFF
-KEY_LENGTH: Final = 20
+_PACKET_SIZES: Final = range(64, 8192 + 1)  # that can be negotiated
+_UNUSUAL: Final = 8  # bytes of an answer other than a table's data, at the most
 
 # Codes above 9 differ between the clients in the field (c12.18), so none of them is used.
 BAUD_CODES: Final = {300: 1, 600: 2, 1200: 3, 2400: 4, 4800: 5, 9600: 6, 14400: 7, 19200: 8, 28800: 9}
@@ -68,6 +71,10 @@ class WrongShape(Exception):
     """These bytes cannot be the answer to this request."""
 
 
+class Garbled(Exception):
+    """The data of a table whose own count or checksum is wrong, in a packet whose CRC is right."""
+
+
 class Request(Generic[Result]):
     """What all requests share: the name, the bytes, and the reading of the answer."""
 
@@ -79,34 +86,53 @@ class Request(Generic[Result]):
         raise NotImplementedError
 
     def parse(self, answer: bytes) -> Result:
-        """Read the answer; raises ServiceRefused or WrongShape."""
+        """Read the answer; raises ServiceRefused, Garbled or WrongShape."""
         if len(answer) == 1 and 0 < answer[0] <= max(ResponseCode):
             raise ServiceRefused(ResponseCode(answer[0]))
         if answer[:1] != bytes((ResponseCode.OK,)):
             raise WrongShape(f"it begins with no response code: {answer[:1].hex()}" if answer else "it is empty")
         return self._result(answer[1:])
 
-    @property
-    def expects(self) -> int:
-        """How many bytes an answer has that is no refusal, as far as the request tells."""
-        return 1
-
     def fits(self, answer: bytes) -> bool:
         """Tell whether these bytes can be the answer to this request."""
-        try:
-            self.parse(answer)
-        except ServiceRefused:
-            return True
-        except WrongShape:
-            return False
-        return True
+        return _is_read_by(self.parse, answer)
+
+    def fits_unusual(self, answer: bytes) -> bool:
+        """Tell whether ``parse_unusual`` makes something of them."""
+        return _is_read_by(self.parse_unusual, answer)
+
+    def parse_unusual(self, answer: bytes) -> Result:
+        """Read an answer that some firmware gives against the rules, where no better one comes.
+
+        Clients in the field take sizes as they come and look at nothing behind the response code. Not safe while a
+        late answer to another request may be on its way. Raises ServiceRefused or WrongShape.
+        """
+        if not 0 < len(answer) <= _UNUSUAL or answer[0] > max(ResponseCode):
+            raise WrongShape("it is no response code with a few bytes behind it")
+        if answer[0] != ResponseCode.OK:
+            raise ServiceRefused(ResponseCode(answer[0]))
+        return self._unusual_result(answer[1:])
 
     def _result(self, content: bytes) -> Result:
         """Read what follows ok."""
         raise NotImplementedError
 
+    def _unusual_result(self, content: bytes) -> Result:
+        """Make the best of what follows ok."""
+        raise WrongShape(f"{len(content)} bytes that are no answer to {self.name}")
+
     def __str__(self) -> str:
         return self.name
+
+
+def _is_read_by(parse: Callable[[bytes], object], answer: bytes) -> bool:
+    try:
+        parse(answer)
+    except (ServiceRefused, Garbled):
+        return True
+    except WrongShape:
+        return False
+    return True
 
 
 class _Bare(Request[None]):
@@ -117,6 +143,10 @@ class _Bare(Request[None]):
     def _result(self, content: bytes) -> None:
         if content:
             raise WrongShape(f"{len(content)} bytes behind an ok that should stand alone")
+
+    def _unusual_result(self, content: bytes) -> None:
+        if _is_another_services(content) or _is_table_data(content):
+            raise WrongShape("it may be the late answer to another service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +168,6 @@ class Identify(Request[Identification]):
     def encode(self) -> bytes:  # noqa: D102
         return b"\x20"
 
-    @property
-    def expects(self) -> int:  # noqa: D102
-        return 5  # code, standard, version, revision, zero
-
     def _result(self, content: bytes) -> Identification:
         # Both editions: the later one puts a list of features before the closing zero.
         if len(content) < 4 or content[-1] != 0:
@@ -150,6 +176,10 @@ class Identify(Request[Identification]):
             raise WrongShape("it is a table's data")
         return Identification(content[0], content[1], content[2], content[3:-1])
 
+    def _unusual_result(self, content: bytes) -> Identification:
+        standard, version, revision, *_ = content.ljust(3, b"\0")
+        return Identification(standard, version, revision)
+
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
@@ -157,7 +187,10 @@ class Negotiated:
 
     packet_size: int
     packets: int
-    baud_code: int
+    baud_code: int | None  # None: it does not say, and so changes nothing
+
+
+NOTHING_GRANTED: Final = Negotiated(64, 1, None)  # the defaults (C12.18 [E, F])
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +203,7 @@ class Negotiate(Request[Negotiated]):
     name: ClassVar[str] = "Negotiate"
 
     def __post_init__(self) -> None:
-        if not 64 <= self.packet_size <= 8192 or not 1 <= self.packets <= MOST_OUT_OF_A_BYTE:
+        if self.packet_size not in _PACKET_SIZES or not 1 <= self.packets <= MOST_OUT_OF_A_BYTE:
             raise ProtocolMisuse(problem=f"cannot negotiate {self.packets} packets of {self.packet_size} bytes")
         if unknown := [baud for baud in self.bauds if baud not in BAUD_CODES]:
             raise ProtocolMisuse(problem=f"no certain code for {unknown[0]} baud")
@@ -179,17 +212,19 @@ class Negotiate(Request[Negotiated]):
         codes = bytes(BAUD_CODES[baud] for baud in self.bauds)
         return bytes((0x60 + len(codes),)) + self.packet_size.to_bytes(2, "big") + bytes((self.packets,)) + codes
 
-    @property
-    def expects(self) -> int:  # noqa: D102
-        return 5  # code, size, packets, rate
-
     def _result(self, content: bytes) -> Negotiated:
-        if len(content) != 4:
+        """Read size, packets and rate; some meters leave the rate out, and some put bytes behind it."""
+        if not 3 <= len(content) < _UNUSUAL:
             raise WrongShape(f"{len(content)} bytes where packet size, packets and baud rate take 4")
-        granted = Negotiated(int.from_bytes(content[:2], "big"), content[2], content[3])
+        granted = Negotiated(int.from_bytes(content[:2], "big"), content[2], content[3] if len(content) > 3 else None)
         if not 64 <= granted.packet_size <= self.packet_size or not 1 <= granted.packets <= self.packets:
             raise WrongShape(f"{granted.packets} packets of {granted.packet_size} bytes were not asked for")
         return granted
+
+    def _unusual_result(self, content: bytes) -> Negotiated:
+        if _is_table_data(content):
+            raise WrongShape("it is a table's data")
+        return NOTHING_GRANTED
 
     def __str__(self) -> str:
         return f"Negotiate {self.packets} packets of {self.packet_size} bytes"
@@ -262,10 +297,6 @@ class PartialRead(Request[bytes]):
     def encode(self) -> bytes:  # noqa: D102
         return b"\x3f" + self.table.to_bytes(2, "big") + self.offset.to_bytes(3, "big") + self.count.to_bytes(2, "big")
 
-    @property
-    def expects(self) -> int:  # noqa: D102
-        return self.count + 4  # code, count, checksum
-
     def _result(self, content: bytes) -> bytes:
         data = _table_data(content)
         if len(data) != self.count:
@@ -315,18 +346,29 @@ class Terminate(_Bare):
 
 
 def _table_data(content: bytes) -> bytes:
-    """Take count, data and checksum apart; any disagreement means that this is something else."""
+    """Take count, data and checksum apart.
+
+    Where they disagree, raises WrongShape for what may be the late answer to another service, else Garbled.
+    """
     count, data = int.from_bytes(content[:2], "big"), content[2:-1]
-    if len(content) < 3 or count != len(data):
-        raise WrongShape(f"{len(content)} bytes that do not agree with a count of {count}")
-    if table_checksum(data) != content[-1]:
-        raise WrongShape("the checksum of the table data is wrong")
-    return data
+    if len(content) >= 3 and count == len(data) and table_checksum(data) == content[-1]:
+        return data
+    if len(content) < 3 or _is_another_services(content):
+        raise WrongShape(f"{len(content)} bytes that are no table data")
+    if count != len(data):
+        raise Garbled(f"it has {len(data)} bytes of data and says that there are {count}")
+    raise Garbled("the checksum of the table data is wrong")
+
+
+def _is_another_services(content: bytes) -> bool:
+    """Whether what follows an ok can be the answer to Identify or to Negotiate."""
+    says_who = len(content) == 4 and content[-1] == 0
+    says_how_much = len(content) in (3, 4) and int.from_bytes(content[:2], "big") in _PACKET_SIZES
+    return says_who or says_how_much
 
 
 def _is_table_data(content: bytes) -> bool:
     try:
-        _table_data(content)
-    except WrongShape:
+        return bool(_table_data(content))
+    except (WrongShape, Garbled):
         return False
-    return True

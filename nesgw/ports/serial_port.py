@@ -1,6 +1,12 @@
 """The serial port: opens it for us alone, reads without delay, and says in our words what is wrong with it.
 
-The only import of pyserial. Knows no packet.
+Knows no packet. How it is read depends on what pyserial opened:
+
+| kind                          | waits in                | reads with                                          |
+| ----------------------------- | ----------------------- | --------------------------------------------------- |
+| terminal: a device, a pty     | select                  | os.read: pyserial makes three system calls of it    |
+| descriptor: ``socket://``     | select                  | pyserial, which knows when the other end has closed |
+| neither: ``rfc2217://``, …    | sleep, every 20 ms      | pyserial: a thread of its fills a queue             |
 """
 
 from __future__ import annotations
@@ -14,32 +20,36 @@ import select
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import serial
-from serial.tools import list_ports
 
 from nesgw.errors import (
+    BridgeLost,
     NesgwError,
-    NoProbe,
     NotSerial,
-    PortAmbiguous,
     PortBusy,
     PortDenied,
     PortLost,
     PortMissing,
     PortOfRoot,
+    PortShared,
     PortUnavailable,
 )
+from nesgw.ports.find import find_port
+from nesgw.ports.holder import find_holder
+from nesgw.ports.port import is_bridge
 
 _WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
 _POLL: Final = 0.02  # for ports without a file descriptor to wait on
 _CHUNK: Final = 4096
 _OVERSTAY: Final = 0.5  # how long the port is waited for when it was lent
-_IN_THE_CHIP: Final = 4  # byte times: what is drained may still be in a USB adapter
+_IN_THE_CHIP: Final = 4  # byte times: what the kernel has sent may still be in a USB adapter
+UNSEEN: Final = "another program (sudo nesgw doctor names it)"
+_NO_SUCH_LINE: Final = (errno.EINVAL, errno.ENOTTY)  # what a pseudo terminal says of RTS
 # Whatever a driver or a URL's handler raises is the port's trouble: pyserial's handlers have no common root of errors.
 _FAILURES = Exception
 
@@ -51,7 +61,6 @@ class SerialPort:
         self._device = device
         self._name = name
         self._descriptor = _descriptor(device)
-        # pyserial's own reading and writing make three system calls of one; only a URL's port cannot do without.
         self._terminal = self._descriptor if self._descriptor is not None and os.isatty(self._descriptor) else None
 
     @property
@@ -69,6 +78,20 @@ class SerialPort:
         with self._failing_as_lost():
             self._device.baudrate = baud
 
+    @property
+    def rts(self) -> bool:
+        """Whether RTS is on."""
+        return bool(self._device.rts)
+
+    @rts.setter
+    def rts(self, on: bool) -> None:
+        with self._failing_as_lost():
+            try:
+                self._device.rts = on
+            except OSError as problem:
+                if problem.errno not in _NO_SUCH_LINE:
+                    raise
+
     def read(self, timeout: float) -> bytes:
         """Return what has arrived as soon as anything has; nothing after ``timeout`` seconds."""
         try:
@@ -82,6 +105,7 @@ class SerialPort:
                 end = time.monotonic() + timeout
                 while not self._device.in_waiting and time.monotonic() < end:
                     time.sleep(_POLL)
+                return b"".join(iter(lambda: bytes(self._device.read(_CHUNK)), b""))  # RFC 2217 gives it byte by byte
             return bytes(self._device.read(_CHUNK))
         except _FAILURES as problem:
             raise self._lost(problem) from problem
@@ -98,14 +122,14 @@ class SerialPort:
             raise self._lost(problem) from problem
 
     def drain(self) -> None:
-        """Wait until everything written has left."""
+        """Wait until everything written has left, the adapter's chip included."""
         with self._failing_as_lost():
             self._device.flush()
+            time.sleep(_IN_THE_CHIP * 10 / self._device.baudrate)
 
-    def flush_input(self) -> None:
-        """Drop what has arrived."""
-        with self._failing_as_lost():
-            self._device.reset_input_buffer()
+    def holder(self) -> str | None:
+        """Name another program that has the port open as well, as far as this user may look."""
+        return find_holder(self._name, but=os.getpid()) if self._terminal is not None else None
 
     def lend(self) -> bool:
         """Let others use the port while it stays open here: RTS and DTR, the probe's supply, do not drop."""
@@ -117,13 +141,12 @@ class SerialPort:
         return True
 
     def reclaim(self) -> None:
-        """Have it for us alone again, after a little patience. Raises PortBusy while somebody else has it."""
+        """Have it for us alone again, after a little patience. Raises PortBusy while another program has it."""
         end = time.monotonic() + _OVERSTAY
         with self._failing_as_lost():
             while not self._locked():
                 if time.monotonic() > end:
-                    holder = find_holder(self._name, but=os.getpid()) or "another program"
-                    raise PortBusy(port=self._name, holder=holder)
+                    raise PortBusy(port=self._name, holder=self.holder() or UNSEEN)
                 time.sleep(_POLL)
             _keep_others_off(self._device)
 
@@ -136,9 +159,8 @@ class SerialPort:
 
     def close(self) -> None:
         """Give the port back once all is out; one that is gone is as good as closed."""
-        with suppress(_FAILURES):
-            self._device.flush()
-            time.sleep(_IN_THE_CHIP * 10 / self._device.baudrate)
+        with suppress(PortLost):
+            self.drain()
         with suppress(_FAILURES):
             # A pseudo terminal outlives this, and would refuse the next one to open it.
             fcntl.ioctl(self._device.fileno(), termios.TIOCNXCL)
@@ -154,8 +176,15 @@ class SerialPort:
         except _FAILURES as problem:
             raise self._lost(problem) from problem
 
-    def _lost(self, problem: Exception) -> PortLost:
-        return PortLost(port=self._name, problem=_sentence(problem))
+    def _lost(self, problem: Exception) -> PortUnavailable:
+        if isinstance(problem, _TakenAway):
+            return PortShared(port=self._name, holder=self.holder() or UNSEEN)
+        kind = BridgeLost if is_bridge(self._name) else PortLost
+        return kind(port=self._name, problem=_sentence(problem))
+
+
+class _TakenAway(Exception):
+    """Bytes that were there are gone before we read them: another program took them."""
 
 
 def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) -> SerialPort:
@@ -167,12 +196,11 @@ def open_port(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) 
     name = find_port() if port == "auto" else port
     device = None
     try:
-        device = serial.serial_for_url(_patient_url(name), do_not_open=True)
+        device = _closed_device(name)
         device.baudrate = baud
         device.timeout = 0
-        # RFC 2217 knows no time-out for writing: pyserial's handler refuses to open with one.
         device.write_timeout = None if _is_rfc2217(name) else _WRITE_TIMEOUT
-        device.exclusive = True  # flock: between us and whoever is as polite
+        device.exclusive = True  # flock: between us and other programs that lock
         device.rts, device.dtr = rts, dtr
         device.open()
         _keep_others_off(device)
@@ -190,43 +218,37 @@ def _is_rfc2217(name: str) -> bool:
     return name.lower().startswith("rfc2217://")
 
 
-def _patient_url(name: str) -> str:
-    """Do not wait for a bridge to confirm RTS and DTR: one whose device has no such lines never does."""
-    if not _is_rfc2217(name) or "ign_set_control" in name:
-        return name
-    return f"{name}{'&' if '?' in name else '?'}ign_set_control"
+def _closed_device(name: str) -> Any:
+    if _is_rfc2217(name):
+        from nesgw.ports.rfc2217 import Rfc2217Port
 
-
-def find_port(ports: Callable[[], Iterable[Any]] = list_ports.comports, by_id: Path = Path("/dev/serial/by-id")) -> str:
-    """Find the only USB serial device; its name under ``by_id`` where it has one, for it survives re-plugging."""
-    try:
-        links = {str(link.resolve()): str(link) for link in by_id.iterdir()} if by_id.is_dir() else {}
-        found = [links.get(str(Path(port.device).resolve()), port.device) for port in ports() if port.vid is not None]
-    except (OSError, TypeError, ValueError):  # unplugged in this very moment: pyserial stumbles over what has gone
-        found = []
-    if not found:
-        raise NoProbe()
-    if len(found) > 1:
-        raise PortAmbiguous(count=len(found), names=", ".join(sorted(found)))
-    return str(found[0])
+        return Rfc2217Port(name)
+    return serial.serial_for_url(name, do_not_open=True)
 
 
 def _read(descriptor: int, *, announced: bool) -> bytes:
-    """Read without waiting. A device that ``select`` has announced and that gives nothing has gone."""
+    """Read without waiting. A terminal that ``select`` has announced and that gives nothing has gone, or is shared."""
     try:
         data = os.read(descriptor, _CHUNK)
     except BlockingIOError:
         return b""
     if announced and not data:
-        raise serial.SerialException("it returned no data")
+        if _is_hung_up(descriptor):
+            raise serial.SerialException("it returned no data")
+        raise _TakenAway
     return data
 
 
+def _is_hung_up(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)  # hang-ups and errors are reported unasked
+    return bool(poll.poll(0))
+
+
 def _descriptor(device: Any) -> int | None:
-    try:
+    with suppress(_FAILURES):
         return int(device.fileno())
-    except (AttributeError, OSError, TypeError, ValueError):
-        return None
+    return None
 
 
 def _keep_others_off(device: Any) -> None:
@@ -259,6 +281,8 @@ def _wake_in_time() -> None:
 
 
 def _why_not(name: str, problem: Exception) -> PortUnavailable:
+    if is_bridge(name) and _is_turned_away(problem):
+        return PortBusy(port=name, holder="another program, it seems: the bridge ends the connection at once")
     match _number(problem):
         case errno.ENOENT | errno.ENXIO | errno.ENODEV:
             return PortMissing(port=name)
@@ -266,11 +290,16 @@ def _why_not(name: str, problem: Exception) -> PortUnavailable:
             group = _group(name)
             return (PortOfRoot if group == "root" else PortDenied)(port=name, user=_user(), group=group)
         case errno.EBUSY | errno.EAGAIN:
-            return PortBusy(port=name, holder=find_holder(name) or "another program")
+            return PortBusy(port=name, holder=find_holder(name) or UNSEEN)
         case errno.ENOTTY | errno.EISDIR:
             return NotSerial(port=name)
         case _:
             return PortUnavailable(port=name, problem=_sentence(problem))
+
+
+def _is_turned_away(problem: Exception) -> bool:
+    """Whether the connection was made and ended before the port was open, as bridges do that serve one at a time."""
+    return _number(problem) in (errno.EPIPE, errno.ECONNRESET) or "RFC2217" in str(problem)
 
 
 def _number(problem: Exception) -> int | None:
@@ -311,22 +340,3 @@ def _group(name: str) -> str:
         return grp.getgrgid(number).gr_name
     except KeyError:
         return str(number)
-
-
-def find_holder(name: str, processes: Path = Path("/proc"), but: int | None = None) -> str | None:
-    """Name the program (``but`` not that process) that has the device open, as far as this user may look."""
-    device = str(Path(name).resolve())
-    for process in processes.glob("[0-9]*"):
-        if process.name == str(but):
-            continue
-        with suppress(OSError):
-            if any(str(link.readlink()) == device for link in _links(process / "fd")):
-                return f"{(process / 'comm').read_text(errors='replace').strip()} (process {process.name})"
-    return None
-
-
-def _links(folder: Path) -> Iterator[Path]:
-    for link in folder.iterdir():
-        with suppress(OSError):  # descriptors come and go
-            link.readlink()
-            yield link

@@ -160,8 +160,9 @@ class TestRead:
         assert main(["read", "--config", configured(line.path, key=WRONG)]) == 77
         said = capsys.readouterr().err
         assert said == (
-            "nesgw: the meter refused the key: Security was answered err (refused without a reason): compare the key "
-            "with the utility's letter; ask for the optical read-only key of this very meter\n"
+            "nesgw: the meter refused the key: it answered Security with err (refused without a reason): compare the "
+            "key with the utility's letter: it must be the optical read-only key of this very meter; do not try the "
+            "same key again, for a meter counts wrong keys, raises an alarm, and may lock its port\n"
         )
         assert line.meter.counters.wrong_keys == 1
 
@@ -179,7 +180,7 @@ class TestRead:
             os.close(silent)
             os.close(device)
         said = capsys.readouterr().err
-        assert "no answer to Identify in 4 attempts: seat the probe squarely" in said
+        assert "the meter does not answer (Identify was sent 4 times): seat the probe squarely" in said
         assert len(said.splitlines()) == 1
 
     def test_garbage_from_the_probe_is_69_and_one_line(self, line, configured, capsys):

@@ -225,7 +225,7 @@ class TestThePort:
             def write(self, data):
                 """Into nothing."""
 
-            drain = flush_input = close = lambda self: None
+            drain = close = holder = lambda self: None
 
         def opener(*_arguments, **_options):
             opened.append(rig.now)

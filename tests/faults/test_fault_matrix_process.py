@@ -17,7 +17,8 @@ import pytest
 
 from nesgw.errors import PortUnavailable
 from nesgw.meter.meter import Meter
-from nesgw.ports.serial_port import find_port, open_port
+from nesgw.ports.find import find_port
+from nesgw.ports.serial_port import open_port
 from nesgw.simulator import PtyLine
 from tests.broker_fixtures import Listener, eventually, retained_topics
 from tests.faults.figures import Figures, memory

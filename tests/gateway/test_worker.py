@@ -64,7 +64,7 @@ def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and
     gap = max(later - earlier for earlier, later in pairwise(publisher.times))
     assert 60 <= gap < 80
     texts = [line["event"] for line in logged]
-    assert sum("no answer" in text for text in texts) == 1, "a trouble is told once"
+    assert sum("does not answer" in text for text in texts) == 1, "a trouble is told once"
     assert sum("the meter is unavailable" in text for text in texts) == 1
     assert sum("reading again after" in text for text in texts) == 1
     assert start < publisher.times[0]

@@ -252,6 +252,7 @@ class Line:
         self.clock = clock
         self.wire = wire
         self.baud = 9600
+        self.rts = True
         self.chance = random.Random(seed)
         self.written: list[bytes] = []
         self.drained = 0
@@ -305,8 +306,8 @@ class Line:
     def drain(self) -> None:
         self.drained += 1
 
-    def flush_input(self) -> None:
-        self._coming.clear()
+    def holder(self) -> str | None:
+        return None
 
     def close(self) -> None:
         pass

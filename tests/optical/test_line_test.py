@@ -1,22 +1,23 @@
-"""The line_test against the simulated meter in virtual time: steady beats, whatever the light does."""
+"""The line test against the simulated meter in virtual time: steady attempts, whatever the light does."""
 
 import pytest
 
 from nesgw.commands.align.judge import Seat, Window
-from nesgw.optical.line_test import IMPATIENT, Attempt, LineTest
+from nesgw.optical.client import MeterClient
+from nesgw.optical.line_test import Attempt, LineTest
 from nesgw.simulator import State
 from tests.virtual import line_to
 
 PERIOD = 0.4
 
 
-def prober_on(line):
-    return LineTest(line, clock=line.clock, sleep=line.sleep, timing=IMPATIENT)
+def line_test_on(line):
+    return LineTest(line, clock=line.clock, sleep=line.sleep)
 
 
 def turned(line, beats=20):
     """The window after so many beats."""
-    line_test, window = prober_on(line), Window()
+    line_test, window = line_test_on(line), Window()
     for _ in range(beats):
         window.add(line_test.attempt(PERIOD))
     return window
@@ -26,7 +27,7 @@ def test_a_good_seat_is_answered_on_a_steady_beat_and_leaves_the_channel_closed(
     line = line_to()
     started = line.clock()
     window = turned(line, 10)
-    assert window.beats == (Attempt(answered=True, heard=14),) * 10  # ACK and a packet of 5 bytes: 1 + 8 + 5
+    assert window.attempts == (Attempt(answered=True, heard=14),) * 10  # ACK and a packet of 5 bytes: 1 + 8 + 5
     assert line.clock() - started == pytest.approx(10 * PERIOD)
     assert line.meter.state is State.BASE
     assert line.meter.counters.requests == {"identify": 10, "terminate": 10}
@@ -58,7 +59,7 @@ def test_a_swapped_probe_that_sees_its_own_light():
     line.meter.faults.echo()
     window = turned(line, 10)
     assert window.seat is Seat.ECHO
-    assert all(beat == Attempt(answered=False, echoes=1, heard=9) for beat in window.beats)
+    assert all(beat == Attempt(answered=False, echoes=1, heard=9) for beat in window.attempts)
 
 
 def test_a_swapped_probe_that_sees_nothing():
@@ -66,7 +67,7 @@ def test_a_swapped_probe_that_sees_nothing():
     line.meter.faults.deaf()
     window = turned(line, 10)
     assert window.seat is Seat.NOTHING
-    assert set(window.beats) == {Attempt(answered=False)}
+    assert set(window.attempts) == {Attempt(answered=False)}
 
 
 def test_silence_does_not_stop_the_bar():
@@ -82,7 +83,7 @@ def test_echo_beside_the_answers_is_seen_and_is_no_noise():
     line.meter.faults.echo()
     window = turned(line, 10)
     assert window.seat is Seat.GOOD
-    assert all(beat.echoes and not beat.noise for beat in window.beats)
+    assert all(beat.echoes and not beat.noise for beat in window.attempts)
 
 
 def test_ambient_light_is_noise_and_hides_neither_a_good_seat_nor_a_swapped_probe():
@@ -90,7 +91,7 @@ def test_ambient_light_is_noise_and_hides_neither_a_good_seat_nor_a_swapped_prob
     line.meter.faults.flood(60, rate=20)
     window = turned(line)
     assert window.seat in (Seat.GOOD, Seat.WEAK)
-    assert sum(beat.noise for beat in window.beats) > 40
+    assert sum(beat.noise for beat in window.attempts) > 40
     line = line_to()
     line.meter.faults.deaf()
     line.meter.faults.flood(60, rate=200)
@@ -111,16 +112,17 @@ def test_a_meter_that_shares_its_port_loses_the_first_packet_and_sits_well_all_t
 
 def test_a_channel_that_another_program_left_open_costs_one_beat_and_not_six_seconds():
     line = line_to()
-    prober_on(line).identify()  # and its very packet is what the meter takes our first one for (trap 2)
+    # Its very packet is what the meter takes our first one for (trap 2).
+    MeterClient(line, clock=line.clock, sleep=line.sleep).identify()
     started = line.clock()
     window = turned(line, 4)
-    assert [beat.answered for beat in window.beats][1:] == [True] * 3
+    assert [beat.answered for beat in window.attempts][1:] == [True] * 3
     assert line.clock() - started < 3
 
 
 def test_a_channel_that_a_lost_terminate_left_open_is_an_answer_too():
     line = line_to()
-    line_test = prober_on(line)
+    line_test = line_test_on(line)
     answered = [line_test.attempt(PERIOD).answered]
     line.meter.session.state = State.ID
     answered += [line_test.attempt(PERIOD).answered for _ in range(3)]
@@ -131,20 +133,35 @@ def test_a_channel_that_a_lost_terminate_left_open_is_an_answer_too():
 def test_a_slow_meter_is_not_called_silent():
     line = line_to(answer_delay=0.7)
     window = turned(line)
-    assert sum(beat.answered for beat in window.beats) == 20
+    assert sum(beat.answered for beat in window.attempts) == 20
+
+
+@pytest.mark.parametrize("delay", [1.2, 1.9, 4.0])
+def test_a_meter_that_takes_its_time_as_it_may_is_called_slow_and_its_probe_is_left_alone(delay):
+    window = turned(line_to(answer_delay=delay), 6)
+    assert window.seat in (Seat.GOOD, Seat.SLOW)
+    assert any(f"an answer takes {delay:.1f} s" in line for line in window.advice)
+    assert not any("turn" in line or "seat it" in line for line in window.advice)
+
+
+def test_a_meter_that_acknowledges_and_never_answers_is_no_weak_light():
+    line = line_to(answer_delay=60.0)
+    window = turned(line, 6)
+    assert window.seat is Seat.SLOW
+    assert not any("turn" in text for text in window.advice)
 
 
 def test_a_part_of_a_packet_does_not_make_the_meter_swallow_the_next_ones():
     line = line_to()
     line.write(bytes.fromhex("ee0000000030"))  # the head of a packet of 48 bytes, which never come
-    answered = [beat.answered for beat in turned(line, 4).beats]
+    answered = [beat.answered for beat in turned(line, 4).attempts]
     assert answered.count(True) >= 2
     assert answered[-2:] == [True, True]
 
 
 def test_a_hand_that_covers_the_light_for_a_while_is_followed_at_once():
     line = line_to()
-    line_test = prober_on(line)
+    line_test = line_test_on(line)
     assert line_test.attempt(PERIOD).answered
     line.meter.faults.deaf()
     assert not any(line_test.attempt(PERIOD).answered for _ in range(5))

@@ -137,18 +137,41 @@ class TestRequirements:
         assert link.receive(NAK, now=0.1) == [GaveUp(4, Reason.NAK)]
 
     def test_four_silences_of_two_seconds_end_it(self):
-        link = asked()
-        sent, transmission = 0.0, 9 * 10 / 9600  # the time-out runs from the end of the transmission
+        link = answer_due()
+        link.receive(HELLO, now=0.2)
+        link.send(b"\x20", now=0.3)
+        link.outgoing()
+        sent, transmission = 0.3, 9 * 10 / 9600  # the time-out runs from the end of the transmission
         for _ in range(3):
             due = link.deadline()
             assert due == pytest.approx(sent + transmission + 2.0)
             assert link.expire(due - 0.001) == []
             assert link.outgoing() == b""
             assert link.expire(due) == []
-            assert link.outgoing() == IDENTIFY
+            assert link.outgoing() == IDENTIFY_TOGGLED
             sent = due
         assert link.expire(link.deadline()) == [GaveUp(4, Reason.SILENCE)]
         assert link.deadline() is None
+
+    def test_the_first_packet_after_a_silence_is_repeated_soon_and_then_as_always(self):
+        """A USB adapter that sleeps after two seconds loses what wakes it, and a repetition after two seconds too."""
+        link = asked()
+        transmission = 9 * 10 / 9600
+        assert link.deadline() == pytest.approx(transmission + 0.6)
+        link.expire(link.deadline())
+        assert link.outgoing() == IDENTIFY
+        assert link.deadline() == pytest.approx(0.6 + 2 * transmission + 2.0)
+
+    def test_a_line_whose_acknowledgements_take_their_time_is_given_it_after_a_silence_too(self):
+        link = answer_due()
+        link.receive(HELLO, now=0.2)
+        link.send(b"\x21", now=0.3)
+        transmission = 9 * 10 / 9600
+        link.receive(ACK, now=0.3 + transmission + 0.4)
+        link.receive(HELLO_TOGGLED, now=0.8)
+        link.outgoing()
+        link.send(b"\x20", now=5.0)
+        assert link.deadline() == pytest.approx(5.0 + transmission + 4 * 0.4)
 
     def test_an_answer_has_six_seconds_from_the_acknowledgement(self):
         link = answer_due()
@@ -496,7 +519,7 @@ def test_a_packet_that_is_repeated_for_six_seconds_is_a_duplicate_to_the_last():
 
 
 class TestWhenAPacketCanBeComplete:
-    """Nobody needs to look for each byte of a packet whose length and pace are known."""
+    """A packet's head tells its length: before the rest can have come, looking for it is of no use."""
 
     RAW = Packet(bytes(100)).encode()  # 108 bytes
 
@@ -505,102 +528,27 @@ class TestWhenAPacketCanBeComplete:
         link.send(b"\x20", 0.0)
         return link
 
-    def test_bytes_at_the_pace_of_the_line_tell_when_the_last_comes(self):
+    def test_a_head_tells_when_the_last_byte_can_be_here_at_the_earliest(self):
         link = self.link()
-        link.receive(self.RAW[:4], 1.004)
-        assert link.complete_at() is None  # the head is not all here
-        link.receive(self.RAW[4:8], 1.008)
-        assert link.complete_at() == pytest.approx(1.008 + 0.099)
+        link.receive(self.RAW[:5], 1.005)
+        assert link.complete_at() is None  # the length is not all here
+        link.receive(self.RAW[5:8], 1.008)
+        assert link.complete_at() == pytest.approx(1.108)
 
-    def test_a_chunk_that_lay_about_does_not_put_it_off(self):
+    def test_what_comes_late_or_byte_by_byte_does_not_put_it_off(self):
         link = self.link()
-        link.receive(self.RAW[:4], 1.004)
-        link.receive(self.RAW[4:8], 1.008)
-        link.complete_at()
-        link.receive(self.RAW[8:90], 1.100)
-        assert link.complete_at() == pytest.approx(1.107)
+        link.receive(self.RAW[:8], 1.008)
+        for place in range(8, 107):
+            link.receive(self.RAW[place : place + 1], 1.2)
+        assert link.complete_at() == pytest.approx(1.108)
 
-    def test_a_line_without_a_pace_is_never_waited_for(self):
+    def test_the_next_packet_has_a_time_of_its_own(self):
         link = self.link()
-        link.receive(self.RAW[:50], 1.0)
-        assert link.complete_at() is None
-        link.receive(self.RAW[50:80], 1.0001)
-        assert link.complete_at() is None
+        link.receive(self.RAW + self.RAW[:8], 2.0)
+        assert link.complete_at() == pytest.approx(2.1)
 
     def test_no_packet_no_end(self):
         link = self.link()
         assert link.complete_at() is None
         link.receive(self.RAW, 1.108)
         assert link.complete_at() is None
-
-    def paced(self):
-        """A link that has seen one answer come byte by byte: 108 bytes, begun 17 ms after the request."""
-        link = self.link()  # 9 bytes: sent at 0.009
-        link.receive(bytes((0x06,)) + self.RAW[:4], 0.030)
-        link.receive(self.RAW[4:], 0.134)
-        link.outgoing()
-        return link
-
-    def answer(self, at, split=0):
-        """Have twenty bytes come for a request sent at 1.009, all of them there at that time or the last few."""
-        link = self.paced()
-        link.send(b"\x3f", 1.0, expects=12)
-        raw = bytes((0x06,)) + Packet(bytes(12), toggle=True).encode()
-        if split:
-            link.receive(raw[:split], at - 0.002)
-        assert Received(bytes(12)) in link.receive(raw[split:], at)
-        link.outgoing()
-        link.send(b"\x3f", 2.0, expects=12)
-        return link.complete_at() - 2.009 - 0.020
-
-    def test_once_the_pace_is_known_an_answer_is_awaited_after_as_long_as_the_last_took(self):
-        link = self.paced()
-        assert link.complete_at() is None  # nothing is due
-        link.send(b"\x3f", 1.0, expects=12)  # sent at 1.009; 20 bytes of answer from 1.026 on
-        assert link.complete_at() == pytest.approx(1.026 + 0.020)
-        link.expire(link.deadline())
-        assert link.complete_at() is None  # after a repetition it is watched closely
-
-    def test_an_answer_that_was_there_when_it_was_due_is_looked_for_a_little_earlier_the_next_time(self):
-        assert self.answer(at=1.046) == pytest.approx(0.017 - 0.001 / 64)
-
-    def test_one_that_is_late_by_a_trace_is_awaited_half_so_much_longer(self):
-        assert self.answer(at=1.0462, split=18) == pytest.approx(0.0171)
-
-    def test_one_that_took_its_time_is_an_exception(self):
-        assert self.answer(at=1.060, split=18) == pytest.approx(0.017 + 0.001 / 256)
-
-    def test_one_that_came_whole_after_a_look_in_vain_was_late_as_well(self):
-        link = self.paced()
-        link.send(b"\x3f", 1.0, expects=12)
-        assert link.receive(b"", 1.046) == []
-        link.receive(bytes((0x06,)) + Packet(bytes(12), toggle=True).encode(), 1.0461)
-        link.outgoing()
-        link.send(b"\x3f", 2.0, expects=12)
-        assert link.complete_at() == pytest.approx(2.009 + 0.01705 + 0.020)
-
-    def test_a_request_behind_an_acknowledgement_that_is_still_leaving_is_out_later(self):
-        link = self.paced()
-        link.receive(Packet(bytes(3), toggle=True).encode(), 0.9999)  # its acknowledgement leaves until 1.0009
-        link.outgoing()
-        link.send(b"\x3f", 1.0, expects=12)
-        assert link.complete_at() == pytest.approx(1.0009 + 0.009 + 0.017 + 0.020)
-
-    def test_one_that_came_early_is_the_measure(self):
-        assert self.answer(at=1.040, split=18) == pytest.approx(0.011)
-
-    def test_the_second_packet_of_an_answer_has_a_delay_of_its_own(self):
-        link = self.paced()
-        link.use_packet_size(64, 64)
-        first = Packet(bytes(56), toggle=True, multiple=True, first=True, sequence=1).encode()
-        second = Packet(bytes(56), multiple=True, sequence=0).encode()
-        for begin in (1.0, 2.0):
-            link.send(b"\x3f", begin, expects=112)
-            link.receive(bytes((0x06,)) + first[:10], begin + 0.036)
-            link.receive(first[10:], begin + 0.090)
-            assert link.outgoing()[-1] == 0x06
-            if begin == 2.0:  # 2 ms after our acknowledgement of one byte, 64 bytes
-                assert link.complete_at() == pytest.approx(2.090 + 0.001 + 0.002 + 0.064)
-            link.receive(second[:10], begin + 0.103)
-            assert Received(bytes(112)) in link.receive(second[10:], begin + 0.157)
-            link.outgoing()

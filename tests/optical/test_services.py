@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import nesgw.optical
 from nesgw.errors import ProtocolMisuse
 from nesgw.optical.services import (
+    Garbled,
     Identification,
     Identify,
     Logoff,
@@ -63,6 +64,8 @@ def test_a_request_as_bytes(request_, raw):
         (Identify(), "00 00 01 00 00", Identification(0, 1, 0)),
         (Identify(), "00 00 02 00 01 05 00", Identification(0, 2, 0, b"\x01\x05")),
         (SMALL, "00 00 40 02 06", Negotiated(64, 2, 6)),
+        (SMALL, "00 00 40 02", Negotiated(64, 2, None)),  # the rate is left out
+        (SMALL, "00 00 40 02 06 00", Negotiated(64, 2, 6)),  # a byte too many
         (Negotiate(512, 4, (9600,)), "00 00 80 01 06", Negotiated(128, 1, 6)),
         (Logon(), "00", None),
         (Security(KEY), "00", None),
@@ -123,6 +126,8 @@ GRANTED = "00 00 40 02 06"
         (SMALL, "00 02 00 02 06"),  # packets of 512
         (SMALL, "00 00 40 04 06"),  # four of them
         (SMALL, "00 00 40 00 06"),
+        (SMALL, "00 00 40"),
+        (SMALL, "00 00 40 02 06 00 00 00 00"),
         (SMALL, "00 00 3F 02 06"),
         (Logon(), IDENTITY),
         (Security(KEY), EIGHT_BYTES),
@@ -131,9 +136,7 @@ GRANTED = "00 00 40 02 06"
         (EIGHT, OK),
         (EIGHT, GRANTED),
         (EIGHT, FORTY_BYTES),
-        (EIGHT, "00 00 08 01 02 03 04 05 06 07 08 DD"),  # checksum
-        (EIGHT, "00 00 08 01 02 03 04 05 06 07 DC"),
-        (EIGHT, EIGHT_BYTES + "00"),
+        (EIGHT, IDENTITY),
         (Read(23), OK),
         (Read(23), GRANTED),
         (Identify(), ""),
@@ -148,11 +151,82 @@ def test_the_answer_to_something_else_is_told_apart(request_, answer):
     assert not request_.fits(bytes.fromhex(answer))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "00 00 08 01 02 03 04 05 06 07 08 DD",  # the checksum
+        "00 00 09 01 02 03 04 05 06 07 08 DC",  # the count
+        "00 00 08 01 02 03 04 05 06 07 DC",  # a byte of the data is missing
+        "00 00 08 01 02 03 04 05 06 07 08 DC 00",
+    ],
+)
+@pytest.mark.parametrize("request_", [EIGHT, Read(23)])
+def test_table_data_that_contradicts_itself_is_this_answer_damaged_and_no_other_answer(request_, answer):
+    with pytest.raises(Garbled):
+        request_.parse(bytes.fromhex(answer))
+    assert request_.fits(bytes.fromhex(answer))
+
+
+def test_one_byte_of_table_data_can_be_damaged_too():
+    with pytest.raises(Garbled):
+        PartialRead(23, 0, 1).parse(bytes.fromhex("00 00 01 05 FA"))  # FB would be right
+
+
+class TestAgainstTheRules:
+    """What some firmware answers, and what is made of it where nothing better comes."""
+
+    @pytest.mark.parametrize(
+        ("request_", "answer", "result"),
+        [
+            (Logon(), "00 00", None),
+            (Security(KEY), "00 06 00", None),
+            (Wait(5), "00 05", None),
+            (Terminate(), "00 FF", None),
+            (Identify(), "00 00 02", Identification(0, 2, 0)),
+            (Identify(), "00", Identification(0, 0, 0)),
+            (SMALL, "00", Negotiated(64, 1, None)),  # the defaults
+            (SMALL, "00 04 00 FF 06", Negotiated(64, 1, None)),  # more than was asked for
+            (SMALL, "00 00 20 02 06", Negotiated(64, 1, None)),  # packets of 32
+        ],
+    )
+    def test_an_unusual_ok_is_made_the_best_of(self, request_, answer, result):
+        assert request_.parse_unusual(bytes.fromhex(answer)) == result
+        assert request_.fits_unusual(bytes.fromhex(answer))
+        assert not request_.fits(bytes.fromhex(answer))
+
+    @pytest.mark.parametrize("request_", [request for request, _ in REQUESTS])
+    def test_a_refusal_with_a_byte_behind_it_is_a_refusal(self, request_):
+        with pytest.raises(ServiceRefused) as refused:
+            request_.parse_unusual(b"\x01\x00")
+        assert refused.value.code is ResponseCode.ERR
+
+    @pytest.mark.parametrize(
+        ("request_", "answer"),
+        [
+            (EIGHT, "00 00"),  # a table's data is never taken on trust
+            (EIGHT, GRANTED),
+            (Logon(), IDENTITY),  # late ones
+            (Logon(), GRANTED),
+            (Logon(), "00 00 02 01 02 FD"),
+            (SMALL, "00 00 02 01 02 FD"),
+            (Logon(), EIGHT_BYTES),
+            (Logon(), ""),
+            (Logon(), "0B"),
+        ],
+    )
+    def test_what_may_be_the_answer_to_something_else_is_not(self, request_, answer):
+        with pytest.raises(WrongShape):
+            request_.parse_unusual(bytes.fromhex(answer))
+        assert not request_.fits_unusual(bytes.fromhex(answer))
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_refused_or_of_the_wrong_shape(answer):
     for request, _ in REQUESTS:
-        with contextlib.suppress(ServiceRefused, WrongShape):
+        with contextlib.suppress(ServiceRefused, WrongShape, Garbled):
             request.parse(answer)
+        with contextlib.suppress(ServiceRefused, WrongShape):
+            request.parse_unusual(answer)
 
 
 @given(st.binary(min_size=1, max_size=200))

@@ -6,21 +6,32 @@ import errno
 import fcntl
 import grp
 import os
-import re
+import select
 import socket
+import subprocess
 import termios
 import threading
 import time
 import tty
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import serial
 
-import nesgw.optical
-from nesgw.errors import NoProbe, NotSerial, PortAmbiguous, PortBusy, PortDenied, PortLost, PortMissing, PortUnavailable
-from nesgw.ports.serial_port import SerialPort, find_holder, find_port, open_port
+from nesgw.errors import (
+    BridgeLost,
+    NoProbe,
+    NotSerial,
+    PortAmbiguous,
+    PortBusy,
+    PortDenied,
+    PortLost,
+    PortMissing,
+    PortShared,
+    PortUnavailable,
+)
+from nesgw.ports.find import find_port
+from nesgw.ports.serial_port import SerialPort, open_port
 
 
 @pytest.fixture
@@ -74,11 +85,6 @@ class TestAPseudoTerminal:
         port.read(0.3)
         assert time.process_time() - begin < 0.05
 
-    def test_what_has_arrived_can_be_dropped(self, pty, port):
-        os.write(pty[0], b"old")
-        port.flush_input()
-        assert port.read(0.05) == b""
-
     def test_the_baud_rate_can_change(self, port):
         port.baud = 4800
         assert port.baud == 4800
@@ -109,6 +115,29 @@ class TestAPseudoTerminal:
         port.close()
         port.close()
 
+    def test_rts_is_switched_off_and_on_where_there_is_such_a_line_and_does_no_harm_where_not(self, port):
+        assert port.rts is True
+        port.rts = False
+        assert port.rts is False
+
+    def test_what_another_program_reads_away_is_no_unplugged_probe(self, pty, port, monkeypatch):
+        """Both were woken by the same bytes, and it was quicker."""
+        os.write(pty[0], b"answer")
+        select.select([port._device.fileno()], [], [], 1.0)
+        os.read(port._device.fileno(), 100)
+        monkeypatch.setattr(select, "select", lambda *_: ([port._device.fileno()], [], []))
+        with pytest.raises(PortShared, match=r"in use by .* at the same time, which takes the meter's answers away"):
+            port.read(0.1)
+
+    def test_who_else_has_it_open_is_known(self, pty, port):
+        assert port.holder() is None
+        other = subprocess.Popen(["sleep", "60"], stdin=os.open(pty[1], os.O_RDWR | os.O_NOCTTY))
+        try:
+            assert port.holder() == f"sleep (process {other.pid})"
+        finally:
+            other.kill()
+            other.wait()
+
 
 class TestASocket:
     def test_bytes_go_both_ways(self):
@@ -121,7 +150,7 @@ class TestASocket:
                 peer.sendall(b"and back")
                 assert port.read(1.0) == b"and back"
                 assert port.read(0.02) == b""
-            with pytest.raises(PortLost):
+            with pytest.raises(BridgeLost, match="see whether the bridge is on, and whether another program uses it"):
                 port.read(0.5)
             port.close()
 
@@ -134,22 +163,31 @@ class TestASocket:
 
 
 class _Device:
-    """Stands for one of pyserial's classes."""
+    """Stands for one of pyserial's classes, which has bytes waiting one at a time, and may fail in its own way."""
 
-    baudrate = 9600
     in_waiting = 1
 
-    def __init__(self, failure=None):
+    def __init__(self, failure=None, waiting=b"\x06"):
         self.failure = failure
+        self.waiting = list(waiting)
 
     def read(self, size):
         if self.failure:
             raise self.failure
-        return b"\x06"
+        return bytes((self.waiting.pop(0),)) if self.waiting else b""
+
+    def write(self, data):
+        raise self.failure
+
+    def flush(self):
+        raise self.failure
+
+    def __getattr__(self, name):
+        raise self.failure or AttributeError(name)
 
 
-def test_a_port_without_a_descriptor_is_read_as_well():
-    assert SerialPort(_Device(), "rfc2217://pi:2217").read(0.1) == b"\x06"
+def test_a_port_without_a_descriptor_is_read_as_well_and_gives_all_that_is_there():
+    assert SerialPort(_Device(waiting=b"\x06\xee\x00"), "rfc2217://pi:2217").read(0.1) == b"\x06\xee\x00"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +204,27 @@ def test_a_port_without_a_descriptor_is_read_as_well():
 def test_every_failure_in_use_is_a_lost_port(failure, says):
     with pytest.raises(PortLost, match=f"/dev/ttyUSB0: .*{says}"):
         SerialPort(_Device(failure), "/dev/ttyUSB0").read(0.1)
+
+
+# What has no place in a list of a serial port's errors, and comes all the same from some handler of a URL.
+ODD = [NotImplementedError("write_timeout"), KeyError("x"), IndexError(), AttributeError("_socket"), AssertionError()]
+ODD += [RuntimeError("can't start new thread"), RecursionError(), UnicodeError("idna"), MemoryError()]
+
+
+@pytest.mark.parametrize("failure", ODD, ids=repr)
+def test_whatever_a_handler_raises_is_the_trouble_of_its_port_alone(failure, monkeypatch):
+    port = SerialPort(_Device(failure), "odd://x")
+    for use in (lambda: port.read(0.1), lambda: port.write(b"x"), port.drain):
+        with pytest.raises(PortLost):
+            use()
+    port.close()
+
+    def refuse(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    with pytest.raises(PortUnavailable):
+        open_port("odd://x")
 
 
 class TestOpeningWhatCannotBeOpened:
@@ -264,21 +323,3 @@ class TestTheOnlyProbe:
     def test_two(self, tmp_path):
         with pytest.raises(PortAmbiguous, match="2 USB serial devices: /dev/ttyUSB0, /dev/ttyUSB1"):
             find_port(lambda: [self.port("/dev/ttyUSB1"), self.port("/dev/ttyUSB0")], tmp_path)
-
-
-def test_the_holder_is_found_in_proc(tmp_path):
-    process = tmp_path / "4711"
-    (process / "fd").mkdir(parents=True)
-    (process / "fd" / "3").symlink_to("/dev/null")
-    (process / "comm").write_text("minicom\n", encoding="utf-8")
-    assert find_holder("/dev/null", tmp_path) == "minicom (process 4711)"
-    assert find_holder("/dev/zero", tmp_path) is None
-    (process / "comm").write_bytes("fünfzehn Bytes".encode()[:2] + b"\n")  # the kernel cuts names where it will
-    assert find_holder("/dev/null", tmp_path) == "f\N{REPLACEMENT CHARACTER} (process 4711)"
-
-
-def test_nothing_but_the_port_imports_pyserial():
-    package = Path(nesgw.optical.__file__).parent
-    imports = re.compile(r"^\s*(import|from) serial\b", re.MULTILINE)
-    importing = [module.name for module in package.glob("*.py") if imports.search(module.read_text(encoding="utf-8"))]
-    assert importing == ["port.py"]

@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from nesgw.config.settings import MeterSettings
     from nesgw.optical.line_test import Attempt
 
-_PERIOD: Final = 0.4  # seconds from beat to beat; a little more while nothing answers
+_PERIOD: Final = 0.4  # seconds from attempt to attempt; a little more while nothing answers
 _REOPEN: Final = 1.0
-_GOODBYE: Final = 0.5
 _WIDEST: Final = 100
 
 
@@ -36,12 +35,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="DEV", help="use this port, without a configuration")
     parser.add_argument("--dtr", action="store_true", help="raise DTR, which some probes draw their power from")
     parser.add_argument("--meter", metavar="NAME", help="which meter of the configuration")
-    parser.add_argument("--count", type=at_least_one, metavar="N", help="end after N beats (default: at Ctrl-C)")
+    parser.add_argument("--count", type=at_least_one, metavar="N", help="end after N attempts (default: at Ctrl-C)")
     parser.epilog = "Exits 0 if the probe sits well at the end, and 69 if it does not."
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask on the beat and show what comes of it, until Ctrl-C or so many beats."""
+    """Ask again and again and show what comes of it, until Ctrl-C or so many attempts."""
     from nesgw.commands.align.judge import Seat, Window
 
     place = _place(options)
@@ -49,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
     live = sys.stdout.isatty()
     show = _Live(window) if live else _Lines(window)
     try:
-        with closing(_beats(place, patient=live and options.count is None)) as beats:
-            for beat in beats:
-                show(beat)
+        with closing(_attempts(place, patient=live and options.count is None)) as attempts:
+            for attempt in attempts:
+                show(attempt)
                 if window.total == options.count:
                     break
     except KeyboardInterrupt:
@@ -62,29 +61,32 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _place(options: argparse.Namespace) -> MeterSettings:
-    """Where to ask: --port, the configuration, or the only probe where there is no configuration yet."""
+    """Where to ask: --port, the configuration, or the only probe where there is no configuration that one may read."""
     from nesgw.commands.target import choose
     from nesgw.config import loader
     from nesgw.config.settings import MeterSettings
 
     if options.port:
         return MeterSettings("", options.port, dtr=options.dtr)
-    if options.config == Path(CONFIG_FILE) and not _is_there(Path(CONFIG_FILE)):
+    if not _is_readable(options.config):
+        if options.config != Path(CONFIG_FILE) or options.meter:
+            loader.read(options.config)  # one that is named is wanted: this says what is wrong with it
         return MeterSettings("", dtr=options.dtr)
     meter = choose(loader.settings(loader.read(options.config)), options.meter)
     return replace(meter, dtr=meter.dtr or options.dtr)
 
 
-def _is_there(path: Path) -> bool:
+def _is_readable(path: Path) -> bool:
     try:
-        return path.exists()
+        path.open("rb").close()
     except OSError:
-        return True  # in a folder that this user may not look into: reading it says what to do
+        return False
+    return True
 
 
-def _beats(place: MeterSettings, *, patient: bool) -> Generator[Attempt | PortUnavailable, None, None]:
-    """Attempt for ever. ``patient``: a cable that is pulled by who turns the probe is waited for, and told instead."""
-    from nesgw.optical.line_test import IMPATIENT, LineTest
+def _attempts(place: MeterSettings, *, patient: bool) -> Generator[Attempt | PortUnavailable, None, None]:
+    """Attempt for ever. ``patient``: a cable that is pulled while turning the probe is waited for, and reported."""
+    from nesgw.optical.line_test import LineTest
     from nesgw.ports.serial_port import open_port
 
     opened = False
@@ -98,7 +100,7 @@ def _beats(place: MeterSettings, *, patient: bool) -> Generator[Attempt | PortUn
             time.sleep(_REOPEN)
             continue
         opened = True
-        line_test = LineTest(port, timing=IMPATIENT)
+        line_test = LineTest(port)
         try:
             while True:
                 yield line_test.attempt(_PERIOD)
@@ -107,23 +109,24 @@ def _beats(place: MeterSettings, *, patient: bool) -> Generator[Attempt | PortUn
                 raise
             yield problem
         finally:
-            line_test.terminate(_GOODBYE)
+            with suppress(PortUnavailable):
+                line_test.end()
             port.close()
 
 
 class _Lines:
-    """A line a beat, for a file or a pipe."""
+    """A line for each attempt, for a file or a pipe."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
 
-    def __call__(self, beat: Attempt | PortUnavailable) -> None:
-        """Show a beat."""
-        if isinstance(beat, PortUnavailable):
-            print(beat, flush=True)
+    def __call__(self, attempt: Attempt | PortUnavailable) -> None:
+        """Show an attempt."""
+        if isinstance(attempt, PortUnavailable):
+            print(attempt, flush=True)
             return
-        self._window.add(beat)
-        print(f"{self._window.total:>4}  {_in_words(beat)}", flush=True)
+        self._window.add(attempt)
+        print(f"{self._window.total:>4}  {_in_words(attempt)}", flush=True)
 
     def end(self) -> None:
         """Sum up."""
@@ -132,19 +135,19 @@ class _Lines:
 
 
 class _Live:
-    """A bar that is drawn anew at each beat."""
+    """A bar that is drawn again at each attempt."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
         self._block = Block()
 
-    def __call__(self, beat: Attempt | PortUnavailable) -> None:
-        """Show a beat."""
+    def __call__(self, attempt: Attempt | PortUnavailable) -> None:
+        """Show an attempt."""
         problem = None
-        if isinstance(beat, PortUnavailable):
-            problem = str(beat)
+        if isinstance(attempt, PortUnavailable):
+            problem = str(attempt)
         else:
-            self._window.add(beat)
+            self._window.add(attempt)
         width = min(shutil.get_terminal_size().columns, _WIDEST)
         self._block.draw(picture(self._window, width, Paint(sys.stdout), problem))
 
@@ -159,24 +162,24 @@ def _verdict(window: Window) -> tuple[str, ...]:
     from nesgw.commands.align.judge import ENOUGH, Seat
 
     if window.seat is Seat.UNKNOWN:
-        return (f"too few beats to judge by, {ENOUGH} are needed: {window}",)
+        return (f"too few attempts to judge by, {ENOUGH} are needed: {window}",)
     return (f"{window.seat.value}: {window}", *window.advice)
 
 
 def picture(window: Window, width: int, paint: Paint, problem: str | None = None) -> list[str]:
-    """Draw the bar, the row of the last beats, the counts and the advice."""
+    """Draw the bar, the row of the last attempts, the counts and the advice."""
     from nesgw.commands.align.judge import GOOD, Outcome, outcome
 
     quality = window.quality
-    colour = paint.green if quality >= GOOD else paint.yellow if window.beats and quality > 0 else paint.red
+    colour = paint.green if quality >= GOOD else paint.yellow if window.attempts and quality > 0 else paint.red
     room = max(width - 14, 10)
     filled = round(quality * room)
     marks = {Outcome.ANSWERED: paint.green, Outcome.SILENT: paint.grey}
-    last = window.beats[-(width // 2 - 1) :]
+    last = window.attempts[-(width // 2 - 1) :]
     row = " ".join(marks.get(seen, paint.yellow)(seen.value) for seen in map(outcome, last))
     best = f"   best so far {window.best:.0%}" if window.best > quality else ""
     advice = [problem] if problem else list(window.advice)
-    legend = "● answered  × damaged  n NAK  e only echo  · nothing    (Ctrl-C ends)"
+    legend = "● answered  × damaged  n NAK  e only echo  s slow  · nothing    (Ctrl-C ends)"
     return [
         f"  [{colour('█' * filled)}{paint.grey('░' * (room - filled))}] {quality:>5.0%}",
         "",
@@ -193,10 +196,10 @@ def picture(window: Window, width: int, paint: Paint, problem: str | None = None
     ]
 
 
-def _in_words(beat: Attempt) -> str:
+def _in_words(attempt: Attempt) -> str:
     from nesgw.commands.align.judge import outcome
 
-    seen = [outcome(beat).name.lower()]
-    counts = {"NAK": beat.naks, "CRC error": beat.damaged, "echo": beat.echoes, "noise bytes": beat.noise}
+    seen = [outcome(attempt).name.lower()]
+    counts = {"NAK": attempt.naks, "CRC error": attempt.damaged, "echo": attempt.echoes, "noise bytes": attempt.noise}
     seen += [f"{name} {count}" for name, count in counts.items() if count]
     return ", ".join(seen)

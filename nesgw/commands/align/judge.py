@@ -1,28 +1,33 @@
-"""How well the probe sits, judged by the last beats, and what to do about it. Pure: no port, no clock, no terminal."""
+"""How well the probe sits, judged by the last attempts, and what to do about it. Pure: no port, clock or terminal."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
+from statistics import median
 from typing import Final
 
 from nesgw.optical.line_test import Attempt
+from nesgw.optical.other_devices import OtherDevice, recognise
 
-WINDOW: Final = 20  # beats, eight seconds: long enough for a figure, short enough to follow a hand
-ENOUGH: Final = 4  # beats before anything is said: the first one may meet a meter that has to switch its port over
-GOOD: Final = 0.95  # one beat of the window may fail, or two need a repetition
+WINDOW: Final = 20  # attempts, eight seconds: long enough for a figure, short enough to follow a hand
+ENOUGH: Final = 4  # attempts before anything is said: the first one may meet a meter that has to switch its port over
+GOOD: Final = 0.95  # one attempt of the window may fail, or two need a repetition
 REFLECTED: Final = 0.8  # so good a swapped probe can look, by stray light alone, as one owner found
-NOISY: Final = 0.25  # share of the beats with bytes that nobody sent for
+SLOW: Final = 0.5  # seconds to an answer
+RECENT: Final = 2048  # bytes of what came last, by which another device is recognised
+NOISY: Final = 0.25  # share of the attempts with bytes that came unasked
 
 
 class Outcome(Enum):
-    """What a beat shows first and foremost; the value is its mark in the row of the last beats."""
+    """What an attempt shows first and foremost; the value is its mark in the row of the last attempts."""
 
     ANSWERED = "●"
     DAMAGED = "×"  # something of the meter came
     NAK = "n"  # the meter heard something of us
     ECHO = "e"
+    SLOW = "s"  # the meter heard us and was not ready
     SILENT = "·"
 
 
@@ -34,6 +39,8 @@ class Seat(Enum):
     WEAK = "weak"
     DAMAGED = "only damaged answers"
     ECHO = "only echo"
+    SLOW = "slow"
+    OTHER = "not a meter"
     NOTHING = "nothing comes back"
 
 
@@ -53,6 +60,10 @@ _ADVICE: Final = {
         _SWAPPED,
         "the probe hears only itself; beside the port it would, too",
     ),
+    Seat.SLOW: (
+        "the meter hears every question and answers late or not at all: the probe sits well; if it stays so, "
+        "a meter whose session lasted too long ignores its port for five minutes",
+    ),
     Seat.NOTHING: (
         f"{_SWAPPED}, or the probe is beside the port",
         "silent either way? Some probes draw their power from DTR: dtr = true (nesgw align --dtr). "
@@ -60,6 +71,10 @@ _ADVICE: Final = {
     ),
 }
 _REFLECTION: Final = "if no angle fills the bar, the answers may come by reflection: try it turned by 180°"
+_SLOW: Final = (
+    "an answer takes {seconds:.1f} s: the meter, or the network before it, is slow, and the probe is not to blame; "
+    "set a longer poll_interval"
+)
 _NOISE: Final = (
     "bytes come with the probe idle: shade it from bright light; or the meter's other interface is talking, "
     "then look again after a minute"
@@ -67,88 +82,122 @@ _NOISE: Final = (
 
 
 class Window:
-    """The last beats. ``best`` remembers the fullest the bar has been with a whole window behind it."""
+    """The last attempts. ``best`` remembers the fullest the bar has been with a whole window behind it."""
 
     def __init__(self, size: int = WINDOW) -> None:
-        self._beats: deque[Attempt] = deque(maxlen=size)
+        self._attempts: deque[Attempt] = deque(maxlen=size)
         self.total = 0
         self.best = 0.0
 
-    def add(self, beat: Attempt) -> None:
-        """Take note of a beat; the oldest goes."""
-        self._beats.append(beat)
+    def add(self, attempt: Attempt) -> None:
+        """Take note of an attempt; the oldest goes."""
+        self._attempts.append(attempt)
         self.total += 1
-        if len(self._beats) == self._beats.maxlen:
+        if len(self._attempts) == self._attempts.maxlen:
             self.best = max(self.best, self.quality)
 
     @property
-    def beats(self) -> tuple[Attempt, ...]:
-        """The last beats, oldest first."""
-        return tuple(self._beats)
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The last attempts, oldest first."""
+        return tuple(self._attempts)
 
     @property
     def quality(self) -> float:
-        """How full the bar is, 0 to 1: each answered beat counts, by half where something had to be repeated."""
-        answered = [beat for beat in self._beats if beat.answered]
-        clean = sum(not (beat.naks or beat.damaged) for beat in answered)
-        naked = sum(beat.naks == 1 and not beat.damaged for beat in answered)
-        if naked == len(answered) or (naked == 1 and clean == len(answered) - 1):
-            clean = len(answered)  # a meter that shares its port refuses a first packet; such a NAK says nothing
-        return (len(answered) + clean) / (2 * len(self._beats)) if self._beats else 0.0
+        """How full the bar is, 0 to 1: each answered attempt counts, by half where something had to be repeated.
+
+        One that the meter acknowledged and was slow to answer says nothing of the light.
+        """
+        judged = [attempt for attempt in self._attempts if not attempt.slow]
+        answered = [attempt for attempt in judged if attempt.answered]
+        clean = sum(not (attempt.naks or attempt.damaged) for attempt in answered)
+        if _first_packets_were_refused(answered, clean):
+            clean = len(answered)
+        return (len(answered) + clean) / (2 * len(judged)) if judged else 0.0
 
     @property
     def seat(self) -> Seat:
         """How the probe sits."""
-        answered = any(beat.answered for beat in self._beats)
-        if len(self._beats) < ENOUGH:
+        if len(self._attempts) < ENOUGH:
             return Seat.UNKNOWN
-        if answered:
+        if any(attempt.answered for attempt in self._attempts):
             return Seat.GOOD if self.quality >= GOOD else Seat.WEAK
-        return _without_answers(self._beats)
+        if self.device:
+            return Seat.OTHER
+        return _without_answers(self._attempts)
+
+    @property
+    def device(self) -> OtherDevice | None:
+        """What else speaks on the port, where nothing was answered."""
+        return recognise(b"".join(attempt.strange for attempt in self._attempts)[-RECENT:])
 
     @property
     def advice(self) -> tuple[str, ...]:
         """What to do, the most likely first."""
         seat = self.seat
+        if seat is Seat.OTHER and (device := self.device):
+            return (f"{device.what} is on this port: {device.advice}",)
         reflected = (_REFLECTION,) if seat is Seat.WEAK and self.quality <= REFLECTED else ()
-        return _ADVICE[seat] + reflected + ((_NOISE,) if self._is_noisy else ())
+        slow = (_SLOW.format(seconds=self._response),) if self._response >= SLOW else ()
+        return _ADVICE[seat] + reflected + slow + ((_NOISE,) if self._is_noisy else ())
+
+    @property
+    def _response(self) -> float:
+        """What an answer takes, in seconds; 0 while there is none."""
+        return median([attempt.response for attempt in self._attempts if attempt.response is not None] or [0.0])
 
     @property
     def _is_noisy(self) -> bool:
-        return bool(self._beats) and sum(beat.noise > 0 for beat in self._beats) / len(self._beats) >= NOISY
+        return (
+            bool(self._attempts) and sum(attempt.noise > 0 for attempt in self._attempts) / len(self._attempts) >= NOISY
+        )
 
     def __str__(self) -> str:
         """Count what was seen."""
-        beats = self._beats
+        answered, naks, damaged, echoes, noise = (
+            sum(getattr(attempt, name) for attempt in self._attempts)
+            for name in ("answered", "naks", "damaged", "echoes", "noise")
+        )
         return (
-            f"answered {sum(beat.answered for beat in beats)} of {len(beats)}, "
-            f"NAK {sum(beat.naks for beat in beats)}, CRC errors {sum(beat.damaged for beat in beats)}, "
-            f"echo {sum(beat.echoes for beat in beats)}, noise {sum(beat.noise for beat in beats)} bytes"
+            f"answered {answered} of {len(self._attempts)}, NAK {naks}, CRC errors {damaged}, "
+            f"echo {echoes}, noise {noise} bytes"
         )
 
 
-def outcome(beat: Attempt) -> Outcome:
-    """Give what a beat shows first and foremost."""
-    if beat.answered:
+def _first_packets_were_refused(answered: Sequence[Attempt], clean: int) -> bool:
+    """Whether the NAKs are those of a meter that shares its port and refuses a first packet: they say nothing.
+
+    They come with each attempt, or once.
+    """
+    refused = sum(attempt.naks == 1 and not attempt.damaged for attempt in answered)
+    return refused == len(answered) or (refused == 1 and clean == len(answered) - 1)
+
+
+def outcome(attempt: Attempt) -> Outcome:
+    """Give what an attempt shows first and foremost."""
+    if attempt.answered:
         return Outcome.ANSWERED
-    if beat.naks:
+    if attempt.slow:
+        return Outcome.SLOW
+    if attempt.naks:
         return Outcome.NAK
-    if beat.echoes:
+    if attempt.echoes:
         return Outcome.ECHO  # damaged packets beside it are the echo's too: a meter's would have been answered
-    if beat.damaged or (beat.heard and not beat.noise):
+    if attempt.damaged or (attempt.heard and not attempt.noise):
         return Outcome.DAMAGED
     return Outcome.SILENT  # what is heard now and what comes unasked are the same noise
 
 
-def _without_answers(beats: Iterable[Attempt]) -> Seat:
+def _without_answers(attempts: Iterable[Attempt]) -> Seat:
     """Tell what is wrong where nothing was answered.
 
     A NAK or a damaged packet shows that the meter is there, unless echoes or noise outnumber them: among enough of
     other light, something always looks like a NAK, and must not hide a swapped probe.
     """
-    beats = tuple(beats)
-    seen = Counter(outcome(beat) for beat in beats)
-    noisy = sum(beat.noise > 0 for beat in beats)
+    attempts = tuple(attempts)
+    seen = Counter(outcome(attempt) for attempt in attempts)
+    noisy = sum(attempt.noise > 0 for attempt in attempts)
     if seen[Outcome.DAMAGED] + seen[Outcome.NAK] > max(seen[Outcome.ECHO], noisy):
         return Seat.DAMAGED
+    if seen[Outcome.SLOW] > max(seen[Outcome.ECHO], noisy):
+        return Seat.SLOW
     return Seat.ECHO if seen[Outcome.ECHO] else Seat.NOTHING

@@ -7,7 +7,9 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
+import tty
 
 import pytest
 
@@ -26,7 +28,6 @@ SWAPPED = "transmitter and receiver are swapped: turn it by 180°"
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
     monkeypatch.setattr(align, "_PERIOD", 0.1)
-    monkeypatch.setattr(align, "_GOODBYE", 0.1)
 
 
 @pytest.fixture
@@ -90,16 +91,51 @@ def test_beats_that_are_too_few_to_judge_by_are_said_to_be(line, capsys):
     assert main(["align", "--port", line.path, "--count", "3"]) == 69
     said = capsys.readouterr().out.splitlines()
     assert said[3:] == [
-        "too few beats to judge by, 4 are needed: answered 3 of 3, NAK 0, CRC errors 0, echo 0, noise 0 bytes"
+        "too few attempts to judge by, 4 are needed: answered 3 of 3, NAK 0, CRC errors 0, echo 0, noise 0 bytes"
     ]
 
 
-def test_a_configuration_that_cannot_be_looked_for_is_one_line(tmp_path, monkeypatch, capsys):
-    """As in /etc/nesgw, which only root and the service may enter; this name is refused to root, too."""
+@pytest.fixture
+def unreadable(tmp_path, monkeypatch):
+    """A default configuration as in /etc/nesgw, which only root and the service may enter; this one not even root."""
     config = str(tmp_path / ("x" * 300))
     monkeypatch.setattr("nesgw.commands.align.command.CONFIG_FILE", config)
-    assert main(["align", "--config", config]) == 78
-    assert capsys.readouterr().err == f"nesgw: {config}: cannot be read: File name too long\n"
+    return config
+
+
+def test_without_a_configuration_that_one_may_read_the_only_probe_is_asked(unreadable, capsys):
+    assert main(["align", "--config", unreadable]) == 69
+    assert capsys.readouterr().err.startswith('nesgw: port = "auto" finds no USB serial device')
+
+
+def test_whoever_names_a_meter_of_it_or_another_file_is_told_that_it_cannot_be_read(unreadable, capsys):
+    assert main(["align", "--config", unreadable, "--meter", "house"]) == 78
+    assert capsys.readouterr().err == f"nesgw: {unreadable}: cannot be read: File name too long\n"
+    assert main(["align", "--config", unreadable + "y"]) == 78
+
+
+def test_another_device_is_named_and_nobody_is_told_to_turn_it(capsys):
+    far, near = os.openpty()
+    tty.setraw(near)
+    sending = threading.Event()
+
+    def receiver():
+        while not sending.wait(0.1):
+            os.write(far, b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,*76\r\n")
+
+    thread = threading.Thread(target=receiver)
+    thread.start()
+    try:
+        assert main(["align", "--port", os.ttyname(near), "--count", "4"]) == 69
+    finally:
+        sending.set()
+        thread.join()
+        os.close(near)
+        os.close(far)
+    said = capsys.readouterr().out.splitlines()
+    assert said[4].startswith("not a meter: answered 0 of 4")
+    assert said[5].startswith("a GPS receiver (NMEA) is on this port: set port to the one that is the probe")
+    assert "turn" not in "".join(said)
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])

@@ -16,6 +16,10 @@ NAK = Attempt(answered=False, naks=2, heard=2)
 NOISE = Attempt(answered=False, heard=40, noise=30)
 NOISE_LIKE_A_NAK = Attempt(answered=False, naks=1, heard=40, noise=30)
 
+SLOW = Attempt(answered=False, slow=True, heard=1)
+LATE = Attempt(answered=True, response=1.9)
+GPS = Attempt(answered=False, heard=70, noise=70, strange=b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03\r\n")
+
 SWAPPED = "transmitter and receiver are swapped: turn it by 180°"
 
 
@@ -38,6 +42,7 @@ def window(*beats):
         (SCRAPS, Outcome.DAMAGED),
         (NAK, Outcome.NAK),
         (NOISE, Outcome.SILENT),
+        (SLOW, Outcome.SLOW),
     ],
 )
 def test_a_beat_shows_what_matters_most_in_it(beat, shows):
@@ -65,6 +70,10 @@ def test_a_beat_shows_what_matters_most_in_it(beat, shows):
         ([ECHO_WITH_DAMAGE] * 20, Seat.ECHO),
         ([SILENT] * 4, Seat.NOTHING),
         ([NOISE] * 15 + [NOISE_LIKE_A_NAK] * 5, Seat.NOTHING),
+        ([SLOW] * 4, Seat.SLOW),
+        ([SLOW, SLOW, LATE, LATE], Seat.GOOD),
+        ([GPS] * 4, Seat.OTHER),
+        ([GPS] * 19 + [CLEAN], Seat.WEAK),
     ],
 )
 def test_the_seat_follows_from_the_beats(beats, seat):
@@ -113,6 +122,15 @@ def test_silence_names_the_other_causes_too():
     (_, others) = window(*[SILENT] * 20).advice
     assert "dtr = true" in others
     assert "ignores its port for five minutes" in others
+
+
+@pytest.mark.parametrize("attempts", [[SLOW] * 20, [SLOW] * 2 + [LATE] * 18, [GPS] * 20])
+def test_nobody_turns_a_probe_for_a_slow_meter_or_for_what_is_no_meter(attempts):
+    assert not any("turn" in line or "seat it" in line or "light" in line for line in window(*attempts).advice)
+
+
+def test_a_slow_meter_is_said_to_be_slow():
+    assert any("an answer takes 1.9 s" in line for line in window(*[LATE] * 4).advice)
 
 
 def test_noise_is_a_remark_beside_whatever_else_there_is_to_say():

@@ -1,7 +1,10 @@
 """nesgw doctor as a user runs it, with a simulated meter on a pseudo terminal and a real broker."""
 
+import grp
 import json
 import os
+import pwd
+import subprocess
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -10,20 +13,20 @@ from pathlib import Path
 import pytest
 
 from nesgw.commands import main
-from nesgw.commands.doctor import steps as diagnosis
+from nesgw.commands.doctor import meter_steps
+from nesgw.config import access, credentials
 from nesgw.ports.serial_port import open_port
 from nesgw.publishers.mqtt import publisher as mqtt
 from nesgw.simulator import DEFAULT_KEY, Code, PtyLine, SimulatedMeter
 
 KEY = DEFAULT_KEY.decode()
 WRONG = "0123456789abcdefghij"
-KEY_REFUSED = "the meter refused the key: Security was answered err (refused without a reason): compare the key"
 
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(diagnosis, "_PERIOD", 0.05)
-    monkeypatch.setattr(diagnosis, "_BEATS", 4)
+    monkeypatch.setattr(meter_steps, "_PERIOD", 0.05)
+    monkeypatch.setattr(meter_steps, "_ATTEMPTS", 4)
     monkeypatch.setattr(mqtt, "_QUIET", 0.2)
 
 
@@ -34,7 +37,7 @@ def _no_service_user(monkeypatch):
     def unknown(name):
         raise KeyError(name)
 
-    monkeypatch.setattr(diagnosis.pwd, "getpwnam", unknown)
+    monkeypatch.setattr(access.pwd, "getpwnam", unknown)
 
 
 @pytest.fixture
@@ -70,12 +73,18 @@ def examined(config, capsys):
     return code, text, {line[9:25].strip(): line.split()[0] + ": " + line[25:] for line in lines}
 
 
-def service_said(folder, last_error=None, age=0.0):
+def service_said(folder, last_error=None, age=0.0, kind="no_answer"):
     """What a running service leaves on the RAM disk."""
     now = datetime.now(UTC).isoformat()
     folder.mkdir(exist_ok=True)
     (folder / "status.json").write_text(
-        json.dumps({"last_read": None if last_error else now, "last_error": last_error})
+        json.dumps(
+            {
+                "last_read": None if last_error else now,
+                "last_error": last_error,
+                "last_error_kind": kind if last_error else None,
+            }
+        )
     )
     (folder / "reading.json").write_text(json.dumps({"time": now, "power": 512, "energy_import": 12.345}))
     then = time.time() - age
@@ -87,6 +96,7 @@ def test_all_is_well(line, configured, broker, capsys):
     assert code == 0
     assert list(steps) == [
         "configuration",
+        "service's files",
         "key",
         "port",
         "permission",
@@ -118,14 +128,14 @@ def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(line, 
     assert steps["open tables"].startswith("ok: ELON 83331-3I, serial number 4080123456")
     assert steps["key accepted"] == "skipped: needs: key"
     assert line.meter.counters.requests["security"] == 0
-    assert text.endswith("1 of 14 steps needs attention: begin with 'key'\n")
+    assert text.endswith("1 of 15 steps needs attention: begin with 'key'\n")
 
 
 def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
     code, text, steps = examined(configured(line.path, key=WRONG), capsys)
     assert code == 77
     assert steps["key accepted"].startswith("failed: the meter refused the key")
-    assert "do not try the same key again: a meter counts wrong keys" in text
+    assert "do not try the same key again, for a meter counts wrong keys" in text
     assert line.meter.counters.wrong_keys == 1
     assert WRONG not in text
 
@@ -133,7 +143,7 @@ def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
 def test_a_key_that_the_service_was_refused_is_not_tried_again_until_it_is_another_one(line, configured, capsys):
     config = configured(line.path, key=WRONG)
     os.utime(config, (time.time() - 900,) * 2)
-    service_said(configured.folder, KEY_REFUSED, age=600)
+    service_said(configured.folder, "the meter refused the key", age=600, kind="key")
     code, _, steps = examined(config, capsys)
     assert code == 77
     assert steps["key accepted"].startswith("skipped: the meter refused it 10 min ago")
@@ -160,8 +170,16 @@ def test_a_port_that_the_service_holds_is_judged_by_what_the_service_says(line, 
     assert line.meter.counters.bytes_in == 0
 
 
+@pytest.fixture
+def credential(monkeypatch):
+    """The unit hands the service its key."""
+    unit = credentials.Credentials(["LoadCredential=house.key:/etc/credstore/house.key"])
+    monkeypatch.setattr(credentials, "of_the_service", lambda: unit)
+
+
+@pytest.mark.usefixtures("credential")
 def test_a_key_that_only_the_service_sees_is_no_failure_while_it_reads(line, configured, capsys):
-    config = configured(line.path, key="")  # a systemd credential
+    config = configured(line.path, key="")
     service_said(configured.folder)
     daemon = open_port(line.path)
     try:
@@ -169,7 +187,7 @@ def test_a_key_that_only_the_service_sees_is_no_failure_while_it_reads(line, con
     finally:
         daemon.close()
     assert code == 0
-    assert steps["key"].startswith("skipped: the service has one")
+    assert steps["key"] == "skipped: it is a systemd credential, which only the service sees"
     assert steps["key accepted"] == "ok: the service reads with it"
 
 
@@ -177,12 +195,12 @@ def test_a_service_that_cannot_read_is_quoted(line, configured, capsys):
     config = configured(line.path)
     daemon = open_port(line.path)
     try:
-        service_said(configured.folder, "/dev/x: no answer to Identify in 4 attempts: seat the probe")
+        service_said(configured.folder, "/dev/x: the meter does not answer: seat the probe")
         code, _, steps = examined(config, capsys)
         assert code == 69
-        assert steps["meter answers"].startswith("failed: the service says: /dev/x: no answer to Identify")
+        assert steps["meter answers"].startswith("failed: the service says: /dev/x: the meter does not answer")
         assert steps["tables"] == "skipped: needs: key accepted"
-        service_said(configured.folder, KEY_REFUSED)
+        service_said(configured.folder, "the meter refused the key", kind="key")
         code, _, steps = examined(config, capsys)
         assert code == 77
         assert steps["meter answers"].startswith("ok: it does")
@@ -252,3 +270,112 @@ def test_several_meters_are_told_apart_and_one_can_be_chosen(configured, tmp_pat
     assert "failed   barn: port             /dev/b: no such device" in said
     main(["doctor", "--config", str(path), "--meter", "barn"])
     assert "/dev/a" not in capsys.readouterr().out
+
+
+def test_a_key_file_that_holds_no_key_is_a_failure_however_well_the_service_read_before(line, configured, capsys):
+    config = configured(line.path, key=KEY[:19])
+    service_said(configured.folder)
+    code, text, steps = examined(config, capsys)
+    assert code == 78
+    assert steps["key"].startswith("failed: ")
+    assert "19 characters" in steps["key"]
+    assert "copy it again from the utility's letter: all of it" in text
+    assert "ask the utility" not in text
+    assert "all is well" not in text
+    assert KEY[:19] not in text
+
+
+def test_a_missing_key_file_is_a_failure_however_well_the_service_read_before(line, configured, tmp_path, capsys):
+    config = configured(line.path, key="")
+    text = Path(config).read_text().replace("[cache]", f'key_file = "{tmp_path}/none.key"\n[cache]')
+    Path(config).write_text(text)
+    service_said(configured.folder)
+    code, _, steps = examined(config, capsys)
+    assert code == 78
+    assert steps["key"].startswith("failed: ")
+
+
+def test_a_meter_can_be_looked_at_before_there_is_a_configuration(line, tmp_path, capsys):
+    key = tmp_path / "house.key"
+    key.touch(0o600)
+    key.write_text(KEY)
+    assert main(["doctor", "--port", line.path, "--key-file", str(key)]) == 0
+    said = capsys.readouterr().out
+    assert "ok       key accepted    the meter took it" in said
+    assert "configuration" not in said
+    assert said.endswith("\nall is well\n")
+
+
+def test_without_a_key_file_it_says_that_no_key_was_tried(line, capsys):
+    assert main(["doctor", "--port", line.path, "--interface", "optical"]) == 0
+    said = capsys.readouterr().out
+    assert "skipped  key             none was given (--key-file FILE)" in said
+    assert "ok       open tables     ELON 83331-3I" in said
+    assert said.endswith("\nall is well, as far as it goes without a key\n")
+    assert line.meter.counters.requests["security"] == 0
+
+
+@pytest.mark.parametrize(
+    "options", [["--key-file", "x"], ["--interface", "optical"], ["--port", "x", "--meter", "house"]]
+)
+def test_options_that_do_not_go_together_are_wrong_usage(options, capsys):
+    assert main(["doctor", *options]) == 64
+    assert "see: nesgw doctor --help" in capsys.readouterr().err
+
+
+@pytest.fixture
+def service_user(monkeypatch):
+    """The machine has a user for the service, who is in no group of this port's."""
+    user = pwd.struct_passwd(("nesgw", "x", 64321, 64321, "", "/nonexistent", "/usr/sbin/nologin"))
+    monkeypatch.setattr(meter_steps, "service_user", lambda: user)
+    monkeypatch.setattr(os, "getgrouplist", lambda name, group: [group])
+    return user
+
+
+def of_group(path, group):
+    path.chmod(0o660)
+    os.chown(path, 0, group)
+
+
+@pytest.mark.usefixtures("service_user")
+def test_where_only_the_service_lacks_the_permission_all_else_is_tried(line, configured, capsys):
+    of_group(Path(line.path).resolve(), grp.getgrnam("dialout").gr_gid)
+    code, text, steps = examined(configured(line.path), capsys)
+    assert code == 77
+    assert steps["permission"].startswith("failed: ")
+    assert "sudo usermod -aG dialout nesgw" in text
+    assert steps["key accepted"] == "ok: the meter took it"
+    assert "values" in steps["tables"]
+
+
+@pytest.mark.usefixtures("service_user")
+def test_nobody_is_told_to_join_the_group_of_root(line, configured, capsys):
+    of_group(Path(line.path).resolve(), 0)
+    code, text, steps = examined(configured(line.path), capsys)
+    assert code == 77
+    assert "usermod" not in text
+    assert 'GROUP="dialout"' in text
+    assert steps["tables"].startswith("ok")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have another user's rights")
+def test_a_file_that_the_services_user_cannot_read_is_named_with_the_command(
+    line, configured, capsys, service_user, monkeypatch
+):
+    monkeypatch.setattr(access, "service_user", lambda: service_user)
+    code, text, steps = examined(configured(line.path), capsys)
+    assert steps["service's files"].startswith("failed: the service's user nesgw cannot")
+    assert "config.toml" in text
+    assert code == 78
+
+
+def test_a_program_that_was_there_first_and_locks_nothing_is_named(line, configured, capsys):
+    thief = subprocess.Popen(["sleep", "60"], stdin=os.open(line.path, os.O_RDWR | os.O_NOCTTY))
+    try:
+        code, _, steps = examined(configured(line.path), capsys)
+    finally:
+        thief.kill()
+        thief.wait()
+    assert code == 69
+    assert f"in use by sleep (process {thief.pid}) at the same time" in steps["port free"]
+    assert steps["tables"].startswith("skipped")

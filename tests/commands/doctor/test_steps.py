@@ -8,26 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from nesgw.commands.doctor import steps as diagnosis
-from nesgw.commands.doctor.steps import (
-    GATEWAY_STEPS,
-    METER_STEPS,
-    Examination,
-    GatewayCase,
-    Mark,
-    Step,
-    failed,
-    load_report,
-    may_open,
-    ok,
-    skipped,
-)
+from nesgw.commands.doctor import meter_steps
+from nesgw.commands.doctor.examination import Examination, Mark, Step, failed, ok, skipped
+from nesgw.commands.doctor.gateway_steps import GATEWAY_STEPS, GatewayCase
+from nesgw.commands.doctor.meter_steps import METER_STEPS, may_open
+from nesgw.commands.doctor.report import load_report
 from nesgw.config.settings import CacheSettings, MqttSettings, Secret, TlsSettings
 from nesgw.errors import PortDenied
 from nesgw.publishers.mqtt import publisher as mqtt
 from nesgw.publishers.topics import Topics
-
-KEY_REFUSED = "the meter refused the key: Security was answered err (refused without a reason): compare the key"
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +68,7 @@ class TestExamination:
         assert (found.mark, found.exit_code) == (Mark.FAILED, 77)
 
     def test_every_step_needs_only_what_comes_before_it(self):
-        for steps in (METER_STEPS, GATEWAY_STEPS):
+        for steps in (*METER_STEPS.values(), GATEWAY_STEPS):
             titles = [step.title for step in steps]
             for index, step in enumerate(steps):
                 assert set(step.needs) <= set(titles[:index])
@@ -101,9 +90,11 @@ def test_a_port_may_be_opened_by_who_its_mode_lets_read_and_write(mode, user, gr
 
 
 class TestReport:
-    def write(self, folder, age=0.0, last_error=None, read_ago=1.0, reading=True):
+    def write(self, folder, age=0.0, last_error=None, read_ago=1.0, reading=True, kind=None):
         read = (datetime.now(UTC) - timedelta(seconds=read_ago)).isoformat()
-        (folder / "status.json").write_text(json.dumps({"last_read": read, "last_error": last_error}))
+        (folder / "status.json").write_text(
+            json.dumps({"last_read": read, "last_error": last_error, "last_error_kind": kind})
+        )
         then = time.time() - age
         os.utime(folder / "status.json", (then, then))
         if reading:
@@ -121,13 +112,13 @@ class TestReport:
         assert self.write(tmp_path, age=91).is_live(60)
 
     def test_a_service_that_waits_with_a_refused_key_is_silent_for_up_to_an_hour(self, tmp_path):
-        report = self.write(tmp_path, age=3000, last_error=KEY_REFUSED)
+        report = self.write(tmp_path, age=3000, last_error="the meter refused the key", kind="key")
         assert report.is_live(10)
         assert report.key_refused
-        assert not self.write(tmp_path, age=3700, last_error=KEY_REFUSED).is_live(10)
+        assert not self.write(tmp_path, age=3700, last_error="the meter refused the key", kind="key").is_live(10)
 
     def test_a_service_may_live_and_read_nothing(self, tmp_path):
-        report = self.write(tmp_path, read_ago=500, last_error="no answer")
+        report = self.write(tmp_path, read_ago=500, last_error="the meter refused the key", kind="no_answer")
         assert report.is_live(10)
         assert not report.read_lately(10)
         assert not report.key_refused
@@ -227,7 +218,7 @@ class TestPermission:
         device = tmp_path / "ttyUSB7"
         device.touch()
         device.chmod(0o660)
-        case = diagnosis.MeterCase(MeterSettings("house", str(device)), None, "", 0.0, None)
+        case = meter_steps.MeterCase(MeterSettings("house", str(device)), None)
         case.name = str(device)
         return case
 
@@ -235,8 +226,8 @@ class TestPermission:
         def denied(name, **_):
             raise PortDenied(port=name, user="pi", group="audio")
 
-        monkeypatch.setattr(diagnosis, "open_port", denied)
-        found = Examination(case).take(Step("permission", diagnosis._permission))
+        monkeypatch.setattr(meter_steps, "open_port", denied)
+        found = Examination(case).take(Step("permission", meter_steps._permission))
         assert (found.mark, found.exit_code) == (Mark.FAILED, 77)
         assert found.do == ("sudo usermod -aG audio pi, then log in again",)
 
@@ -246,16 +237,17 @@ class TestPermission:
                 pass
 
         class Nesgw:
-            pw_uid, pw_gid = 64000, 64000
+            pw_name, pw_uid, pw_gid = "nesgw", 64000, 64000
 
-        monkeypatch.setattr(diagnosis, "open_port", lambda name, **_: Opened())
-        monkeypatch.setattr(diagnosis.pwd, "getpwnam", lambda name: Nesgw)
-        monkeypatch.setattr(diagnosis.os, "getgrouplist", lambda name, group: [64000])
-        found = Examination(case).take(Step("permission", diagnosis._permission))
-        group = Path(case.name).group()
+        monkeypatch.setattr(meter_steps, "open_port", lambda name, **_: Opened())
+        monkeypatch.setattr(meter_steps, "service_user", lambda: Nesgw)
+        monkeypatch.setattr(meter_steps.os, "getgrouplist", lambda name, group: [64000])
+        monkeypatch.setattr(meter_steps, "_group_name", lambda number: "dialout")
+        found = Examination(case).take(Step("permission", meter_steps._permission))
         assert found.mark is Mark.FAILED
-        assert f"permission denied for user nesgw; the device belongs to group {group}" in found.text
-        assert found.do == (f"sudo usermod -aG {group} nesgw && sudo systemctl restart nesgw",)
-        monkeypatch.setattr(diagnosis.os, "getgrouplist", lambda name, _: [64000, Path(case.name).stat().st_gid])
-        found = Examination(case).take(Step("permission", diagnosis._permission))
-        assert found.text == f"granted, to the service too; the port belongs to group {group}"
+        assert not found.blocks  # we have the port, and go on
+        assert "permission denied for user nesgw; the device belongs to group dialout" in found.text
+        assert found.do == ("sudo usermod -aG dialout nesgw", "then: sudo systemctl restart nesgw")
+        monkeypatch.setattr(meter_steps.os, "getgrouplist", lambda name, _: [64000, Path(case.name).stat().st_gid])
+        found = Examination(case).take(Step("permission", meter_steps._permission))
+        assert found.text == "granted, to the service too; the port belongs to group dialout"
