@@ -25,6 +25,7 @@ from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
 
 # Each command with its module below this package.
 _MODULES: Final = {
+    "setup": "setup.command",
     "run": "run",
     "read": "read.command",
     "history": "history.command",
