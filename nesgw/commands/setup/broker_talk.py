@@ -17,8 +17,10 @@ from nesgw.config.schema import Config
 from nesgw.config.secrets import read_password
 from nesgw.config.settings import NO_SECRET, MqttSettings, Secret
 from nesgw.errors import BrokerUnavailable
+from nesgw.publishers.mqtt.broker import Stage
 
 _LATER: Final = "later"
+_INSTALL: Final = "mosquitto is not installed here; in another window: sudo apt install mosquitto"
 _USER: Final = "nesgw"
 _LISTENER: Final = ("listener 1883", "allow_anonymous false", "password_file /etc/mosquitto/passwd")
 
@@ -46,8 +48,7 @@ class BrokerTalk:
             try:
                 broker = self._logged_in(tried, choices)
             except BrokerUnavailable as error:
-                self._interview.met(error)
-                self._advise(place.host)
+                self._interview.met(error, self._advice(place.host, error))
                 asked = self._again(place)
             else:
                 self._welcome(broker)
@@ -117,7 +118,7 @@ class BrokerTalk:
                 if not reached.asks_for_a_login:
                     raise reached.trouble from None
                 if broker.username:
-                    self._interview.met(reached.trouble)
+                    self._interview.met(reached.trouble, "type both once more")
                 broker = self._with_login(reached.broker)
                 choices = [(broker.port, broker.tls)]
 
@@ -132,7 +133,18 @@ class BrokerTalk:
 
     def _advise(self, host: str) -> None:
         if brokers.is_here(host) and not brokers.is_installed():
-            self._screen.say("mosquitto is not installed here. In another window: sudo apt install mosquitto")
+            self._screen.say(f"{_INSTALL}.")
+
+    def _advice(self, host: str, trouble: BrokerUnavailable) -> str | None:
+        """Say what to do where the broker cannot be reached; None: what the trouble itself says."""
+        if trouble.facts["stage"] != Stage.REACH.value:
+            return None
+        if brokers.is_here(host):
+            return "start it: sudo systemctl start mosquitto" if brokers.is_installed() else _INSTALL
+        return (
+            "is this its name, and is it started? On another machine, mosquitto listens only with the lines "
+            "that docs/broker.md has"
+        )
 
     def _welcome(self, broker: Broker) -> None:
         how = f'as user "{broker.username}"' if broker.username else "without a login"

@@ -104,11 +104,19 @@ class Conversation:
                 port = self._port(adapters)
                 place = self._place(port, adapters)
                 others = ports_of_the_others(self._configured(), place.name, port, adapters, _same_device)
-                return self._answering(place), others
+                return self._freed(place), others
             except (PortUnavailable, NoAnswer) as error:
                 self._interview.met(error)
-                if isinstance(error, PortBusy) and self._may_stop_the_service(error):
-                    self._stopped = service.stop()
+
+    def _freed(self, place: MeterSettings) -> MeterSettings:
+        """Meet the meter; where the service has its port, without the service."""
+        try:
+            return self._answering(place)
+        except PortBusy as busy:
+            if not self._may_stop_the_service(busy):
+                raise
+            self._stopped = service.stop()
+            return self._answering(place)
 
     def _port(self, adapters: Sequence[str]) -> str:
         """Ask for the port; name what there is, and who is there."""
@@ -182,6 +190,8 @@ class Conversation:
             self._screen.say("The MEP port says who the meter is only with its key.")
             return place
         seen = probe.look(place)
+        if seen.dtr and not place.dtr:
+            self._screen.well("this probe draws its power from DTR, which is switched on for it")
         place = replace(place, dtr=seen.dtr)
         if not seen.answers:
             self._align(place)

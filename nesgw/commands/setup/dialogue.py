@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import shutil
 import sys
 import textwrap
@@ -19,6 +20,8 @@ from nesgw.errors import ConfigError, NesgwError, WrongUsage
 T = TypeVar("T")
 
 _WIDEST: Final = 78
+_KEEP: Final = "\N{NO-BREAK SPACE}"  # shown as a blank, at which no line ends
+_UNIT: Final = re.compile(r"([0-9] x )?[0-9] (A|W|kW|kWh)\b")
 _YES: Final = {"y": True, "yes": True, "n": False, "no": False}
 
 
@@ -77,12 +80,11 @@ class Screen:
         print(f"  {text}", end="", flush=True)
 
     def _wrapped(self, text: str, lead: str, paint: Callable[[str], str] = str) -> None:
-        width = min(shutil.get_terminal_size().columns, _WIDEST) - 1
-        blank = " " * len(lead)
-        first, *rest = textwrap.wrap(
-            text, width, initial_indent=blank, subsequent_indent=blank, break_on_hyphens=False, break_long_words=False
-        ) or [blank]
-        print(paint(lead) + first[len(lead) :], *rest, sep="\n", flush=True)
+        width = min(shutil.get_terminal_size().columns, _WIDEST) - len(lead) - 1
+        kept = _UNIT.sub(lambda match: match[0].replace(" ", _KEEP), text)
+        lines = textwrap.wrap(kept, width, break_on_hyphens=False, break_long_words=False) or [""]
+        leads = [paint(lead), *[" " * len(lead)] * (len(lines) - 1)]
+        print(*(each + line.replace(_KEEP, " ") for each, line in zip(leads, lines, strict=True)), sep="\n", flush=True)
 
 
 class Interview:
@@ -92,6 +94,7 @@ class Interview:
         self._given = {name: text for name, text in given.items() if text is not None}
         self.screen = screen
         self.silent = silent  # --yes: nobody is asked
+        self._explained: set[str] = set()
 
     def is_given(self, question: Question[Any]) -> bool:
         """Whether the command line still answers it."""
@@ -113,8 +116,7 @@ class Interview:
             return self._from_option(question, self._given.pop(question.name), file_check or question.check)
         if self.silent:
             return self._without_asking(question)
-        if question.about:
-            self.screen.say(question.about)
+        self._explain(question)
         while True:
             try:
                 return question.check(self._asked(question))
@@ -132,11 +134,20 @@ class Interview:
             self.screen.wrong("write y or n")
         return otherwise
 
-    def met(self, error: NesgwError) -> None:
-        """Say what went wrong and go on asking; where nobody may be asked, end with it."""
+    def met(self, error: NesgwError, advice: str | None = None) -> None:
+        """Say what went wrong and go on asking; where nobody may be asked, end with it.
+
+        ``advice`` takes the place of the error's own, which is for who has a configuration.
+        """
         if self.silent:
             raise error
-        self.screen.wrong(str(error))
+        self.screen.wrong(str(error) if advice is None else f"{error.happened}: {advice}")
+
+    def _explain(self, question: Question[Any]) -> None:
+        """Say what it is about, the first time."""
+        if question.about and question.name not in self._explained:
+            self.screen.say(question.about)
+        self._explained.add(question.name)
 
     def _asked(self, question: Question[T]) -> str:
         if question.secret:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import grp
 import os
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -36,9 +37,20 @@ def refuse_without_rights(path: Path) -> None:
 
 def write(files: Sequence[NewFile]) -> None:
     """Write them. Raises OutputFailed, and has changed nothing then."""
-    with _prepared(files) as ready:
+    with _prepared(files) as ready, _undisturbed():
         for temporary, path in ready:
             temporary.replace(path)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait, so that it finds all files new or all of them old."""
+    held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
 
 @contextmanager

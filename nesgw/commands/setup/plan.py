@@ -120,17 +120,19 @@ def _secret(path: Path, value: Secret) -> NewFile:
 
 def _texts(present: Present, answers: Answers) -> Iterator[NewFile]:
     """Change each file that says something of it already; add what nobody says."""
-    old = dict(present.texts) or {present.path: _HEAD}
-    new = dict(old)
+    old = dict(present.texts)
+    new = {**({present.path: _HEAD} if not old else {}), **old}
     for file in old:
-        changes = [*_changes_of_meters(present, answers, file, old), *_changes_of_broker(present, answers, file, old)]
-        new[file] = _changed(file, new[file], changes)
+        new[file] = _changed(file, new[file], [*_changes_of_meters(present, answers, file)])
     if answers.meter.name not in present.names:
         added = block("meter", {"name": answers.meter.name, **_options(present, answers)})
         place = _place_of_new_meter(present, answers.meter.name)
         new[place] = appended(new.get(place, ""), added)
+    speaking = [file for file, text in new.items() if "mqtt" in Source(str(file), text).raw]
+    file = (speaking or list(new))[0]
+    new[file] = _changed(file, new[file], [*_changes_of_broker(present, answers)])
     for file, text in new.items():
-        if text != dict(present.texts).get(file):
+        if text != old.get(file):
             yield NewFile(file, Secret(text), secret=False)
 
 
@@ -154,12 +156,10 @@ def _options(present: Present, answers: Answers) -> dict[str, Value]:
     return options
 
 
-def _changes_of_meters(present: Present, answers: Answers, file: Path, texts: dict[Path, str]) -> Iterator[Change]:
-    own = Source(str(file), texts[file]).raw.get("meter", ())
+def _changes_of_meters(present: Present, answers: Answers, file: Path) -> Iterator[Change]:
     ports = dict(answers.other_ports)
-    for index, meter in enumerate(own):
-        name = meter.get("name")
-        table: Table = ("meter", index)
+    for index, meter in enumerate(Source(str(file), dict(present.texts)[file]).raw.get("meter", ())):
+        name, table = meter.get("name"), ("meter", index)
         if name in ports:
             yield Change(table, "port", ports[name])
         if name == answers.meter.name:
@@ -176,18 +176,17 @@ def _changes_of_meter(present: Present, answers: Answers, table: Table, old: dic
         if option not in wanted and old.get(option, default) != default:
             wanted[option] = default
     for option, value in wanted.items():
-        if old.get(option) != value:
+        if old.get(option, usual.get(option)) != value:
             yield Change(table, option, value)
 
 
-def _changes_of_broker(present: Present, answers: Answers, file: Path, texts: dict[Path, str]) -> Iterator[Change]:
-    """In the file that speaks of the broker; where none does, in the first."""
-    speaking = [each for each, text in texts.items() if "mqtt" in Source(str(each), text).raw]
-    if answers.broker is None or file != (speaking or list(texts))[0]:
+def _changes_of_broker(present: Present, answers: Answers) -> Iterator[Change]:
+    """Change what is said otherwise; what is usual anyway is not said, but for the host."""
+    if answers.broker is None:
         return
     broker, old = answers.broker, present.raw.get("mqtt", {})
     wanted: dict[str, tuple[Value | None, Value]] = {
-        "host": (broker.host, "localhost"),
+        "host": (broker.host, ""),
         "port": (broker.port, 1883),
         "username": (broker.username, ""),
     }

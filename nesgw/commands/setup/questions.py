@@ -206,7 +206,8 @@ MAX_POWER: Final = Question(
     "--max-power",
     "Main fuse",
     main_fuse,
-    "It tells a wrong reading from a true one: 3 x 25 A, 1 x 35 A or 17 kW. Enter, if you do not know.",
+    "It helps to tell a wrong reading from a true one. Write it like 3 x 25 A, 1 x 35 A or 17 kW; "
+    "Enter, if you do not know.",
     "auto",
 )
 MQTT_HOST: Final = Question("--mqtt-host", "Broker", broker)

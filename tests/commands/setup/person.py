@@ -73,9 +73,7 @@ class Screen:
 class Person:
     """Starts nesgw on a terminal of its own; ends it at the end. ``raw`` is every byte that came."""
 
-    def __init__(
-        self, words: Sequence[str], columns: int = 60, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, words: Sequence[str], columns: int = 60, environment: Mapping[str, str] | None = None) -> None:
         self.screen = Screen(columns)
         self.raw = ""
         self._seen = 0
