@@ -142,8 +142,8 @@ class BrokerTalk:
         if brokers.is_here(host):
             return "start it: sudo systemctl start mosquitto" if brokers.is_installed() else _INSTALL
         return (
-            "is this its name, and is it started? On another machine, mosquitto listens only with the lines "
-            "that docs/broker.md has"
+            "is that its name (its address does as well), and is it started? For other machines mosquitto listens only "
+            "with a few lines that docs/broker.md has"
         )
 
     def _welcome(self, broker: Broker) -> None:

@@ -104,12 +104,15 @@ class Conversation:
                 port = self._port(adapters)
                 place = self._place(port, adapters)
                 others = ports_of_the_others(self._configured(), place.name, port, adapters, _same_device)
-                return self._freed(place), others
+                met = self._freed(place)
             except (PortUnavailable, NoAnswer) as error:
                 self._interview.met(error)
+            else:
+                if met is not None:
+                    return met, others
 
-    def _freed(self, place: MeterSettings) -> MeterSettings:
-        """Meet the meter; where the service has its port, without the service."""
+    def _freed(self, place: MeterSettings) -> MeterSettings | None:
+        """Meet the meter; where the service has its port, without the service. None: another port is wanted."""
         try:
             return self._answering(place)
         except PortBusy as busy:
@@ -184,7 +187,7 @@ class Conversation:
         place = next((each for each in self._settings.meters if each.name == name), MeterSettings(""))
         return replace(place, port=port, interface=self._interface or place.interface)
 
-    def _answering(self, place: MeterSettings) -> MeterSettings:
+    def _answering(self, place: MeterSettings) -> MeterSettings | None:
         """See whether a meter answers, and help to seat the probe. Raises NoAnswer or PortUnavailable."""
         if place.interface == "mep":
             self._screen.say("The MEP port says who the meter is only with its key.")
@@ -193,20 +196,15 @@ class Conversation:
         if seen.dtr and not place.dtr:
             self._screen.well("this probe draws its power from DTR, which is switched on for it")
         place = replace(place, dtr=seen.dtr)
-        if not seen.answers:
-            self._align(place)
-        who = probe.introduce(place)
-        self._screen.well(probe.described(who))
+        if not seen.answers and not self._interview.silent and not self._aligned(place):
+            return None
+        self._screen.well(probe.described(probe.introduce(place)))
         return place
 
-    def _align(self, place: MeterSettings) -> None:
-        if self._interview.silent:
-            probe.introduce(place)  # raises what a session would
-            return
+    def _aligned(self, place: MeterSettings) -> bool:
         self._screen.wrong("no meter answers there")
         self._screen.say("Turn the probe slowly until the bar is full; it goes on by itself then. Enter: another port.")
-        if not probe.align(place):
-            raise NoAnswer(port=place.port, service="Identify", attempts="many")
+        return probe.align(place)
 
     def _may_stop_the_service(self, busy: PortBusy) -> bool:
         by_service = "nesgw" in str(busy.facts.get("holder", "")) or "python" in str(busy.facts.get("holder", ""))

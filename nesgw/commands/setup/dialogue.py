@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _WIDEST: Final = 78
 _KEEP: Final = "\N{NO-BREAK SPACE}"  # shown as a blank, at which no line ends
-_UNIT: Final = re.compile(r"([0-9] x )?[0-9] (A|W|kW|kWh)\b")
+_UNIT: Final = re.compile(r"([0-9] x )?[0-9]+( [0-9]{3})*(\.[0-9]+)? (A|W|kW|kWh)\b")
 _YES: Final = {"y": True, "yes": True, "n": False, "no": False}
 
 

@@ -28,11 +28,19 @@ _FOLDER: Final = 0o750
 
 def refuse_without_rights(path: Path) -> None:
     """Say at the beginning that nothing could be written at the end. Raises SetupDenied."""
-    target = path.resolve() if path.exists() else path.absolute()
-    place = next(folder for folder in target.parents if folder.exists())
-    closed = not os.access(place, os.W_OK | os.X_OK) or (target.exists() and not os.access(target, os.R_OK))
+    target = path.resolve() if _is_there(path) else path.absolute()
+    place = next(folder for folder in target.parents if _is_there(folder))
+    closed = not os.access(place, os.W_OK | os.X_OK) or (_is_there(target) and not os.access(target, os.R_OK))
     if closed:
         raise SetupDenied(user=getpass.getuser(), folder=place)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it can be seen from here: in a folder that is closed to us nothing can."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def write(files: Sequence[NewFile]) -> None:

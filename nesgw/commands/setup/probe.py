@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import shutil
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -93,8 +94,8 @@ def align(place: MeterSettings) -> bool:
 
     Raises PortUnavailable.
     """
-    window, block = Window(), Block()
-    with _opened(place) as port:
+    window, block = Window(_STEADY), Block()
+    with _opened(place) as port, _without_echo():
         line_test = LineTest(port)
         try:
             while not _is_steady(window) and not _enter_pressed():
@@ -107,9 +108,23 @@ def align(place: MeterSettings) -> bool:
     return window.seat in _ANSWERING
 
 
+@contextmanager
+def _without_echo() -> Iterator[None]:
+    """Keep an Enter from moving what is drawn."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = list(before)
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
 def _is_steady(window: Window) -> bool:
-    last = window.attempts[-_STEADY:]
-    return len(last) == _STEADY and all(attempt.answered and not attempt.damaged for attempt in last)
+    attempts = window.attempts
+    return len(attempts) == _STEADY and all(each.answered and not each.damaged for each in attempts)
 
 
 def _enter_pressed() -> bool:
