@@ -6,21 +6,19 @@ Run as ``python -m benchmarks.gateway CONFIG SECONDS``.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 
-def main(path: str, interval: float) -> None:
+def main(path: Path, interval: float) -> None:
     """Run until SIGTERM."""
-    from nesgw.gateway import config_process as apart
-
-    loading = apart.loading(Path(path))
+    from nesgw.config import loader
     from nesgw.gateway import daemon
 
-    config, secrets = loading()
-    for meter in config.meter:
-        meter.__dict__["poll_interval"] = interval
-    daemon.run(config, secrets, reload=lambda: (config, secrets))
+    settings = loader.load(path)
+    settings = replace(settings, meters=tuple(replace(meter, poll_interval=interval) for meter in settings.meters))
+    daemon.run(settings, reload=lambda: settings)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(Path(sys.argv[1]), float(sys.argv[2]))

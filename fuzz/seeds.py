@@ -49,6 +49,30 @@ def link() -> None:
         (folder / f"session-{toggle}").write_bytes(course)
 
 
+def broker() -> None:
+    """Each packet that a broker sends (MQTT 3.1.1, 3), behind a welcome, and what listens on other ports."""
+    folder = FOLDER / "broker"
+    folder.mkdir(parents=True, exist_ok=True)
+    packets = (
+        "20 02 00 00",
+        "90 03 00 01 00",
+        "90 03 00 01 80",
+        "30 11 00 0e 6e 65 73 67 77 2f 34 32 2f 73 74 61 74 65 7b",
+        "32 07 00 01 61 00 05 7b 7d",
+        "34 07 00 01 61 00 05 7b 7d",
+        "50 02 00 02",
+        "62 02 00 05",
+        "70 02 00 02",
+        "b0 02 00 01",
+        "d0 00",
+    )
+    for number, text in enumerate(packets):
+        (folder / f"packet-{number}").write_bytes(b"\0" + bytes.fromhex(text))
+    (folder / "all").write_bytes(b"\0" + bytes.fromhex("".join(packets)))
+    for number, text in enumerate((b"220 mail ESMTP\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n")):
+        (folder / f"stranger-{number}").write_bytes(b"\1" + text)
+
+
 def mep() -> None:
     """What happens to a MEP port that has settled."""
     folder = FOLDER / "mep"
@@ -70,4 +94,5 @@ def crc(data: bytes) -> bytes:
 if __name__ == "__main__":
     tables()
     link()
+    broker()
     mep()

@@ -20,12 +20,15 @@ The branches are chosen by what the daemon does about them:
         BrokerUnavailable        MQTT
         HomeAssistantUnavailable only of nesgw backfill
         CacheUnavailable         the RAM disk
+        IdentityTaken            two meters of one gateway have one number
       OperatorNeeded           go on slowly, say so; only a person can mend it
         KeyRefused
         TokenRefused             of Home Assistant
         UnsupportedMeter
       TableNotPresent          do without that table
       OutputFailed             of a command
+      NothingFilled            of nesgw backfill: the two histories do not fit together
+      LibraryMissing           of a command that alone needs it
       Stopped                  told to stop: no failure
       ProtocolMisuse           a defect in nesgw; never caught
 
@@ -254,19 +257,19 @@ class PollTooLong(Retryable):
     do = "seat the probe well (nesgw align shows how well it sits), or allow a longer poll_interval"
 
 
+class LineSlow(PollTooLong):
+    """The same, and nothing was damaged or repeated: the meter, or the network before it, takes its time."""
+
+    what = "{port}: the time for one reading ran out ({service}); an answer takes up to {seconds} s"
+    do = "set a longer poll_interval: the meter or the line to it is slow, and the probe sits well"
+
+
 class QuietNow(Retryable):
     """The owner has set this time aside for the utility's own reader."""
 
     kind = "quiet"
     what = "the meter's port is left to the utility until {until} (quiet)"
     do = "try again then"
-
-
-class LineSlow(PollTooLong):
-    """The same, and nothing was damaged or repeated: the meter, or the network before it, takes its time."""
-
-    what = "{port}: the time for one reading ran out ({service}); an answer takes up to {seconds} s"
-    do = "set a longer poll_interval: the meter or the line to it is slow, and the probe sits well"
 
 
 class MeterBusy(Retryable):
@@ -401,6 +404,14 @@ class CacheUnavailable(Retryable):
     do = "make room there or give the folder back to the nesgw user; MQTT goes on without it"
 
 
+class IdentityTaken(Retryable):
+    """Two meters of one gateway with the same number: the second is not published over the first."""
+
+    kind = "identity"
+    what = "another meter of this gateway has the same number {id}: {other}"
+    do = "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
+
+
 class OperatorNeeded(NesgwError):
     """Only a person can mend it; asking the meter again at the poll's pace would do harm."""
 
@@ -473,6 +484,24 @@ class OutputFailed(NesgwError):
     exit_code = EX_IOERR
     what = "{place}: {problem}"
     do = "make room there, or write to another place"
+
+
+class NothingFilled(NesgwError):
+    """Home Assistant's statistics and the meter's load profile do not fit together, so nothing was written."""
+
+    kind = "backfill"
+    exit_code = EX_UNAVAILABLE
+    what = "{problem}"
+    do = "{advice}"
+
+
+class LibraryMissing(NesgwError):
+    """A command needs a Python library that the rest does without."""
+
+    kind = "library"
+    exit_code = EX_UNAVAILABLE
+    what = "nesgw {command} needs the Python library {library}, which is not installed"
+    do = "sudo apt install {package}"
 
 
 class Stopped(NesgwError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,20 @@ class Firmware(NamedTuple):
 def plain_id(serial: str) -> str:
     """Return a serial number as it stands in topics and unique ids."""
     return re.sub("[^a-z0-9]", "", serial.lower())
+
+
+def printable(text: object, width: int = 80) -> str:
+    """Return what others wrote as one line for a terminal or a log, of ``width`` characters at the most.
+
+    What steers a terminal or turns the direction of writing is shown as an escape: control, format and private
+    characters (Unicode's categories C), and line and paragraph separators.
+    """
+    shown = ""
+    for char in str(text):
+        shown += char if unicodedata.category(char)[0] != "C" and char not in "\u2028\u2029" else ascii(char)[1:-1]
+        if len(shown) > width:
+            return shown[: max(width - 1, 0)] + "…"
+    return shown
 
 
 @dataclass(frozen=True, slots=True)

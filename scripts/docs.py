@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -20,14 +21,14 @@ from pydantic.fields import FieldInfo
 from nesgw import errors
 from nesgw.config import example
 from nesgw.config import schema as config
-from nesgw.gateway import daemon, freshness, worker
+from nesgw.gateway import freshness, watch, worker
 from nesgw.optical.session import AFTER_OK
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt.delivery import Pace
 from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
 from nesgw.publishers.topics import Topics
-from nesgw.tables.alarms import ALARMS, EARTH_FAULT
+from nesgw.tables.alarms import ALARMS, EARTH_FAULT, Alarm
 from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.event_log import Event
 from nesgw.tables.firmware import ALL
@@ -150,8 +151,7 @@ def _meter_diagnostics() -> str:
 
 
 def _gateway_diagnostics() -> str:
-    message = home_assistant.gateway_discovery(Topics("nesgw", "nesgw"), {"NAME": "LABEL"}, status_interval=30)
-    return _diagnostics(json.loads(message.payload)["components"])
+    return _diagnostics(home_assistant.gateway_components({"NAME": "LABEL"}))
 
 
 _DIAGNOSTIC: Final = {
@@ -164,6 +164,7 @@ _DIAGNOSTIC: Final = {
     "clock_drift": "The meter's clock minus the Pi's; `unknown` while it is not read.",
     "session": "Whether the meter's session is ended after each poll or kept open.",
     "started": "When the gateway was started.",
+    "problem": "What is wrong with the broker although it is connected; `none` if nothing.",
     "meters_online": "How many of its meters deliver readings.",
     "problem_NAME": "What is wrong with that meter, also while the meter itself is unavailable; `none` if nothing.",
 }
@@ -252,7 +253,7 @@ def _topics() -> str:
     members = {
         name: getattr(Topics, name)
         for name in vars(Topics)
-        if not name.startswith(("_", "of_")) and not name.endswith("_of") and name not in Topics._fields
+        if not name.startswith(("_", "of_")) and not name.endswith("_of") and name not in Topics.__slots__
     }
     rows = [(f"`{_topic(name, member)}`", _retained(name), _said_of(name, member)) for name, member in members.items()]
     return _table(("topic", "retained", "payload"), rows)
@@ -305,6 +306,7 @@ _MEANING: Final = {
         "failures": "failed polls since the start, by [kind](troubleshooting.md#every-message)",
         "consecutive_failures": "failed polls since the last good one",
         "last_error": "what is wrong now, in words; `null` while all is well",
+        "last_error_kind": "its [kind](troubleshooting.md#every-message), or `rejected`",
         "rejected": "readings that were [not believed](plausibility.md)",
         "notice": "the latest odd reading that was accepted after all, in words",
         "poll_duration_ms": "of the latest poll",
@@ -314,6 +316,7 @@ _MEANING: Final = {
         "alarms": "the [alarms](entities.md#alarms) that are set; `null` until they were read",
         "last_event": "the newest entry of the meter's event log that was published",
         "last_outage": "likewise of its outage log",
+        "fell_from": "registers that are `null` because the meter shows less than before, with what it showed",
         "session": "`per-poll` or `keep-open`",
         "session_reason": "why that one",
     },
@@ -322,6 +325,7 @@ _MEANING: Final = {
         "started": "never changes while it runs",
         "uptime_s": "",
         "meters": "by the meter's `name`: its `id`, `online`, `last_read`, and `last_error` (`null` while all is well)",
+        "problem": "what is wrong with the broker although it is connected, in words; `null` while all is well",
     },
 }
 
@@ -346,6 +350,36 @@ def _gateway_status_keys() -> str:
     return _keys("gateway", payloads.gateway_status(_GATEWAY_STATUS))
 
 
+def _discovery_sizes() -> str:
+    """The length of the longest discovery messages: of a usual meter, and of one with everything there is."""
+    usual = Firmware(3, 84, 6)
+    since = {row.field.key: row.since for row in (*SUMMATIONS, *PRESENT_VALUES)}
+    tiers = {row.field.key for row in TIER_FIELDS}
+    fields = [field for key, field in FIELDS.items() if since.get(key, ALL) <= usual and key not in tiers]
+    alarms = [alarm for alarm in ALARMS if alarm.known_to(usual)]
+    rows = [
+        (name, f"{len(_discovery(firmware, has, raised).payload.encode()) / 1000:.0f} kB")
+        for name, firmware, has, raised in (
+            ("a meter with firmware 3.84 and no tariffs", usual, fields, alarms),
+            ("a meter with every register, tariff and alarm", Firmware(4, 30), [*FIELDS.values()], [*ALARMS]),
+        )
+    ]
+    return _table(("discovery of", "length"), rows)
+
+
+def _discovery(firmware: Firmware, fields: Iterable[Field], alarms: Iterable[Alarm]) -> Message:
+    return home_assistant.meter_discovery(
+        Topics("nesgw", "nesgw"),
+        replace(_IDENTITY, firmware=firmware),
+        fields,
+        name="house",
+        label="House",
+        poll_interval=10,
+        alarms=alarms,
+        events=True,
+    )
+
+
 def _keys(which: str, payload: str) -> str:
     found = json.loads(payload)
     rows = [(f"`{key}`", f"`{json.dumps(value)}`", _MEANING[which].get(key, "")) for key, value in found.items()]
@@ -360,7 +394,7 @@ def _json_block(payload: str) -> str:
 def _timings() -> str:
     stale = f"{freshness.STALE_POLLS} poll intervals, at least {freshness.STALE_SECONDS:.0f} s"
     shortest = home_assistant.expire_after(0)
-    low, high = mqtt.Pace().rediscovery
+    low, high = Pace().rediscovery
     rows = [
         (f"no accepted reading for {stale}", "the meter's topic says `offline`: its entities are unavailable"),
         (
@@ -374,7 +408,7 @@ def _timings() -> str:
             f"asked again after {worker.FIRST_PAUSE / 60:.0f} min, then ever later, at most every "
             f"{worker.LONGEST_PAUSE / 60:.0f} min",
         ),
-        ("nothing new", f"the gateway's status is sent every {daemon.STATUS_INTERVAL:.0f} s"),
+        ("nothing new", f"the gateway's status is sent every {watch.STATUS_INTERVAL:.0f} s"),
     ]
     return _table(("when", "then"), rows)
 
@@ -494,6 +528,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "info-keys": _info_keys,
     "meter-status-keys": _meter_status_keys,
     "gateway-status-keys": _gateway_status_keys,
+    "discovery-sizes": _discovery_sizes,
     "timings": _timings,
     "errors": _errors,
     "exit-codes": _exit_codes,

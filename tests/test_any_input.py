@@ -16,13 +16,12 @@ from nesgw.config.key import Key, parse_key
 from nesgw.config.secrets import read_key_file
 from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.errors import ConfigError
-from nesgw.gateway import daemon
 from nesgw.plausibility import Plausibility
 from nesgw.publishers import home_assistant
-from nesgw.publishers.message import Message, Part
 from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.name_conflict import NameConflict
 from nesgw.publishers.ram_disk import RamDisk
+from nesgw.publishers.rivals import Rivals, former_meters
 from nesgw.publishers.topics import Topics
 from nesgw.tables.catalogue import FIELDS
 from nesgw.values import Firmware, MeterIdentity
@@ -107,21 +106,32 @@ def test_whatever_an_earlier_process_left_behind_the_next_one_starts_and_judges(
 @example('{"meters": {"house": {"id": "../../x"}}}')
 @example('{"meters": {"house": {"id": ["x"]}}}')
 def test_a_damaged_status_of_a_former_run_names_no_meter_or_a_possible_one(text):
-    assert all(meter.isalnum() and meter == meter.lower() for meter in daemon._meters_of(text))
+    topics = Topics("nesgw", "nesgw")
+    meters = former_meters({topics.gateway_status: text}, topics)
+    assert all(meter.isalnum() and meter == meter.lower() and len(meter) <= 64 for meter in meters)
 
 
 @given(texts, st.booleans())
 def test_a_damaged_status_of_another_gateway_is_no_error(text, retained):
     NameConflict().seen(text, retained=retained)
+    topics = Topics("nesgw", "nesgw")
+    other = Topics("nesgw", "other")
+    rivals = Rivals(topics)
+    rivals.read("4080123456", 0.0)
+    rivals.found({other.gateway_status: text, other.gateway_availability: "online"}, 0.0)
+    rivals.heard(other.gateway_status, text, retained=retained, now=1.0)
+    rivals.owner("4080123456", 2.0)
+    assert set(rivals.conflicts(2.0)) <= {"4080123456"}
 
 
 @given(texts)
 @example('{"components": {"a": {"platform": []}, "b": 7}}')
 def test_a_damaged_discovery_message_of_an_older_version_is_replaced(text):
-    message = Message("t", '{"components": {"a": {}}}', Part.METER_DISCOVERY)
-    payload = json.loads(home_assistant.with_removals(message, text).payload)
-    assert payload["components"]["a"] == {}
-    assert all(len(stub) == 1 for key, stub in payload["components"].items() if key != "a")
+    fields = [FIELDS["power"]]
+    message = home_assistant.meter_discovery(
+        Topics("nesgw", "nesgw"), IDENTITY, fields, name="house", label="House", poll_interval=10
+    )
+    assert home_assistant.with_removals(message, text) == message
 
 
 # --- Key and configuration --------------------------------------------------------------------------------------------

@@ -66,8 +66,8 @@ class Repository:
 
     def candidate(self, suite: str, architecture: str) -> str:
         assert self.update(suite, architecture).returncode == 0
-        told = self.apt(suite, architecture, "apt-cache", "show", "nesgw").stdout
-        return next(line.removeprefix("Filename: ") for line in told.splitlines() if line.startswith("Filename: "))
+        answer = self.apt(suite, architecture, "apt-cache", "show", "nesgw").stdout
+        return next(line.removeprefix("Filename: ") for line in answer.splitlines() if line.startswith("Filename: "))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,6 @@ def test_a_signature_of_another_release_is_refused(repository: Repository, tmp_p
     release = changed.pages / "dists/trixie/InRelease"
     release.write_text(release.read_text().replace("Label: nesgw", "Label: other"))
     (changed.pages / "dists/trixie/Release").unlink()
-    told = changed.update("trixie", "amd64")
-    assert told.returncode != 0
-    assert "not signed" in told.stderr or "invalid" in told.stderr
+    answer = changed.update("trixie", "amd64")
+    assert answer.returncode != 0
+    assert "not signed" in answer.stderr or "invalid" in answer.stderr

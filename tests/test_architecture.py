@@ -134,7 +134,7 @@ def test_nobody_knows_the_daemon_but_the_command_line():
     ("library", "homes"),
     [
         ("serial", {"ports/find.py", "ports/rfc2217.py", "ports/serial_port.py"}),
-        ("paho", {"publishers/mqtt/publisher.py"}),
+        ("paho", {"publishers/mqtt/connection.py"}),
         ("systemd", {"gateway/systemd.py"}),
     ],
 )

@@ -18,6 +18,7 @@ from nesgw.commands import COMMANDS
 from nesgw.config import example, loader, secrets
 from nesgw.config import schema as config
 from nesgw.gateway import daemon
+from nesgw.web.service import SHELLY_PORTS
 
 ROOT = Path(__file__).parents[1]
 UNIT_FILE = ROOT / "deploy/systemd/nesgw.service"
@@ -39,9 +40,23 @@ def settings(text):
 UNIT = settings(UNIT_FILE.read_text(encoding="utf-8"))
 
 
+SOCKET = settings((ROOT / "deploy/systemd/nesgw-http.socket").read_text(encoding="utf-8"))
+
+
 def one(key):
     (value,) = UNIT[key]
     return value
+
+
+class TestTheSocketUnit:
+    def test_hands_the_ports_that_the_daemon_may_not_open_to_its_service(self):
+        assert SOCKET["Socket.Service"] == ["nesgw.service"]
+        assert SOCKET["Socket.ListenStream"] == ["80"]
+        assert SOCKET["Socket.ListenDatagram"] == [f"0.0.0.0:{port}" for port in SHELLY_PORTS]
+
+    def test_leaves_the_service_as_confined_as_it_is(self):
+        assert one("Service.CapabilityBoundingSet") == ""
+        assert one("Service.AmbientCapabilities") == ""
 
 
 class TestTheUnit:
@@ -178,6 +193,14 @@ class TestThePackage:
             name, floor = dependency.split(">=")
             assert f" python3-{debian[name]} (>= {floor}),\n" in package
 
+    def test_recommends_what_only_one_command_needs(self):
+        control = (ROOT / "debian/control").read_text(encoding="utf-8")
+        (needed,) = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "optional-dependencies"
+        ]["backfill"]
+        name, floor = needed.split(">=")
+        assert f"\nRecommends:\n python3-{name} (>= {floor}),\n" in control
+
     def test_brings_to_bookworm_the_versions_of_debian_13(self):
         pinned = dict(
             line.split("==") for line in read_lines("tests/debian-13.txt") if "==" in line and not line.startswith("#")
@@ -185,7 +208,7 @@ class TestThePackage:
         brought = dict(
             line.removesuffix(" \\").split("==") for line in read_lines("debian/bookworm.txt") if "==" in line
         )
-        for name in ("pydantic", "paho-mqtt", "structlog"):
+        for name in ("pydantic", "paho-mqtt", "structlog", "websockets"):
             assert brought[name] == pinned[name]
 
     def test_its_configuration_file_says_the_defaults_and_lacks_only_the_key(self, generator):

@@ -4,14 +4,13 @@ Field names, register numbers and scales are written down here by hand from the 
 simulated household's own registers. Nothing of the catalogue is used to expect anything.
 """
 
-import json
-
 import pytest
 
 from nesgw.publishers.home_assistant import meter_discovery
 from nesgw.publishers.topics import Topics
 from nesgw.simulator import PROFILES
 from nesgw.tables.catalogue import FIELDS
+from tests.home_assistant import expanded
 from tests.virtual import line_to, meter_on
 
 L = ("l1", "l2", "l3")
@@ -136,7 +135,8 @@ def test_the_fields_are_these_and_no_others(profile):
     totals, present, tiers = EXPECTED[profile]
     facts, reading, _ = read(profile)
     tariffs = {f"energy_{way}_t{n}" for way in ("import", "export") for n in range(1, tiers + 1)}
-    assert set(reading.values) == {*totals, *present, *tariffs, "power"}
+    signed = {f"power_{p}" for p in L if f"power_export_{p}" in present}
+    assert set(reading.values) == {*totals, *present, *tariffs, *signed, "power"}
     assert set(facts.layout.fields) == set(reading.values)
     assert None not in reading.values.values()
 
@@ -152,6 +152,10 @@ def test_each_value_is_the_meters_own_integer_in_the_contracts_unit(profile):
     for field, number in present.items():
         assert reading.values[field] == truth.present[number] / scale(field), field
     assert reading.values["power"] == reading.values["power_import"] - reading.values["power_export"]
+    for p in L:
+        if f"power_{p}" in reading.values:
+            signed = truth.present[present[f"power_import_{p}"]] - truth.present[present[f"power_export_{p}"]]
+            assert reading.values[f"power_{p}"] == signed
     for tier in range(tiers):
         assert reading.values[f"energy_import_t{tier + 1}"] == truth.tiers[tier][0] * unit / 1000
         assert reading.values[f"energy_export_t{tier + 1}"] == truth.tiers[tier][1] * unit / 1000
@@ -170,7 +174,7 @@ def test_the_entities_are_the_fields_the_diagnostics_the_alarms_and_the_log(prof
         alarms=facts.alarms.alarms,
         events=facts.logs,
     )
-    components = json.loads(message.payload)["components"]
+    components = expanded(message.payload)["components"]
     diagnostics = {
         "last_read",
         "consecutive_failures",

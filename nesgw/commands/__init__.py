@@ -22,6 +22,7 @@ from nesgw import __version__
 from nesgw.commands.terminal.screen import plain
 from nesgw.config.key import without_keys
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
+from nesgw.values import printable
 
 # Each command with its module below this package.
 _MODULES: Final = {
@@ -29,6 +30,7 @@ _MODULES: Final = {
     "run": "run",
     "read": "read.command",
     "history": "history.command",
+    "backfill": "backfill.command",
     "dump": "dump.command",
     "align": "align.command",
     "check-config": "check_config",
@@ -38,6 +40,8 @@ _MODULES: Final = {
     "demo": "demo",
 }
 COMMANDS: Final = tuple(_MODULES)
+
+_LONGEST: Final = 2000  # characters of a line of ours; some quote a broker, a meter or a file
 
 # Everything else of this kind is told where it is met: what is left is what we print.
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
@@ -88,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = _module(options.command).run(options)
         sys.stdout.flush()
     except NesgwError as error:
-        print(*(f"nesgw: {line}" for line in without_keys(str(error)).splitlines()), sep="\n", file=sys.stderr)
+        _complain(*(f"nesgw: {printable(line, _LONGEST)}" for line in without_keys(str(error)).splitlines()))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -100,12 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             _let_go_of_output()
             failed = OutputFailed(place=error.filename or "the output", problem=error.strerror)
-            print(f"nesgw: {failed}", file=sys.stderr)
+            _complain(f"nesgw: {failed}")
             return failed.exit_code
         import traceback
 
-        traceback.print_exc()
-        print("nesgw: this is a defect in nesgw: please report it with the lines above", file=sys.stderr)
+        _complain(
+            traceback.format_exc().rstrip(), "nesgw: this is a defect in nesgw: please report it with the lines above"
+        )
         return EX_SOFTWARE
     return code
 
@@ -130,6 +135,17 @@ def _refused(words: Sequence[str]) -> str:
     if "--key" in names or "--password" in names:
         return "no secret is given on the command line, where others can see it: name a file that holds it"
     return f"unknown option {', '.join(names)}" if names else "more words than the command takes"
+
+
+def _complain(*lines: str) -> None:
+    """Print on stderr. Where nobody reads that, or its disk is full, the exit code has to do."""
+    try:
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # or Python would try again at its end, and change the code
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stderr.fileno())
+            os.close(nowhere)
 
 
 def _let_go_of_output() -> None:

@@ -104,7 +104,7 @@ def _cache_mistakes(loaded: Loaded) -> Iterator[Mistake]:
 def _tls_mistakes(loaded: Loaded) -> Iterator[Mistake]:
     """Load the certificates as the daemon will."""
     from nesgw.config.loader import settings
-    from nesgw.publishers.mqtt.broker import tls_context
+    from nesgw.publishers.mqtt.trouble import tls_context
 
     tls = settings(loaded.config).mqtt.tls
     if loaded.config.mqtt.enabled and tls is not None:

@@ -23,7 +23,7 @@ from nesgw.errors import EX_OK, BrokerUnavailable, NesgwError
 
 if TYPE_CHECKING:
     from nesgw.config.settings import MqttSettings
-    from nesgw.publishers.mqtt.publisher import Connection
+    from nesgw.publishers.mqtt.connection import Connection
 
 _RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 (a tmpfs on every Linux; the folder in it is ours alone)
 _CLEAR: Final = "\x1b[H\x1b[2J"
@@ -163,7 +163,7 @@ def fitted(lines: list[str], room: int) -> list[str]:
 
 def _connected(settings: MqttSettings) -> Connection:
     """Wait for the broker to listen, for it has only just been started."""
-    from nesgw.publishers.mqtt.publisher import Connection
+    from nesgw.publishers.mqtt.connection import Connection
 
     deadline = time.monotonic() + _START
     while True:

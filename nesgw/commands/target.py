@@ -42,7 +42,7 @@ def target(options: argparse.Namespace) -> Target:
         raise WrongUsage(command=options.command, problem="--port and --key-file go together")
     if options.port and options.meter:
         raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
-    return _from_options(options) if options.port else _from_config(options)
+    return _from_options(options) if options.port else configured_target(options.config, options.meter)
 
 
 def _from_options(options: argparse.Namespace) -> Target:
@@ -56,14 +56,15 @@ def _from_options(options: argparse.Namespace) -> Target:
     return Target(MeterSettings(options.port, options.port, session="per-poll"), None, lambda: key)
 
 
-def _from_config(options: argparse.Namespace) -> Target:
+def configured_target(config: Path, name: str | None) -> Target:
+    """Find the meter in the configuration. Raises ConfigError."""
     from nesgw.config import loader
 
-    settings = loader.settings(loader.read(options.config))
-    meter = choose(settings, options.meter)
+    settings = loader.settings(loader.read(config))
+    meter = choose(settings, name)
 
     def read_key() -> Secret:
-        key = choose(loader.load(options.config), meter.name).key
+        key = choose(loader.load(config), meter.name).key
         assert key is not None  # noqa: S101 (a configuration without it is refused)
         return key
 

@@ -155,5 +155,5 @@ def _count(characters: int) -> str:
 
 
 def _plain(value: bytes) -> bool:
-    """Keys seen in the field are letters and digits: this settles what "61 37 39 …" means."""
+    """Keys seen in the field are letters and digits (F1): this settles what "61 37 39 …" means."""
     return value.isalnum()

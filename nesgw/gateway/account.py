@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nesgw.errors import NesgwError
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.values import Reading
@@ -15,7 +17,7 @@ class Account:
 
     def note(self, **what: object) -> None:
         """Note some fields of the status."""
-        self.status = self.status._replace(**what)  # type: ignore[arg-type]
+        self.status = replace(self.status, **what)  # type: ignore[arg-type]
 
     def polled(self) -> None:
         """A poll begins."""
@@ -23,16 +25,17 @@ class Account:
 
     def accepted(self, reading: Reading) -> None:
         """A reading was accepted."""
-        self.note(last_read=reading.time, consecutive_failures=0, last_error=None)
+        self.note(last_read=reading.time, consecutive_failures=0, last_error=None, last_error_kind=None)
 
     def rejected(self, sentence: str) -> None:
         """A reading was not plausible."""
-        self.note(rejected=self.status.rejected + 1, last_error=sentence)
+        self.note(rejected=self.status.rejected + 1, last_error=sentence, last_error_kind="rejected")
 
     def failed(self, error: NesgwError) -> None:
         """A poll has failed."""
         self.count(error)
-        self.note(consecutive_failures=self.status.consecutive_failures + 1, last_error=str(error))
+        failures = self.status.consecutive_failures + 1
+        self.note(consecutive_failures=failures, last_error=str(error), last_error_kind=error.kind)
 
     def count(self, error: NesgwError) -> None:
         """Count a failure that cost no reading."""

@@ -5,15 +5,12 @@ One thread a meter, one for the broker; this one waits, watches over them and te
 
 from __future__ import annotations
 
-import json
-import re
 import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -21,27 +18,24 @@ import structlog
 
 from nesgw import __version__
 from nesgw.config.settings import MeterSettings, Settings
-from nesgw.errors import BrokerUnavailable, ConfigError
+from nesgw.errors import ConfigError
 from nesgw.gateway import logs
 from nesgw.gateway import systemd as notify
 from nesgw.gateway.read_server import ReadServer
+from nesgw.gateway.watch import STATUS_INTERVAL, TICK, BrokerLog, Watch, hangs_after
 from nesgw.gateway.worker import Worker
 from nesgw.meter.meter import Meter
 from nesgw.meter.zone import machine_zone
-from nesgw.publishers import home_assistant, payloads
-from nesgw.publishers.meter_publisher import BROKER_MEMORY, MeterPublisher
+from nesgw.publishers import home_assistant
+from nesgw.publishers.identities import Identities
+from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.mqtt.publisher import MqttPublisher
-from nesgw.publishers.payloads import GatewayMeter, GatewayStatus
 from nesgw.publishers.ram_disk import RamDisk, refuse_disk
-from nesgw.publishers.topics import ONLINE, Topics
+from nesgw.publishers.topics import Topics
 
 if TYPE_CHECKING:
     from nesgw.web.service import WebService
 
-TICK: Final = 2.0  # seconds between two looks at the workers, if none of them has news
-STATUS_INTERVAL: Final = 30.0  # seconds between two reports on the gateway's status topic, if nothing changes
-WATCHDOG: Final = 60.0  # where systemd does not say after how long it restarts us
-FORMER_QUESTIONS: Final = 5  # times that a slow broker is asked what our former run read
 GOODBYE: Final = 3.0  # seconds for the meters' sessions to end
 
 Reload = Callable[[], Settings]
@@ -99,12 +93,18 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
     with ExitStack() as life:
         publisher = None
         if settings.mqtt.enabled:
-            publisher = MqttPublisher(settings.mqtt, topics, on_state=_broker_state)
+            publisher = MqttPublisher(settings.mqtt, topics, on_state=BrokerLog())
             if settings.homeassistant.enabled:
                 labels = {meter.name: meter.shown_as for meter in settings.meters}
-                publisher.set(home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL))
+                language = settings.homeassistant.language
+                publisher.set(
+                    home_assistant.gateway_discovery(topics, labels, status_interval=STATUS_INTERVAL, language=language)
+                )
         stop = threading.Event()
-        workers = [_worker(meter, settings, topics, publisher, stop, asked.wake.set) for meter in settings.meters]
+        identities = Identities()
+        workers = [
+            _worker(meter, settings, topics, publisher, identities, stop, asked.wake.set) for meter in settings.meters
+        ]
         # From the last to the first at the end: the workers leave their meters while we say goodbye to the broker.
         life.callback(_end, workers)
         if publisher:
@@ -119,7 +119,7 @@ def _serve(settings: Settings, asked: _Asked, reload: Reload) -> Settings | None
         notify.ready("waiting for the first reading")
         count = f"{len(workers)} meter" + ("s" if len(workers) > 1 else "")
         log.info(f"nesgw {__version__} reads {count}", names=" ".join(w.meter_name for w in workers))
-        watch = _Watch(workers, publisher, topics)
+        watch = Watch(workers, publisher, topics)
         while True:
             watch.look()
             asked.wake.wait(TICK)
@@ -151,105 +151,24 @@ def _reloaded(reload: Reload) -> Settings | None:
     return following
 
 
-class _Watch:
-    """Looks at the workers every second: feeds the watchdog, and says how things stand.
-
-    A worker turns several times a second in every wait: one that has not for half the watchdog's time hangs.
-    """
-
-    def __init__(self, workers: list[Worker], publisher: MqttPublisher | None, topics: Topics) -> None:
-        self._workers = workers
-        self._publisher = publisher
-        self._topics = topics
-        self._started = datetime.now(UTC)
-        self._since = time.monotonic()
-        self._told: dict[str, GatewayMeter] = {}
-        self._told_at = float("-inf")
-        self._hang = _hang()
-        self._former_questions = FORMER_QUESTIONS if publisher else 0
-
-    def look(self) -> None:
-        """Raise the defect that ended a worker, if one did."""
-        for worker in self._workers:
-            if worker.defect is not None:
-                raise worker.defect
-            worker.look()
-        now = time.monotonic()
-        if all(now - worker.pulse < self._hang for worker in self._workers):
-            notify.alive()
-        if self._former_questions and self._publisher and self._publisher.connected:
-            known = self._withdraw_former(self._publisher)
-            self._former_questions = 0 if known else self._former_questions - 1
-            self._told_at = float("-inf")
-        meters = {worker.meter_name: _seen(worker) for worker in self._workers}
-        if _trouble(meters) != _trouble(self._told) or now - self._told_at >= STATUS_INTERVAL:
-            self._told, self._told_at = meters, now
-            notify.status("; ".join(worker.in_words() for worker in self._workers))
-            if self._publisher and not self._former_questions:
-                status = GatewayStatus(__version__, self._started, round(now - self._since), meters)
-                self._publisher.set(payloads.gateway_status_message(self._topics, status))
-
-    def _withdraw_former(self, publisher: MqttPublisher) -> bool:
-        """Say that the meters of a former run, which had no time to say goodbye, are offline until they are read.
-
-        The broker still has its status; ours is not published before. What another gateway has taken over is left to
-        it. False if the broker did not tell.
-        """
-        topics = self._topics
-        found = publisher.retained(topics.of_gateways(), BROKER_MEMORY)
-        if found is None:  # perhaps we may not read what others say
-            found = publisher.retained((topics.gateway_status,), BROKER_MEMORY)
-        if found is None:
-            return False
-        former = _meters_of(found.get(topics.gateway_status, "")) - _read_by_others(topics, found)
-        publisher.set(*(payloads.availability_message(self._topics, meter, online=False) for meter in sorted(former)))
-        for worker in self._workers:
-            if worker.online and worker.facts and worker.facts.identity.id in former:
-                publisher.set(payloads.availability_message(self._topics, worker.facts.identity.id, online=True))
-        return True
-
-
-def _read_by_others(topics: Topics, found: Mapping[str, str]) -> set[str]:
-    """The meters of all other gateways that are online."""
-    others = {name for topic in found if (name := topics.gateway_of(topic)) and name != topics.gateway}
-    theirs = [topics._replace(gateway=name) for name in others]
-    alive = [other for other in theirs if found.get(other.gateway_availability) == ONLINE]
-    return {meter for other in alive for meter in _meters_of(found.get(other.gateway_status, ""))}
-
-
-def _meters_of(status: str) -> set[str]:
-    """The ids in a gateway's status; none if it is damaged."""
-    with suppress(ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        ids = {meter.get("id") for meter in json.loads(status)["meters"].values()}
-        return {meter for meter in ids if isinstance(meter, str) and re.fullmatch("[a-z0-9]+", meter)}
-    return set()
-
-
-def _seen(worker: Worker) -> GatewayMeter:
-    return GatewayMeter(
-        id=worker.facts.identity.id if worker.facts else None,
-        online=worker.online,
-        last_read=worker.status.last_read,
-        last_error=worker.status.last_error,
-    )
-
-
-def _trouble(meters: Mapping[str, GatewayMeter]) -> dict[str, tuple[str | None, bool, str | None]]:
-    """What is worth telling at once; the time of the last reading is not."""
-    return {name: (meter.id, meter.online, meter.last_error) for name, meter in meters.items()}
-
-
 def _worker(
     meter: MeterSettings,
     settings: Settings,
     topics: Topics,
     publisher: MqttPublisher | None,
+    identities: Identities,
     stop: threading.Event,
     on_change: Callable[[], object],
 ) -> Worker:
     ram_disk = RamDisk(settings.cache.directory, meter.name, allow_disk=settings.cache.allow_disk)
     meter_publisher = MeterPublisher(
-        meter, topics, ram_disk, publisher, mqtt=settings.mqtt, home_assistant=settings.homeassistant
+        meter,
+        topics,
+        ram_disk,
+        publisher,
+        mqtt=settings.mqtt,
+        home_assistant=settings.homeassistant,
+        identities=identities,
     )
     meter_publisher.prepare()
     trace = structlog.get_logger().bind(meter=meter.name).debug
@@ -272,17 +191,12 @@ def _web(settings: Settings, workers: list[Worker]) -> WebService:
 
     service = WebService(
         settings.http,
-        WorkersNow(settings.meters, workers, _hang()),
+        WorkersNow(settings.meters, workers, hangs_after()),
         profile=ProfileReader(settings.cache.directory),
         sockets=notify.sockets(),
     )
     service.start()
     return service
-
-
-def _hang() -> float:
-    """After how many seconds a worker that does not turn hangs."""
-    return (notify.watchdog_seconds() or WATCHDOG) / 2
 
 
 def _stop(workers: list[Worker], stop: threading.Event) -> None:
@@ -298,12 +212,3 @@ def _end(workers: list[Worker]) -> None:
     for worker in workers:
         if worker.ident is not None:
             worker.join(max(0.0, until - time.monotonic()))
-
-
-def _broker_state(connected: bool, problem: BrokerUnavailable | None) -> None:
-    """Called by the broker's thread at each change."""
-    log = structlog.get_logger()
-    if connected:
-        log.info("connected to the MQTT broker")
-    elif problem is not None:
-        log.warning(str(problem))

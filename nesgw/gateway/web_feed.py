@@ -9,12 +9,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from datetime import datetime
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from nesgw.config.settings import MeterSettings
-from nesgw.errors import NoLoadProfile, ReaderBusy, ReaderGone
+from nesgw.errors import LineTooNoisy, MeterBusy, NoAnswer, NoLoadProfile, PollTooLong, ReaderBusy, ReaderGone
 from nesgw.gateway.worker import Worker
 from nesgw.meter.profile import Facts, identify
 from nesgw.meter.queries.load_profile import KeptProfile, kept_profile, primary_set, profile_sets
@@ -25,10 +26,13 @@ from nesgw.publishers.payloads import MeterStatus
 from nesgw.tables.load_profile import ProfileReading, consumption
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.query import Query
+from nesgw.tables.register import Part
 from nesgw.values import Reading, plain_id
 from nesgw.web.snapshot import JsonObject, MeterNow, ProfileRow, StateObject, SubMeter
 
 Clock = Callable[[], float]
+
+ATTEMPTS: Final = 3  # at one part of a load profile: a day has a hundred
 
 
 class WorkersNow:
@@ -124,14 +128,29 @@ class ProfileReader:
             raise ReaderBusy(seconds=0.0) from None
         if connection is None:
             raise ReaderGone
-        with closing(RemoteReader(connection)) as reader:
+        with closing(RemoteReader(connection)) as remote:
+            reader = _PatientReader(remote)
             facts = run(identify(), reader)
             kept = run(_kept(facts), reader)
             # One interval more: what the first one counted is its difference to that.
-            reading = ProfileReading(kept.profile, facts.general.byteorder, since - kept.profile.duration, until)
+            first, now = since - kept.profile.duration, datetime.now(UTC)
+            reading = ProfileReading(kept.profile, facts.general.byteorder, first, until, now=now)
             while reading.wanted is not None:
                 step(reading, reader)
         yield from _rows(reading, kept, since)
+
+
+class _PatientReader:
+    """Reads a part again that was lost on the line, or had no time between two polls."""
+
+    def __init__(self, reader: RemoteReader) -> None:
+        self._reader = reader
+
+    def read(self, part: Part) -> bytes:
+        for _ in range(ATTEMPTS - 1):
+            with suppress(NoAnswer, LineTooNoisy, PollTooLong, MeterBusy):
+                return self._reader.read(part)
+        return self._reader.read(part)
 
 
 def _kept(facts: Facts) -> Query[KeptProfile]:

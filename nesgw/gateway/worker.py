@@ -17,7 +17,16 @@ from typing import Final
 import structlog
 
 from nesgw.config.settings import MeterSettings
-from nesgw.errors import KeyRefused, NesgwError, OperatorNeeded, PortUnavailable, ProtocolMisuse, QuietNow, Stopped
+from nesgw.errors import (
+    IdentityTaken,
+    KeyRefused,
+    NesgwError,
+    OperatorNeeded,
+    PortUnavailable,
+    ProtocolMisuse,
+    QuietNow,
+    Stopped,
+)
 from nesgw.gateway.account import Account
 from nesgw.gateway.freshness import Freshness
 from nesgw.gateway.quiet import QuietTime
@@ -228,6 +237,8 @@ class Worker(threading.Thread):
         except ProtocolMisuse:
             raise  # ours, not the meter's
         except NesgwError as error:
+            if isinstance(error, IdentityTaken):
+                self.facts = None  # the next poll tries again to publish it
             if done:
                 self._account.count(error)
             else:
@@ -272,6 +283,7 @@ class Worker(threading.Thread):
         self._freshness.accepted(self._clock())
         self._troubles.recovered()
         self._account.accepted(reading)
+        self._account.note(fell_from=self._plausibility.fallen())
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
@@ -394,7 +406,10 @@ class Worker(threading.Thread):
         self._account.note(last_event=marks[0], last_outage=marks[1])
         if not last.state:
             return
-        self._plausibility.restore(last.state, self._clock(), last.age)
+        fell_from = last.status.get("fell_from")
+        self._plausibility.restore(
+            {**last.state, **(fell_from if isinstance(fell_from, dict) else {})}, self._clock(), last.age
+        )
         since = "at an unknown time" if last.age is None else f"{last.age:.0f} s ago"
         self._log.info(f"going on from the reading accepted {since}")
 

@@ -17,7 +17,7 @@ from nesgw.meter.session_mode import SessionChoice, SessionMode
 from nesgw.optical.read_plan import Span
 from nesgw.tables.register import Part
 
-# The meter falls back to its base state after 6 s of silence [S]; Wait keeps the channel for up to 255 s.
+# The meter falls back to its base state after 6 s of silence [C12.18-1996]; Wait keeps the channel for up to 255 s.
 _CHANNEL_SILENCE: Final = 4.0
 _LONGEST_WAIT: Final = 255
 

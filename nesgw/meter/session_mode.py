@@ -1,7 +1,7 @@
 """``session = "auto"``: finds out whether a session leaves an entry in the meter's event log, and chooses by that.
 
-The meter belongs to the utility, and its log is read by people. Nothing says whether a logon is logged (c12.18, trap
-11), but the sequence number of the newest entry does, read in one session and again in the next. Pure.
+The meter belongs to the utility, and its log is read by people. Nothing says whether a logon is logged (trap 11),
+but the sequence number of the newest entry does, read in one session and again in the next. Pure.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class MessageLimits:
         return f"{self.packets} x {self.packet_size} bytes"
 
 
-SMALL_LIMITS: Final = MessageLimits(DEFAULT_PACKET_SIZE, 2)  # what the clients in the field ask for (c12.18 [F])
+SMALL_LIMITS: Final = MessageLimits(DEFAULT_PACKET_SIZE, 2)  # what the clients in the field ask for [Clients]
 DEFAULT_LIMITS: Final = MessageLimits(DEFAULT_PACKET_SIZE, 1)  # what holds without Negotiate
 
 

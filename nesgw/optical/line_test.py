@@ -18,7 +18,7 @@ from nesgw.optical.services import Identify, Request, Terminate
 from nesgw.ports.port import Port
 
 # A meter may take two seconds to acknowledge and six to answer, four times over: a bar would stand still for half a
-# minute. Real meters take some hundredths of a second (c12.18 [F]). So the time-outs begin short, and grow for a meter
+# minute. Real meters take some hundredths of a second [Clients]. So the time-outs begin short, and grow for a meter
 # that acknowledges and answers late. Below half a second they must not be: a meter that heard a part of our packet
 # waits so long for the rest, and takes the next packet for it.
 _IMPATIENT: Final = Timing(inter_character=0.1, response=0.55, sleeper=6.0, answer=1.0, attempts=1)

@@ -19,7 +19,7 @@ from enum import Enum, auto
 from nesgw.errors import ProtocolMisuse
 from nesgw.optical.packet import ACK, NAK, OVERHEAD, START, Packet, Verdict, examine, is_toggled
 
-DEFAULT_PACKET_SIZE = 64  # before and without Negotiate (C12.18 [E, F])
+DEFAULT_PACKET_SIZE = 64  # before and without Negotiate [C12.18-1996, Clients]
 
 # An answer of an earlier session with larger packets may still be on its way, so the receiver takes packets of this
 # size at any time: the largest that nesgw asks for.
@@ -28,6 +28,7 @@ _ALWAYS_TAKEN = 512
 _STRANGE_KEPT = 1024  # bytes; fewer are enough to recognise another device
 # A USB adapter, or a port shared with the MEP interface, may fall asleep after two seconds and lose what wakes it. A
 # repetition two seconds later finds it asleep again; an earlier one is a duplicate to a meter that heard the first.
+# (C12Adapter wakes such a port with a byte of its own; that changes nothing on the meters of smartmeterosgp.)
 _SILENCE = 1.0
 _SURELY_LOST = 4  # times what the last acknowledgement took
 
@@ -36,7 +37,7 @@ Fingerprint = tuple[bool, bytes]  # toggle and CRC: what the other side knows a 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The timers in seconds, with the sources that c12.18 gives: [E] and [F] agree on all but the answer's, [I, F]."""
+    """The timers in seconds [C12.18-1996, Clients]; how long to wait for the answer [C12Adapter, Clients]."""
 
     turn_around: float = 175e-6  # silence before answering
     inter_character: float = 0.5  # a packet that pauses longer is broken
@@ -451,7 +452,7 @@ class Link:
         return [GaveUp(attempts, reason)]
 
     def _refuse_packet(self, now: float) -> list[Event]:
-        """NAK a damaged packet where an answer is due, else keep silent (C12.18 [E])."""
+        """NAK a damaged packet where an answer is due, else keep silent [C12.18-1996]."""
         self.statistics.damaged += 1
         exchange = self._exchange
         if not exchange:

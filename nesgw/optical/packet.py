@@ -20,11 +20,14 @@ OVERHEAD: Final = HEAD + 2  # and the CRC
 _MULTIPLE = 0x80  # part of a message of several packets
 _FIRST = 0x40  # its first packet
 _TOGGLE = 0x20
-_ZERO = 0x1F  # bits 4-2 reserved, bits 1-0 data format 0 (C12.18 [S])
+_ZERO = 0x1F  # bits 4-2 reserved, bits 1-0 data format 0 [C12.18-2006]
 
 
 class Packet(NamedTuple):
-    """``EE identity control sequence length data CRC``; lengths big-endian, the CRC low byte first (C12.18 [E, I])."""
+    """``EE identity control sequence length data CRC``; lengths big-endian, the CRC low byte first.
+
+    [C12.18-1996, C12Adapter]
+    """
 
     data: bytes
     toggle: bool = False

@@ -21,12 +21,12 @@ MOST_OUT_OF_A_BYTE = 0xFF
 _PACKET_SIZES: Final = range(64, 8192 + 1)  # that can be negotiated
 _UNUSUAL: Final = 8  # bytes of an answer other than a table's data, at the most
 
-# Codes above 9 differ between the clients in the field (c12.18), so none of them is used.
+# Codes above 9 differ between the clients in the field [Clients], so none of them is used.
 BAUD_CODES: Final = {300: 1, 600: 2, 1200: 3, 2400: 4, 4800: 5, 9600: 6, 14400: 7, 19200: 8, 28800: 9}
 
 
 class ResponseCode(IntEnum):
-    """The first byte of an answer (C12.18 [S])."""
+    """The first byte of an answer [C12.18-2006]."""
 
     OK = 0
     ERR = 1
@@ -104,8 +104,8 @@ class Request(Generic[Result]):
     def parse_unusual(self, answer: bytes) -> Result:
         """Read an answer that some firmware gives against the rules, where no better one comes.
 
-        Clients in the field take sizes as they come and look at nothing behind the response code. Not safe while a
-        late answer to another request may be on its way. Raises ServiceRefused or WrongShape.
+        Other clients take sizes as they come and look at nothing behind the response code [C12Adapter]. Not safe while
+        a late answer to another request may be on its way (trap 1). Raises ServiceRefused or WrongShape.
         """
         if not 0 < len(answer) <= _UNUSUAL or answer[0] > max(ResponseCode):
             raise WrongShape("it is no response code with a few bytes behind it")
@@ -190,7 +190,7 @@ class Negotiated:
     baud_code: int | None  # None: it does not say, and so changes nothing
 
 
-NOTHING_GRANTED: Final = Negotiated(64, 1, None)  # the defaults (C12.18 [E, F])
+NOTHING_GRANTED: Final = Negotiated(64, 1, None)  # the defaults [C12.18-1996, Clients]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class Negotiate(Request[Negotiated]):
         return bytes((0x60 + len(codes),)) + self.packet_size.to_bytes(2, "big") + bytes((self.packets,)) + codes
 
     def _result(self, content: bytes) -> Negotiated:
-        """Read size, packets and rate; some meters leave the rate out, and some put bytes behind it."""
+        """Read size, packets and rate; the rate may be left out [C12Adapter], or have bytes behind it."""
         if not 3 <= len(content) < _UNUSUAL:
             raise WrongShape(f"{len(content)} bytes where packet size, packets and baud rate take 4")
         granted = Negotiated(int.from_bytes(content[:2], "big"), content[2], content[3] if len(content) > 3 else None)
@@ -232,7 +232,7 @@ class Negotiate(Request[Negotiated]):
 
 @dataclass(frozen=True, slots=True)
 class Logon(_Bare):
-    """Open a session. These meters check neither id nor user [O]; their event log may keep the id."""
+    """Open a session. These meters check neither id nor user [OPG]; their event log may keep the id."""
 
     user_id: int = 0
     user: str = "nesgw"
@@ -283,7 +283,7 @@ class Read(Request[bytes]):
 
 @dataclass(frozen=True, slots=True)
 class PartialRead(Request[bytes]):
-    """Read a part of a table. Past its end the meter fills up with zeros [O]."""
+    """Read a part of a table. Past its end the meter fills up with zeros [OPG]."""
 
     table: int
     offset: int

@@ -33,7 +33,7 @@ class State(Enum):
     SUSPECT = "suspect"  # an exchange failed half-way, so the meter's state is unknown and late answers may come
 
 
-# C12.18 [S] for all rows but Logon and Wait, whose states are the sensible reading [?]. SUSPECT is our own.
+# From the grammar [C12.18-2006], but for Logon and Wait [Inferred]. SUSPECT is our own.
 AFTER_OK: Final[Mapping[State, Mapping[type[Request[Any]], State]]] = {
     State.BASE: {Identify: State.ID, Terminate: State.BASE},
     State.ID: {Negotiate: State.ID, Logon: State.SESSION, Wait: State.ID, Terminate: State.BASE},

@@ -3,7 +3,7 @@
 A rule looks at one reading and at the last accepted registers and names what it doubts. How long a doubt holds a
 reading back is part of the rule; what becomes of it afterwards is ``judge``'s business. Deliberately no rule: register
 7 against 0 and 1 (sound meters are kWh apart), V x I x power factor (not one angle), the sum of the tiers (a meter may
-have counted before it had tiers). "T9" and the like are observations in real meters, retold where they are cited.
+have counted before it had tiers). T9 and the like are observations in real meters, listed in docs/sources.md.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ POWERS: Final = tuple(key for key, field in FIELDS.items() if field.kind.unit in
 CURRENTS: Final = tuple(key for key, field in FIELDS.items() if field.kind.unit == "A")
 VOLTAGES: Final = ("voltage_l1", "voltage_l2", "voltage_l3")
 PHASE_POWERS: Final = tuple((f"power_import_l{n}", f"power_export_l{n}") for n in (1, 2, 3))
+SIGNED_POWERS: Final = ("power_l1", "power_l2", "power_l3")  # the differences of those
 
 
 def _bounds_of(key: str) -> tuple[float, float]:
@@ -270,7 +271,8 @@ def phases(context: Context) -> Iterator[Reason]:
     tolerance = PHASE_TOLERANCE + PHASE_TOLERANCE_OF_MAX_POWER * context.max_power + PHASE_TOLERANCE_OF_LOAD * load
     if abs(signed - total) > tolerance:
         text = f"the phases add up to {signed:.0f} W, but the total is {total:.0f} W"
-        fields = (*keys, "power") if "power" in values else keys
+        made = [key for key in ("power", *SIGNED_POWERS) if key in values]
+        fields = (*keys, *made)
         yield Reason("phases", fields, float(signed - total), tolerance, text, HOLD_PRESENT)
 
 

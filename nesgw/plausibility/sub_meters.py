@@ -3,7 +3,7 @@
 Their telegrams are hours apart, and each value stands for itself: a doubtful one is null and the others go on. A
 counter that fell or jumped is accepted when three telegrams in a row agree on it, and a smaller one only when it has
 counted on. What it fell from is remembered meanwhile. Seen in the field: a single 0 m³ from a gas meter, which an
-energy dashboard books as a lifetime's use.
+energy dashboard books as a lifetime's use (F2).
 """
 
 from __future__ import annotations

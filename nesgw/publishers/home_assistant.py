@@ -1,19 +1,22 @@
 """How nesgw introduces a meter and itself to Home Assistant: MQTT device discovery, one message a device. Pure.
 
-Only options that Home Assistant 2026.2 knows already: an unknown one at the top drops the whole message. Of the
-options that all components share only those stand at the top that may (not ``expire_after``).
+Options have their long names here, and Home Assistant's abbreviations in the message: brokers limit its size. Only
+options that Home Assistant 2026.2 knows already: an unknown one at the top drops the whole message. Of the options
+that all components share only those stand at the top that may (not ``expire_after``).
 """
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from nesgw import HOMEPAGE, __version__
+from nesgw.publishers.languages import Language, translated
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.payloads import EVENT_TYPES
+from nesgw.publishers.payloads import EVENT_TYPES, json_object, to_json
 from nesgw.publishers.topics import Topics, gateway_device, meter_device, slug
 from nesgw.tables.register import Field
 from nesgw.values import MeterIdentity
@@ -43,6 +46,7 @@ def meter_discovery(
     qos: int = 1,
     alarms: Iterable[Alarm] = (),
     events: bool = False,
+    language: Language = "en",
 ) -> Message:
     """Announce the meter with a sensor for each field and alarm, its log, and what there is to say of reading it."""
     meter = identity.id
@@ -71,12 +75,18 @@ def meter_discovery(
         availability=[topics.gateway_availability, topics.availability(meter)],
         state_topic=topics.state(meter),
         qos=qos,
-        components=_with_ids(components, unique, name, expire_after(poll_interval)),
+        components=_with_ids(components, unique, name, expire_after(poll_interval), device=label, language=language),
     )
 
 
 def sub_meter_discovery(
-    topics: Topics, sub_meter: str, reading: MbusReading, *, behind: MeterIdentity, expiry: float
+    topics: Topics,
+    sub_meter: str,
+    reading: MbusReading,
+    *,
+    behind: MeterIdentity,
+    expiry: float,
+    language: Language = "en",
 ) -> Message:
     """Announce a water, heat or gas meter behind the meter as a device of its own; it is there while that meter is."""
     components: dict[str, Component] = {
@@ -100,37 +110,36 @@ def sub_meter_discovery(
     unique = meter_device(sub_meter)
     medium = reading.medium.replace("_", " ").capitalize()
     name = f"{medium} meter {reading.serial}"
+    model = translated(f"{medium} meter", language)
+    shown_as = f"{model} {reading.serial}"
     return _device_message(
         topics.discovery(sub_meter),
         Part.METER_DISCOVERY,
         device={
             "identifiers": [unique],
-            "name": name,
+            "name": shown_as,
             "manufacturer": reading.manufacturer,
-            "model": f"{medium} meter",
+            "model": model,
             "serial_number": reading.serial,
             "via_device": meter_device(behind.id),
         },
         availability=[topics.gateway_availability, topics.availability(behind.id)],
         state_topic=topics.state(sub_meter),
         qos=1,
-        components=_with_ids(components, unique, name, expire_after(expiry)),
+        components=_with_ids(components, unique, name, expire_after(expiry), device=shown_as, language=language),
     )
 
 
-def gateway_discovery(topics: Topics, meters: Mapping[str, str], *, status_interval: float) -> Message:
+def gateway_discovery(
+    topics: Topics, meters: Mapping[str, str], *, status_interval: float, language: Language = "en"
+) -> Message:
     """Announce the gateway with one text of trouble for each of its ``meters`` (name -> label).
 
     Those depend on nothing but the gateway, so that they can be seen while the meter itself is unavailable.
     """
     unique = gateway_device(topics.gateway)
     name = "nesgw" if topics.gateway == "nesgw" else f"nesgw {topics.gateway}"
-    components = dict(GATEWAY_DIAGNOSTICS)
-    components |= {
-        f"problem_{meter}": {"name": f"Problem {label}", "value_template": _problem_of(meter)}
-        for meter, label in meters.items()
-    }
-    components = {key: {**facts, "entity_category": "diagnostic"} for key, facts in components.items()}
+    components = gateway_components(meters)
     return _device_message(
         topics.gateway_discovery,
         Part.GATEWAY_DISCOVERY,
@@ -144,8 +153,18 @@ def gateway_discovery(topics: Topics, meters: Mapping[str, str], *, status_inter
         availability=[topics.gateway_availability],
         state_topic=topics.gateway_status,
         qos=1,
-        components=_with_ids(components, unique, name, expire_after(status_interval)),
+        components=_with_ids(components, unique, name, expire_after(status_interval), device=name, language=language),
     )
+
+
+def gateway_components(meters: Mapping[str, str]) -> dict[str, Component]:
+    """Say what there is to see of a gateway with these meters (name -> label)."""
+    components = dict(GATEWAY_DIAGNOSTICS)
+    components |= {
+        f"problem_{meter}": {"name": f"Problem {label}", "value_template": _problem_of(meter)}
+        for meter, label in meters.items()
+    }
+    return {key: {**facts, "entity_category": "diagnostic"} for key, facts in components.items()}
 
 
 def with_removals(message: Message, previous: str | None) -> Message:
@@ -154,24 +173,37 @@ def with_removals(message: Message, previous: str | None) -> Message:
     Home Assistant keeps a component that is merely left out. One that is named with nothing but its platform is
     removed; the next message after that (the next start compares with this one) leaves it out.
     """
-    gone = {key: {"platform": platform} for key, platform in _living(previous).items()}
-    payload = json.loads(message.payload)
-    gone = {key: stub for key, stub in gone.items() if key not in payload["components"]}
+    payload = json_object(message.payload)
+    components = payload[_ABBREVIATIONS["components"]]
+    former = _former(previous, payload[_ABBREVIATIONS["device"]][_DEVICE_ABBREVIATIONS["identifiers"]][0])
+    gone = {key: {_ABBREVIATIONS["platform"]: platform} for key, platform in former.items() if key not in components}
     if not gone:
         return message
-    payload["components"] |= gone
-    return Message(message.topic, _json(payload), message.part, message.retain, message.qos)
+    return replace(message, payload=to_json({**payload, _ABBREVIATIONS["components"]: components | gone}))
 
 
-def _living(previous: str | None) -> dict[str, str]:
-    """List the components of an earlier message that it did not itself remove: key -> platform."""
-    try:
-        payload = json.loads(previous or "{}")
-        components = payload.get("components", {})
-        platforms = {key: facts.get("platform") for key, facts in components.items() if len(facts) > 1}
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        return {}  # not a message of ours: nothing in it is ours to remove
-    return {key: platform for key, platform in platforms.items() if isinstance(platform, str)}
+_MOST_REMOVALS: Final = 500
+
+
+def _former(previous: str | None, device: str) -> dict[str, str]:
+    """List the components of an earlier message that it did not itself remove: key -> platform.
+
+    Anybody may have written it, and Home Assistant drops a whole message for one part that is not sound: what is not
+    surely ours, by its key, its platform and its unique id, is left alone. Earlier versions wrote the long names.
+    """
+    found = json_object(previous)
+    components = found.get("components") or found.get(_ABBREVIATIONS["components"])
+    former: dict[str, str] = {}
+    for key, facts in components.items() if isinstance(components, dict) else ():
+        if isinstance(facts, dict) and re.fullmatch("[a-z0-9_-]{1,80}", key) and len(former) < _MOST_REMOVALS:
+            platform, unique = (facts.get(option) or facts.get(_ABBREVIATIONS[option]) for option in _NAMING)
+            if platform in _PLATFORMS and unique == f"{device}_{key}":
+                former[key] = platform
+    return former
+
+
+_NAMING: Final = ("platform", "unique_id")
+_PLATFORMS: Final = ("sensor", "binary_sensor", "event")
 
 
 def _sensor_of(field: Field) -> Component:
@@ -193,7 +225,8 @@ def _sensor_of(field: Field) -> Component:
 
 def _sensor_of_alarm(alarm: Alarm, status_topic: str) -> Component:
     """Unknown until the alarms were read once; a latched one says that it has happened since the utility cleared it."""
-    is_set = f"{{{{ 'None' if value_json.alarms is none else 'ON' if '{alarm.key}' in value_json.alarms else 'OFF' }}}}"
+    keys = "value_json.alarms"
+    is_set = f"{{%set a={keys}%}}{{{{a if a is none else 'ON' if '{alarm.key}' in a else 'OFF'}}}}"
     return {
         "platform": "binary_sensor",
         "name": alarm.name,
@@ -205,7 +238,7 @@ def _sensor_of_alarm(alarm: Alarm, status_topic: str) -> Component:
 
 
 def _value(key: str) -> str:
-    return f"{{{{ value_json.{key} }}}}"
+    return f"{{{{value_json.{key}}}}}"
 
 
 def _text(key: str) -> str:
@@ -275,6 +308,8 @@ EVENT_LOG: Final[Component] = {"platform": "event", "name": "Log", "event_types"
 
 GATEWAY_DIAGNOSTICS: Final[Mapping[str, Component]] = {
     "started": {"name": "Started", "device_class": "timestamp", "value_template": _value("started")},
+    # Beside those of the meters: what is wrong with the broker although it is connected.
+    "problem": {"name": "Problem", "value_template": f"{{{{value_json.get('problem') or '{NOTHING_WRONG}'}}}}"},
     "meters_online": {
         "name": "Meters online",
         "state_class": "measurement",
@@ -284,20 +319,37 @@ GATEWAY_DIAGNOSTICS: Final[Mapping[str, Component]] = {
 }
 
 
-def _with_ids(components: Mapping[str, Component], unique: str, name: str, expiry: int) -> dict[str, Component]:
-    """The components as Home Assistant wants them: each of an identity of its own; values expire by themselves."""
+def _with_ids(
+    components: Mapping[str, Component], unique: str, name: str, expiry: int, *, device: str, language: Language
+) -> dict[str, Component]:
+    """The components as Home Assistant wants them: each of an identity of its own; values expire by themselves.
+
+    ``name`` begins the entity ids, which stay English; ``device`` is what the device is called.
+    """
     finished: dict[str, Component] = {}
     for key, facts in components.items():
         platform = facts.get("platform", "sensor")
+        entity = f"{slug(name)}_{slug(key)}"
+        shown_as = translated(str(facts["name"]), language)
         finished[key] = {
             "platform": platform,
             "unique_id": f"{unique}_{key}",
-            "default_entity_id": f"{platform}.{slug(name)}_{slug(key)}",
+            **({} if _comes_by_itself(entity, device, shown_as) else {"default_entity_id": f"{platform}.{entity}"}),
             **{option: value for option, value in facts.items() if value is not None},
+            "name": shown_as,
         }
         if platform != "event":
             finished[key]["expire_after"] = expiry
     return finished
+
+
+def _comes_by_itself(entity: str, device: str, name: object) -> bool:
+    """Whether Home Assistant makes this entity id of the device's name and the entity's.
+
+    Sure of plain letters only: it writes others, and apostrophes, in a way of its own.
+    """
+    both = f"{device} {name}"
+    return re.fullmatch("[A-Za-z0-9 _-]+", both) is not None and slug(both) == entity
 
 
 def origin(homepage: str) -> dict[str, str]:
@@ -324,8 +376,53 @@ def _device_message(
         "qos": qos,
         "components": components,
     }
-    return Message(topic, _json(payload), part)
+    return Message(topic, to_json(abbreviated(payload)), part)
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+# Home Assistant's own (mqtt/abbreviations.py), as far as they are used here; it takes both forms in all versions.
+_ABBREVIATIONS: Final = {
+    "availability": "avty",
+    "availability_mode": "avty_mode",
+    "components": "cmps",
+    "default_entity_id": "def_ent_id",
+    "device": "dev",
+    "device_class": "dev_cla",
+    "enabled_by_default": "en",
+    "entity_category": "ent_cat",
+    "event_types": "evt_typ",
+    "expire_after": "exp_aft",
+    "options": "ops",
+    "origin": "o",
+    "platform": "p",
+    "state_class": "stat_cla",
+    "state_topic": "stat_t",
+    "suggested_display_precision": "sug_dsp_prc",
+    "topic": "t",
+    "unique_id": "uniq_id",
+    "unit_of_measurement": "unit_of_meas",
+    "value_template": "val_tpl",
+}
+_DEVICE_ABBREVIATIONS: Final = {
+    "hw_version": "hw",
+    "identifiers": "ids",
+    "manufacturer": "mf",
+    "model": "mdl",
+    "serial_number": "sn",
+    "sw_version": "sw",
+}
+_ORIGIN_ABBREVIATIONS: Final = {"support_url": "url", "sw_version": "sw"}
+
+
+def abbreviated(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a discovery message with Home Assistant's abbreviations."""
+    inside = {
+        "device": _renamed(payload["device"], _DEVICE_ABBREVIATIONS),
+        "origin": _renamed(payload["origin"], _ORIGIN_ABBREVIATIONS),
+        "availability": [_renamed(each, _ABBREVIATIONS) for each in payload["availability"]],
+        "components": {key: _renamed(facts, _ABBREVIATIONS) for key, facts in payload["components"].items()},
+    }
+    return _renamed({**payload, **inside}, _ABBREVIATIONS)
+
+
+def _renamed(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(option, option): value for option, value in options.items()}

@@ -6,17 +6,17 @@ Decides what is said when; the texts come from ``payloads`` and ``home_assistant
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
-from nesgw.errors import CacheUnavailable
+from nesgw.errors import CacheUnavailable, IdentityTaken
 from nesgw.publishers import home_assistant, payloads
+from nesgw.publishers.identities import Identities, Owner
 from nesgw.publishers.message import Message
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
@@ -59,12 +59,25 @@ class Broker(Protocol):
         """Whether the broker has every event."""
 
 
-class LastAccepted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LastAccepted:
     """What an earlier process accepted last."""
 
     state: Mapping[str, object]
     status: Mapping[str, object]
     age: float | None  # seconds; None where a clock was wrong, then or now
+
+
+@dataclass(frozen=True, slots=True)
+class PendingMemory:
+    """A question to the broker: what it remembers of a meter."""
+
+    meter: str
+    answer: Callable[[float], dict[str, str] | None]
+
+    def result(self) -> Mapping[str, str]:
+        """Wait for the answer; empty if the broker does not tell in time."""
+        return self.answer(BROKER_MEMORY) or {}
 
 
 class MeterPublisher:
@@ -82,18 +95,21 @@ class MeterPublisher:
         *,
         mqtt: MqttSettings,
         home_assistant: HomeAssistantSettings,
+        identities: Identities | None = None,
     ) -> None:
         self._settings = meter
         self._mqtt = mqtt
         self._home_assistant = home_assistant
+        self._identities = identities or Identities()
+        self._owner = Owner(meter.name)
         self._topics = topics
         self._ram_disk = ram_disk
         self._broker = broker
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
         self._announced: str | None = None
-        # The meter that will be identified, as it seems, and the answer to what the broker remembers of it.
-        self._expected: tuple[str, Callable[[float], dict[str, str] | None]] | None = None
+        self._expected: PendingMemory | None = None  # of the meter that will be identified, as it seems
+        self._clashes: set[str] = set()  # ids of sub-meters that are another's, as far as that was logged
         self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
         self._cache_problem: str | None = None
 
@@ -106,18 +122,20 @@ class MeterPublisher:
         if self._broker and meter != self._meter:
             topics = self._topics
             wanted = (topics.state(meter), topics.status(meter), topics.discovery(meter))
-            self._expected = meter, self._broker.ask(wanted)
+            self._expected = PendingMemory(meter, self._broker.ask(wanted))
 
     def identify(
         self, identity: MeterIdentity, fields: tuple[str, ...], *, alarms: Iterable[Alarm] = (), events: bool = False
     ) -> LastAccepted | None:
         """Announce the meter and what it has; return what was last published of it, by this or an earlier process.
 
-        A meter that was read through this publisher before is said to be offline.
+        A meter that was read through this publisher before is said to be offline. Raises IdentityTaken, and publishes
+        nothing, if another meter of this gateway is published under the same id.
         """
         if self._meter not in (None, identity.id):
             self.available(online=False)
             self._forget(self._meter)
+        self._claim(identity.id)
         known = self._meter == identity.id
         kept = {} if known else self._kept(identity.id)
         self._meter = identity.id
@@ -133,6 +151,7 @@ class MeterPublisher:
                 qos=self._mqtt.qos,
                 alarms=alarms,
                 events=events,
+                language=self._home_assistant.language,
             )
             before = self._announced if known else kept.get(topics.discovery(identity.id))
             self._send(home_assistant.with_removals(message, before))
@@ -141,8 +160,15 @@ class MeterPublisher:
         self._identity = identity
         return None if known else self._last_accepted(topics, identity.id, kept)
 
+    def _claim(self, meter: str) -> None:
+        if other := self._identities.claim(meter, self._owner):
+            self._meter = self._identity = None
+            raise IdentityTaken(id=meter, other=str(other))
+
     def _forget(self, meter: str | None) -> None:
         """Say nothing more of a meter but that it is gone: what the broker keeps of it is its owner's to forget."""
+        if meter:
+            self._identities.release(meter, self._owner)
         if self._broker and meter:
             topics = self._topics
             self._broker.withdraw(
@@ -152,17 +178,19 @@ class MeterPublisher:
 
     def _kept(self, meter: str) -> Mapping[str, str]:
         """What the broker remembers of a meter."""
-        if self._expected is None or self._expected[0] != meter:
+        if self._expected is None or self._expected.meter != meter:
             self.expect(meter)
         expected, self._expected = self._expected, None
-        return (expected and expected[1](BROKER_MEMORY)) or {}
+        return expected.result() if expected else {}
 
     def _last_accepted(self, topics: Topics, meter: str, kept: Mapping[str, str]) -> LastAccepted | None:
         """From the RAM disk after a restart of the process, from the broker after one of the machine."""
         status, state = self._ram_disk.last_status(), self._ram_disk.last_reading()
         if status is None or state is None or status.get("id") != meter:
             self._cache(self._ram_disk.forget_reading)  # nobody may take it for this meter's, neither we nor others
-            status, state = (_object(kept.get(topic)) for topic in (topics.status(meter), topics.state(meter)))
+            status, state = (
+                payloads.json_object(kept.get(topic)) for topic in (topics.status(meter), topics.state(meter))
+            )
         if not state and not status:
             return None
         age = None
@@ -171,10 +199,11 @@ class MeterPublisher:
         return LastAccepted(state or {}, status or {}, age if age is not None and age >= 0 else None)
 
     def accept(self, reading: Reading) -> None:
-        """Publish an accepted reading."""
+        """Publish an accepted reading. Raises IdentityTaken if the meter's id has become another one's meanwhile."""
         state = payloads.state(reading)
         self._cache(lambda: self._ram_disk.write_reading(reading.tables, state))
         if self._meter:
+            self._claim(self._meter)
             mqtt = self._mqtt
             for message in payloads.state_messages(
                 self._topics,
@@ -200,10 +229,13 @@ class MeterPublisher:
         """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""
         former = self._ram_disk.last_status() or {}
         meter, event, outage = (former.get(key) for key in ("id", "last_event", "last_outage"))
-        return status._replace(
+        fell_from = former.get("fell_from")
+        return replace(
+            status,
             id=meter if isinstance(meter, str) else None,
             last_event=event if isinstance(event, int) else None,
             last_outage=outage if isinstance(outage, int) else None,
+            fell_from=fell_from if isinstance(fell_from, dict) else {},
         )
 
     def emit(self, entries: Iterable[Event | Outage]) -> None:
@@ -219,9 +251,12 @@ class MeterPublisher:
         return self._broker is not None and self._broker.connected and self._broker.delivered
 
     def accept_sub_meter(self, reading: MbusReading, every: float) -> None:
-        """Publish what a meter behind the meter told, ``every`` so many seconds."""
+        """Publish what a meter behind the meter says; ``every`` is its interval in seconds."""
         sub_meter = plain_id(f"{reading.manufacturer or ''}{reading.serial}")
-        if self._identity is None or not reading.serial:
+        if self._identity is None or not sub_meter:
+            return
+        if other := self._identities.claim(sub_meter, Owner(self._settings.name, reading.handle)):
+            self._say_clash(sub_meter, reading, other)
             return
         # What it has told once it has: a telegram that cannot be decrypted takes no entity away.
         known = self._sub_meters.setdefault(sub_meter, {})
@@ -231,14 +266,27 @@ class MeterPublisher:
         if self._home_assistant.enabled:
             self._send(
                 home_assistant.sub_meter_discovery(
-                    self._topics, sub_meter, reading, behind=self._identity, expiry=every
+                    self._topics,
+                    sub_meter,
+                    reading,
+                    behind=self._identity,
+                    expiry=every,
+                    language=self._home_assistant.language,
                 )
             )
         for message in payloads.sub_meter_messages(self._topics, sub_meter, state):
             self._send(message)
 
+    def _say_clash(self, sub_meter: str, reading: MbusReading, other: Owner) -> None:
+        if sub_meter not in self._clashes:
+            self._clashes.add(sub_meter)
+            mine = Owner(self._settings.name, reading.handle)
+            log = structlog.get_logger().bind(meter=self._settings.name)
+            log.warning(f"{mine} has the same number as {other} ({sub_meter}): it is not published")
+
     def available(self, *, online: bool) -> None:
         """Say whether the meter's readings are fresh. One that is not must not be sent again as if it were."""
+        self._identities.fresh(self._owner, online)
         if self._meter:
             self._send(payloads.availability_message(self._topics, self._meter, online))
             if self._broker and not online:
@@ -260,11 +308,3 @@ class MeterPublisher:
             log = structlog.get_logger().bind(meter=self._settings.name)
             log.error(problem) if problem else log.info("the RAM disk works again")
             self._cache_problem = problem
-
-
-def _object(text: str | None) -> dict[str, object] | None:
-    """A JSON object, if that is what the text is."""
-    with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(text or "")
-        return found if isinstance(found, dict) else None
-    return None

@@ -5,8 +5,8 @@ Pure. What a former run of ours left retained does not move on.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from nesgw.publishers.payloads import parse_gateway_status
+from nesgw.values import printable
 
 _REMEMBERED = 16  # starts; more than one former run is rare
 
@@ -20,28 +20,19 @@ class NameConflict:
 
     def published(self, payload: str) -> None:
         """Take note of a status of ours."""
-        for started, _, _ in _facts(payload):
-            if started not in self._ours:
-                self._ours = [*self._ours[-_REMEMBERED:], started]
+        status = parse_gateway_status(payload)
+        if status and status.started and status.started not in self._ours:
+            self._ours = [*self._ours[-_REMEMBERED:], status.started]
 
     def seen(self, payload: str, *, retained: bool) -> str | None:
-        """Judge a status from the broker; the answer describes the twin, if there is one."""
-        for started, uptime, version in _facts(payload):
-            if started in self._ours:
-                continue
-            before = self._uptimes.get(started)
-            if before is None and len(self._uptimes) >= _REMEMBERED:
-                self._uptimes.clear()
-            self._uptimes[started] = max(uptime, before or 0.0)
-            if not retained or (before is not None and uptime > before):
-                return f"nesgw {version}, started {started}"
+        """Judge a status from the broker; the answer describes the other gateway, if there is one."""
+        status = parse_gateway_status(payload)
+        if not status or not status.started or status.started in self._ours:
+            return None
+        before = self._uptimes.get(status.started)
+        if before is None and len(self._uptimes) >= _REMEMBERED:
+            self._uptimes.clear()
+        self._uptimes[status.started] = max(status.uptime_s, before or 0.0)
+        if not retained or (before is not None and status.uptime_s > before):
+            return f"nesgw {printable(status.version, 20)}, started {printable(status.started, 30)}"
         return None
-
-
-def _facts(payload: str) -> Iterator[tuple[str, float, str]]:
-    """Yield (started, uptime, version) of a gateway's status, and nothing for anything else."""
-    try:
-        status = json.loads(payload)
-        yield str(status["started"]), float(status["uptime_s"]), str(status["version"])
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return

@@ -7,17 +7,17 @@ missing key on every message, and take null for "unknown" without a word.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
 from nesgw.tables.outages import Outage
 from nesgw.tables.times import iso
-from nesgw.values import MeterIdentity, Reading
+from nesgw.values import MeterIdentity, Number, Reading, printable
 
 if TYPE_CHECKING:
     from nesgw.tables.demands import Demand
@@ -28,16 +28,25 @@ if TYPE_CHECKING:
 # Home Assistant's longest state (2026.11: a longer one is dropped with two warnings).
 LONGEST_TEXT = 255
 
+# NaN is no JSON: one that got this far is a defect, and must not reach anybody's statistics.
+to_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
-class MeterStatus(NamedTuple):
+# What is read of other gateways' statuses: anybody may write to a broker.
+_MOST_METERS: Final = 256
+_LONGEST_NAME: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStatus:
     """How reading one meter goes, since the start of the process."""
 
     id: str | None = None  # the meter's, once it has told
     last_read: datetime | None = None  # of the last accepted reading
     polls: int = 0
-    failures: Mapping[str, int] = MappingProxyType({})  # by the kind of the error
+    failures: Mapping[str, int] = field(default_factory=dict)  # by the kind of the error
     consecutive_failures: int = 0
     last_error: str | None = None
+    last_error_kind: str | None = None  # of it: NesgwError.kind, or "rejected"
     rejected: int = 0  # readings that were not plausible
     notice: str | None = None  # what was said aloud of the latest odd reading that was accepted after all
     poll_duration_ms: int | None = None
@@ -47,6 +56,8 @@ class MeterStatus(NamedTuple):
     alarms: tuple[str, ...] | None = None  # the keys of those that are set (BT03); None until they were read
     last_event: int | None = None  # the newest entry of the event log that was published, by its sequence number
     last_outage: int | None = None  # likewise of the outage log
+    # Registers that are null because they fell, with what they fell from: remembered over a restart.
+    fell_from: Mapping[str, Number] = field(default_factory=dict)
     session: str | None = None  # per-poll or keep-open
     session_reason: str | None = None  # why that one
 
@@ -69,6 +80,19 @@ class GatewayStatus:
     started: datetime
     uptime_s: int
     meters: Mapping[str, GatewayMeter]  # by the meter's name
+    problem: str | None = None  # what is wrong with the broker although we are connected
+
+
+@dataclass(frozen=True, slots=True)
+class SeenGateway:
+    """What the status topic of a gateway says, ours or another one's. Anybody may have written it."""
+
+    version: str
+    started: str  # "" if it does not say
+    uptime_s: float
+    meters: Mapping[str, str]  # the ids of its meters, by their names there
+    online: frozenset[str]  # the ids of those whose readings it publishes
+    problem: str = ""  # what is wrong with its broker
 
 
 def timestamp(moment: datetime) -> str:
@@ -78,12 +102,12 @@ def timestamp(moment: datetime) -> str:
 
 def state(reading: Reading) -> str:
     """Write the state object: the time, then every field that the meter has."""
-    return _json({"time": timestamp(reading.time), **reading.values})
+    return to_json({"time": timestamp(reading.time), **reading.values})
 
 
 def info(identity: MeterIdentity, fields: Iterable[str]) -> str:
     """Say who the meter is and which fields it has."""
-    return _json(
+    return to_json(
         {
             "manufacturer": identity.manufacturer,
             "model": identity.model,
@@ -98,7 +122,7 @@ def info(identity: MeterIdentity, fields: Iterable[str]) -> str:
 
 def meter_status(status: MeterStatus) -> str:
     """Say how reading the meter goes."""
-    return _json(
+    return to_json(
         {
             "id": status.id,
             "last_read": _moment(status.last_read),
@@ -106,6 +130,7 @@ def meter_status(status: MeterStatus) -> str:
             "failures": dict(status.failures),
             "consecutive_failures": status.consecutive_failures,
             "last_error": _text(status.last_error),
+            "last_error_kind": status.last_error_kind,
             "rejected": status.rejected,
             "notice": _text(status.notice),
             "poll_duration_ms": status.poll_duration_ms,
@@ -115,6 +140,7 @@ def meter_status(status: MeterStatus) -> str:
             "alarms": None if status.alarms is None else list(status.alarms),
             "last_event": status.last_event,
             "last_outage": status.last_outage,
+            "fell_from": dict(status.fell_from),
             "session": status.session,
             "session_reason": _text(status.session_reason),
         }
@@ -123,7 +149,7 @@ def meter_status(status: MeterStatus) -> str:
 
 def gateway_status(status: GatewayStatus) -> str:
     """Say how the process and its meters are."""
-    return _json(
+    return to_json(
         {
             "version": status.version,
             "started": timestamp(status.started),
@@ -137,8 +163,50 @@ def gateway_status(status: GatewayStatus) -> str:
                 }
                 for name, meter in status.meters.items()
             },
+            "problem": _text(status.problem),
         }
     )
+
+
+def parse_gateway_status(text: str | None) -> SeenGateway | None:
+    """Read what ``gateway_status`` wrote, of any version; None if it is none. What is odd in it is left out."""
+    found = json_object(text)
+    listed = found.get("meters")
+    if not isinstance(listed, dict):
+        return None
+    meters = {name: meter for name, meter in list(listed.items())[:_MOST_METERS] if _is_meter(name, meter)}
+    uptime = found.get("uptime_s")
+    sound = isinstance(uptime, (int, float)) and not isinstance(uptime, bool) and abs(uptime) < _LONGEST_UPTIME
+    return SeenGateway(
+        version=str(found.get("version", ""))[:_LONGEST_NAME],
+        started=str(found.get("started", ""))[:_LONGEST_NAME] if sound else "",
+        uptime_s=float(uptime) if sound and uptime is not None else 0.0,
+        meters={name: meter["id"] for name, meter in meters.items()},
+        online=frozenset(meter["id"] for meter in meters.values() if meter.get("online") is True),
+        problem=printable(found.get("problem") or "", LONGEST_TEXT),
+    )
+
+
+_LONGEST_UPTIME: Final = 1e10  # seconds
+
+
+def _is_meter(name: str, meter: object) -> bool:
+    number = meter.get("id") if isinstance(meter, dict) else None
+    return len(name) <= _LONGEST_NAME and isinstance(number, str) and is_id(number)
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be the id of a meter."""
+    return re.fullmatch(f"[a-z0-9]{{1,{_LONGEST_NAME}}}", text) is not None
+
+
+def json_object(text: str | None) -> dict[str, Any]:
+    """Read a JSON object that anybody may have written; empty if the text is none."""
+    try:
+        found = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def state_messages(
@@ -159,19 +227,19 @@ def state_messages(
     if per_value:
         for key, value in reading.values.items():
             if value is not None:
-                yield Message(topics.value(meter_id, key), _json(value), Part.STATE, retain, qos)
+                yield Message(topics.value(meter_id, key), to_json(value), Part.STATE, retain, qos)
             elif retain:
                 yield Message(topics.value(meter_id, key), "", Part.STATE, retain, qos)
 
 
 def event_message(topics: Topics, meter_id: str, payload: Mapping[str, object]) -> Message:
     """One entry of the meter's logs. Not retained: it happened once."""
-    return Message(topics.event(meter_id), _json(payload), Part.EVENT, retain=False)
+    return Message(topics.event(meter_id), to_json(payload), Part.EVENT, retain=False)
 
 
 def sub_meter_messages(topics: Topics, sub_meter: str, reading: Mapping[str, object]) -> Iterator[Message]:
     """What a meter behind the meter told last."""
-    yield Message(topics.state(sub_meter), _json(reading), Part.STATE)
+    yield Message(topics.state(sub_meter), to_json(reading), Part.STATE)
 
 
 def info_message(topics: Topics, identity: MeterIdentity, fields: Iterable[str]) -> Message:
@@ -206,10 +274,6 @@ def _text(text: str | None) -> str | None:
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
 
 
-# NaN is no JSON: one that got this far is a defect, and must not reach anybody's statistics.
-_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
 # What the meter's own lists say, in plain values
 
 # What a Home Assistant event entity asks for: the types that ``log_entry`` gives.
@@ -228,6 +292,7 @@ def event(entry: Event) -> dict[str, object]:
         "time": iso(entry.time),
         "sequence": entry.sequence,
         "number": entry.number,
+        "meaning": entry.meaning,
         "user": entry.user,
         "argument": entry.argument,
         "log": entry.log,

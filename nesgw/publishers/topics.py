@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 ONLINE = "online"
 OFFLINE = "offline"
@@ -24,7 +24,8 @@ def gateway_device(gateway: str) -> str:
     return f"nesgw_gateway_{gateway}"
 
 
-class Topics(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Topics:
     """The topics of one gateway and of the meters that it reads."""
 
     base: str
@@ -103,16 +104,16 @@ class Topics(NamedTuple):
     def meter_of(self, topic: str) -> str | None:
         """Give the id of the meter that a topic of ours belongs to."""
         base, prefix = re.escape(self.base), re.escape(self.discovery_prefix)
-        own = f"{base}/([a-z0-9]+)/(?:info|availability|state|status|value/[a-z0-9_]+)"
-        device = f"{prefix}/device/nesgw_([a-z0-9]+)/config"
+        own = f"{base}/([a-z0-9]{{1,64}})/(?:info|availability|state|status|value/[a-z0-9_]{{1,64}})"
+        device = f"{prefix}/device/nesgw_([a-z0-9]{{1,64}})/config"
         found = re.fullmatch(f"{own}|{device}", topic)
         return found and (found[1] or found[2])
 
     def gateway_of(self, topic: str) -> str | None:
         """Give the name of the gateway that a topic of ours belongs to."""
         base, prefix = re.escape(self.base), re.escape(self.discovery_prefix)
-        own = f"{base}/gateway/([a-z0-9_-]+)/(?:availability|status)"
-        device = f"{prefix}/device/nesgw_gateway_([a-z0-9_-]+)/config"
+        own = f"{base}/gateway/([a-z0-9_-]{{1,64}})/(?:availability|status)"
+        device = f"{prefix}/device/nesgw_gateway_([a-z0-9_-]{{1,64}})/config"
         found = re.fullmatch(f"{own}|{device}", topic)
         return found and (found[1] or found[2])
 

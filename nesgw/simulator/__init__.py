@@ -1,4 +1,4 @@
-"""A simulated meter, written from the reference alone: it imports nothing else of nesgw, so that no mistake is shared.
+"""A simulated meter, written from the sources alone: it imports nothing else of nesgw, so that no mistake is shared.
 
 ``SimulatedMeter`` is the meter without a line, ``MepPort`` its other port; ``PtyLine`` puts either on a pseudo
 terminal, ``VirtualLine`` into virtual time; ``meter.faults`` is the switchboard of what can go wrong. ``from_dump``

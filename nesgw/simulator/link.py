@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from nesgw.simulator.wire import ACK, FIRST, MULTI, NAK, OVERHEAD, TOGGLE, Packet, Receiver, packet
 
-ATTEMPTS: Final = 4  # transmissions of a packet [I, F]
-NAKS: Final = 3  # of one damaged packet [I, F]
+ATTEMPTS: Final = 4  # transmissions of a packet [C12Adapter, Clients]
+NAKS: Final = 3  # of one damaged packet [C12Adapter, Clients]
 DEFAULT_PACKET_SIZE: Final = 64
 DEFAULT_PACKETS: Final = 1
 
@@ -80,7 +80,7 @@ class Link:
         self._deadline: float | None = None
 
     def reset(self) -> None:
-        """Back to the base state: default parameters, nothing under way, the toggle open again [S, I]."""
+        """Back to the base state: default parameters, nothing under way, the toggle open [C12.18-2006, C12Adapter]."""
         self.packet_size = DEFAULT_PACKET_SIZE
         self.packets = DEFAULT_PACKETS
         self._accepted = None

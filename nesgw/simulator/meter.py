@@ -371,7 +371,7 @@ class SimulatedMeter:
                 self.link.queue.append(Due(now, self.faults.garbage(self.profile.mep_burst), is_packet=False))
         self._last_byte = now
         if self._mep_switching:
-            # This packet only switches the line over; it is answered NAK or not at all [O].
+            # This packet only switches the line over; it is answered NAK or not at all [OPG].
             if self.link.parse(byte, now) is not None:
                 self._switched(now)
             return

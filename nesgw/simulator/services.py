@@ -151,7 +151,7 @@ class Session:
     def answer(self, request: bytes, now: float, room: int) -> Outcome:
         """Answer a request; ``room`` is how many bytes an answer may have as things are negotiated.
 
-        Where several refusals apply: sns > isss > iar > isc > onp > bsy > dlk > dnr > rno > err [S].
+        Where several refusals apply: sns > isss > iar > isc > onp > bsy > dlk > dnr > rno > err [C12.18-2006].
         """
         service = service_name(request)
         if service == "unknown" or (service == "negotiate" and not self.limits.supported):
@@ -231,7 +231,7 @@ class Session:
             return refuse(Code.ONP)
         if service == "partial_read":
             offset, count = int.from_bytes(body[2:5], "big"), int.from_bytes(body[5:7], "big")
-            image = image[offset : offset + count].ljust(count, b"\0")  # past the end: zeros, no error [O]
+            image = image[offset : offset + count].ljust(count, b"\0")  # past the end: zeros, no error [OPG]
         if len(image) + 4 > room:
             return refuse(Code.ONP)
         trouble = self.device.trouble(service, now)

@@ -1,4 +1,6 @@
-"""Bytes of the link as the meter sees them: CRC, packets and their finding in the byte stream (C12.18 [E, I]).
+"""Bytes of the link as the meter sees them: CRC, packets, and where they are in the byte stream.
+
+Sources: [C12.18-1996, C12Adapter].
 
 Holds no timers but the gap between two characters, knows no service and shares nothing with the reader's own code.
 """
@@ -89,7 +91,7 @@ class Receiver:
         return Packet(whole[1], whole[2], whole[3], whole[HEADER:-2], crc, crc == crc16(whole[:-2]))
 
     def expire(self, now: float) -> bool:
-        """Give up a packet that stopped in the middle; true when its header was complete (it is then NAKed [E])."""
+        """Give up a packet that stopped in the middle; true when its header was complete: NAK it [C12.18-1996]."""
         deadline = self.deadline
         if deadline is None or now < deadline:
             return False

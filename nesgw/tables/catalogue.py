@@ -258,6 +258,15 @@ PRESENT_VALUES: Final = (
 COMPUTED: Final = (
     Difference(Field("power", "Power", POWER,
         "Active power: positive while drawing, negative while feeding in."), "power_import", "power_export"),
+    Difference(Field("power_l1", "Power L1", POWER,
+        "Active power of phase L1: positive while drawing, negative while feeding in.", phases=(1,)),
+        "power_import_l1", "power_export_l1"),
+    Difference(Field("power_l2", "Power L2", POWER,
+        "Active power of phase L2: positive while drawing, negative while feeding in.", phases=(2,)),
+        "power_import_l2", "power_export_l2"),
+    Difference(Field("power_l3", "Power L3", POWER,
+        "Active power of phase L3: positive while drawing, negative while feeding in.", phases=(3,)),
+        "power_import_l3", "power_export_l3"),
 )
 # fmt: on
 

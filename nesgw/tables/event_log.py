@@ -13,6 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from nesgw.tables.event_names import STANDARD_EVENTS
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.query import Query, ask
 from nesgw.tables.queues import Head, Queue
@@ -52,6 +53,11 @@ class Event(NamedTuple):
     def manufacturer(self) -> bool:
         """Whether the manufacturer gave the number its meaning, and not the standard."""
         return bool(self.number & MANUFACTURER)
+
+    @property
+    def meaning(self) -> str | None:
+        """What it is in words; None for the manufacturer's own, and where the standard has no such number."""
+        return STANDARD_EVENTS.get(self.number)
 
 
 class NewEvents(NamedTuple):

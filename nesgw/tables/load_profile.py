@@ -401,10 +401,19 @@ class ProfileReading(PendingQuery[None]):
             blocks.append(block)
             if block.end <= self._since:
                 break
-        if head.valid:
-            oldest = yield from self._header(head, head.valid - 1)
-            self.oldest = oldest.stamp if oldest.is_sound(newer) else None
+        self.oldest = yield from self._begin(head, blocks[-1] if blocks else None, newer)
         return blocks
+
+    def _begin(self, head: Head, last: Block | None, newer: datetime) -> Query[datetime | None]:
+        """When the first interval of the oldest block began; None if nobody knows."""
+        if not head.valid:
+            return None
+        if last and last.age == head.valid - 1:
+            return None if last.estimated else last.start
+        oldest = yield from self._header(head, head.valid - 1)
+        if oldest.stamp is None or not oldest.is_sound(newer):
+            return None
+        return Block(head.valid - 1, oldest.stamp, oldest.processed, self._profile.duration).start
 
     def _last_end_before(self, newer: datetime) -> datetime:
         """When an interval that ended before a newer block can have ended at the latest."""

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from nesgw.errors import ProtocolMisuse, TableNotPresent
 from nesgw.tables.register import Part, nonsense
 
-# What a partial read has room for (c12.18): offsets of 24 bits and counts of 16.
+# What a partial read has room for [C12.18-2006]: offsets of 24 bits and counts of 16.
 HIGHEST_OFFSET: Final = 0xFFFFFF
 MOST_BYTES: Final = 0xFFFF
 

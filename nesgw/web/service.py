@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -117,7 +118,7 @@ class WebService:
 def _reason(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "a port below 1024 is opened by systemd: systemctl enable --now nesgw-http.socket"
-    return error.strerror or str(error)
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _url_host(host: str) -> str:

@@ -73,7 +73,7 @@ class TestWithoutADaemon:
         reader = self.reader(line)
         first = reader.read(BT26)
         line.meter.faults.silence(12.0)
-        with pytest.raises(Exception, match="no answer"):
+        with pytest.raises(Exception, match="does not answer"):
             reader.read(BT26)
         line.sleep(12)
         assert reader.read(BT26) == first

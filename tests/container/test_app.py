@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from nesgw_container.pulse import LONGEST, Pulse
 
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
-from tests.broker_fixtures import Broker, Listener, eventually
+from tests.broker_fixtures import Broker, Listener, eventually, free_port
 from tests.container.supervisor import FakeSupervisor, mqtt_service
 
 KEY = DEFAULT_KEY.decode()
@@ -143,6 +144,31 @@ def test_a_key_that_is_none_is_a_wrong_configuration_and_is_not_shown(stage: Sta
     assert stage.start_app({"name": "house", "key": "my secret of 19 signs"[:19]}).wait(20) == 78
     assert "key" in stage.log
     assert "my secret" not in stage.log
+
+
+def test_the_page_is_there_for_home_assistant_and_for_nobody_else(stage: Stage, broker: Broker) -> None:
+    port = free_port()
+    stage.supervisor.mqtt = mqtt_service(broker.port)
+    stage.supervisor.info |= {"ingress": True, "ingress_port": port}
+    app = stage.start_app({"name": "house", "key": KEY, "port": "/dev/none"})
+    stage.hears("the page is at")
+    # Whoever comes from Home Assistant's address is let in without; this one does not.
+    assert page(port) == 401
+    token = stage.memory / "page.token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert page(port, token.read_text()) == 200
+    assert token.read_text() not in stage.log
+    assert ended(app) == 0
+
+
+def page(port: int, token: str = "") -> int:
+    """Ask for the page; the answer is its status."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/", headers={"Authorization": f"Bearer {token}"} if token else {})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 class TestTheKeeper:

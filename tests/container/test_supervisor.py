@@ -1,4 +1,4 @@
-"""What the Supervisor says of broker and page, and what the owner is told when it says nothing."""
+"""What the Supervisor says of broker and page, and what the owner hears when it says nothing."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_without_a_broker_the_owner_hears_which_app_to_install(fake: FakeSupervi
 
 
 def test_a_wrong_token_is_said_without_the_token(fake: FakeSupervisor) -> None:
-    with pytest.raises(NotYet, match=r"refuses /services/mqtt \(HTTP 401\): restart this app") as told:
+    with pytest.raises(NotYet, match=r"refuses /services/mqtt \(HTTP 401\): restart this app") as raised:
         Supervisor(fake.address, "another").broker()
-    assert "another" not in str(told.value)
+    assert "another" not in str(raised.value)
 
 
 def test_an_answer_without_a_broker_is_no_broker(fake: FakeSupervisor) -> None:

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-import structlog
 
 from nesgw.errors import PortBusy, PortDenied, PortLost, PortMissing
 from nesgw.simulator import DEFAULT_KEY, PROFILES
 from nesgw.simulator.faults import Fault
 from tests.faults.figures import Figures, memory
 from tests.faults.rig import Rig as PacedRig
+from tests.faults.rows import DAMAGE, ENERGY_BACK, SILENCE, UNAVAILABLE
 
 HOUR = 3600.0
 
@@ -18,12 +18,6 @@ HOUR = 3600.0
 def Rig(*arguments, **options):
     """Without the line's pace: bytes that take no time make hours cheap."""
     return PacedRig(*arguments, paced=False, **options)
-
-
-@pytest.fixture
-def logged():
-    with structlog.testing.capture_logs() as lines:
-        yield lines
 
 
 @pytest.fixture
@@ -53,6 +47,7 @@ def online(rig):
 
 
 class TestTheKey:
+    @pytest.mark.expects_warnings("^the meter refused the key: Security was answered err")
     def test_a_key_refused_for_hours_is_tried_ever_more_rarely_and_the_right_one_is_taken_within_the_hour(
         self, tmp_path, noting, logged
     ):
@@ -79,6 +74,7 @@ class TestTheKey:
         noting("a wrong key for five hours", rig, end, HOUR + 10, injected=len(tries))
         assert DEFAULT_KEY.decode() not in repr((logged, rig.broker.topics, rig.worker.in_words()))
 
+    @pytest.mark.expects_warnings("^the meter refused the key: Security was answered err")
     def test_a_meter_that_locks_its_port_after_three_refusals_is_left_alone(self, tmp_path, noting):
         """Firmware 4.30 and later. Three refusals take fifteen minutes here, at a poll's pace thirty seconds."""
         rig = Rig(tmp_path, "gen4-4.30", key=b"0" * 20, meter={"failures_allowed": 3, "lockout_minutes": 5})
@@ -87,6 +83,7 @@ class TestTheKey:
         noting("a wrong key, a meter that locks its port", rig, injected=4)
 
 
+@pytest.mark.expects_warnings(SILENCE, UNAVAILABLE)
 def test_a_meter_deaf_for_300_s_after_a_session_of_600_s(tmp_path, noting):
     """Trap 7, with a session held open for longer than nesgw's own configuration allows."""
     rig = Rig(tmp_path, "83331-3i-mep", session="keep-open", max_session=10_000.0)
@@ -98,6 +95,11 @@ def test_a_meter_deaf_for_300_s_after_a_session_of_600_s(tmp_path, noting):
 
 
 class TestFrozen:
+    @pytest.mark.expects_warnings(
+        "^the meter has repeated the same present values for 6.0 s",
+        "^reading rejected: the meter has repeated the same",
+        "^the meter's values move again$",
+    )
     def test_values_frozen_for_hours_make_the_meter_unavailable_and_the_first_change_ends_it(self, tmp_path, noting):
         rig = Rig(tmp_path, plan=(Fault(100.0, "freeze", {"seconds": HOUR}),))
         rig.longest = 11 * 60.0  # what is published until it is found out was true when it froze
@@ -112,6 +114,7 @@ class TestFrozen:
 
 
 class TestAnotherMeter:
+    @pytest.mark.expects_warnings("^another meter is on this port: it becomes a device of its own$")
     def test_it_becomes_another_device_and_the_old_one_is_unavailable(self, tmp_path, noting):
         plan = (Fault(104.0, "swap", {"serial": "9999000001", "registers": {0: 5_000_000, 1: 20}}),)
         rig = Rig(tmp_path, plan=plan).run(400)
@@ -120,6 +123,7 @@ class TestAnotherMeter:
         assert "homeassistant/device/nesgw_9999000001/config" in rig.broker.topics
         noting("another meter on the port", rig, 104.0, 11.5)
 
+    @pytest.mark.expects_warnings(ENERGY_BACK, UNAVAILABLE, "accepted, the meter kept to it")
     def test_a_register_that_was_reset_holds_readings_for_five_minutes_and_is_null_for_a_quarter_of_an_hour(
         self, tmp_path, noting, logged
     ):
@@ -128,6 +132,7 @@ class TestAnotherMeter:
         noting("a register reset for good", rig, 104.0, 300 + 21.5)
         assert any("it counts from there now" in line["event"] for line in logged)
 
+    @pytest.mark.expects_warnings(ENERGY_BACK, UNAVAILABLE, "accepted without it, as null$")
     def test_energy_that_is_low_for_longer_than_the_hold_is_never_published_and_goes_on_where_it_was(
         self, tmp_path, noting, logged
     ):
@@ -184,6 +189,8 @@ class TestThePort:
             ("no permission for the port", PortDenied(port="probe", user="nesgw", group="dialout")),
         ],
     )
+    @pytest.mark.allows_warnings(UNAVAILABLE)
+    @pytest.mark.expects_warnings("^probe: (no such device|in use by minicom|permission denied)")
     @pytest.mark.parametrize("interval", [10.0, 3600.0])
     def test_it_is_told_once_and_taken_up_within_seconds(self, name, error, interval, tmp_path, noting, logged):
         rig = Rig(tmp_path, interval=interval)
@@ -204,11 +211,13 @@ class TestThePort:
         assert sum(error.happened in line["event"] for line in logged) == 1
         noting(f"{name}, a poll each {interval:.0f} s", rig, 2000.0, 10.0)
 
+    @pytest.mark.expects_warnings(SILENCE)
     def test_the_meter_is_asked_again_soon_although_it_is_polled_once_an_hour(self, tmp_path, noting):
         rig = Rig(tmp_path, interval=3600.0, plan=(Fault(3000.0, "silence", {"seconds": 700.0}),))
         rig.run(3 * HOUR)
         noting("no answer for 100 s, a poll each hour", rig, 3700.0, 22.0)
 
+    @pytest.mark.expects_warnings(SILENCE)
     def test_a_name_that_points_to_another_device_is_followed_although_the_old_one_lives(self, tmp_path, noting):
         """A link that was re-pointed, an adapter or a network port that got stuck: it looks like silence."""
         rig = Rig(tmp_path)
@@ -243,6 +252,8 @@ def unplugged(rig, trouble, read, timeout):
     return read(timeout)
 
 
+@pytest.mark.allows_warnings("^the meter answered|^reading rejected|^the meter refused")
+@pytest.mark.expects_warnings(SILENCE, DAMAGE, UNAVAILABLE)
 def test_a_poll_never_takes_longer_than_its_limit_whatever_the_line_does(tmp_path, noting):
     """Every fault in turn, each for a minute; the time of each poll is on the status topic."""
     faults = [

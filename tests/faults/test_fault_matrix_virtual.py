@@ -4,12 +4,14 @@ In virtual time, so that minutes cost nothing; the second part is a real process
 polls and once in the middle of one.
 """
 
+from pathlib import Path
+
 import pytest
 
 from nesgw.simulator.faults import Fault
 from tests.faults.figures import Figures, memory
 from tests.faults.rig import Rig
-from tests.faults.rows import ALL
+from tests.faults.rows import ALL, Row
 
 # One poll interval, and the time that a poll itself takes at 9600 baud.
 POLL = 1.5
@@ -17,11 +19,17 @@ BEGINNINGS = {"between polls": 46.0, "within a poll": 50.3}
 
 
 INTERVAL = 10.0
-COURSES = [(row, beginning) for row in ALL for beginning in BEGINNINGS]
+COURSES = [
+    pytest.param(row, beginning, id=f"{row.name}, {beginning}", marks=pytest.mark.allows_warnings(*row.logs))
+    for row in ALL
+    for beginning in BEGINNINGS
+]
 
 
-@pytest.mark.parametrize(("row", "beginning"), COURSES, ids=[f"{row.name}, {begin}" for row, begin in COURSES])
-def test_it_is_recovered_from_within_one_poll_interval_and_nothing_wrong_is_published(row, beginning, tmp_path):
+@pytest.mark.parametrize(("row", "beginning"), COURSES)
+def test_it_is_recovered_from_within_one_poll_interval_and_nothing_wrong_is_published(
+    row: Row, beginning: str, tmp_path: Path
+) -> None:
     begin = BEGINNINGS[beginning]
     plan = tuple(Fault(begin + fault.at, fault.name, fault.arguments) for fault in row.plan)
     before = memory()

@@ -53,21 +53,29 @@ PRESENT = {
 }
 
 
+COMPUTED = (
+    ("power", "power_import", "power_export"),
+    *((f"power_l{n}", f"power_import_l{n}", f"power_export_l{n}") for n in (1, 2, 3)),
+)
+
+
 def wrong_values(state, meter, at, longest):
     """The fields of a state object that the meter held at no time of the ``longest`` seconds before ``at``.
 
     Null says that a value is not known: that is never wrong.
     """
     wrong = {key: value for key, value in state.items() if key != "time" and value is not None}
-    power = wrong.pop("power", None)
-    if power is not None and power == state["power_import"] - state["power_export"]:
-        power = None
+    # What nesgw computes is right if it is the difference of what the same reading says.
+    for total, drawn, fed in COMPUTED:
+        if total in wrong and wrong[total] == state[drawn] - state[fed]:
+            del wrong[total]
+    computed = {total: wrong.pop(total) for total, _, _ in COMPUTED if total in wrong}
     back = 0.0
     while wrong and back <= longest:
         truth = meter.truth(at - back)
         wrong = {key: value for key, value in wrong.items() if _held(key, truth) != value}
         back += meter.profile.refresh
-    return wrong if power is None else {**wrong, "power": power}
+    return {**wrong, **computed}
 
 
 def _held(key, truth):

@@ -9,13 +9,14 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from paho.mqtt.client import topic_matches_sub
 
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 from tests.broker_fixtures import Listener, eventually, retained_topics
+from tests.odd_brokers import Talker
 
 ID = "4080123456"
 KEY = DEFAULT_KEY.decode()
@@ -120,6 +121,7 @@ def test_from_the_meter_to_every_topic_and_file_and_back_to_offline(tmp_path, ra
     assert state["time"].endswith("Z")
     listener.wait_for(f"nesgw/{ID}/value/energy_import")
     listener.wait_for("nesgw/gateway/nesgw/status")
+    listener.wait_for(f"nesgw/{ID}/status")
     kept = retained_topics(broker.port)
     assert {topic for topic in kept if "/value/" not in topic} == {
         "nesgw/gateway/nesgw/availability",
@@ -237,96 +239,123 @@ def test_a_wrong_configuration_ends_it_at_once_with_78_and_one_line(tmp_path, ra
     assert len(daemon.said.strip().splitlines()) == 1
 
 
-def test_the_watchdog_is_fed_only_while_every_loop_turns():
-    from nesgw.gateway import daemon
-    from nesgw.gateway import systemd as notify
+class TestTheMetersAreReadOn:
+    """Whatever becomes of the broker, of systemd and of the log: a gateway reads meters, and a log is a log."""
 
-    class Hung:
-        meter_name = "house"
-        defect = None
-        pulse = time.monotonic() - daemon.WATCHDOG
-        facts = None
-        online = False
+    def polls(self, ram_disk):
+        return json.loads((ram_disk / "house/status.json").read_text())["polls"]
 
-        def look(self):
-            pass
+    def reads_on(self, ram_disk):
+        eventually(lambda: (ram_disk / "house/status.json").exists(), "the first poll")
+        before = self.polls(ram_disk)
+        eventually(lambda: self.polls(ram_disk) > before + 1, "polls go on")
 
-        class status:  # noqa: N801
-            last_read = None
-            last_error = None
+    @pytest.mark.parametrize(
+        ("said", "at_once"),
+        [
+            (b"220 mail.example.lan ESMTP Postfix\r\n", True),
+            (bytes.fromhex("20 02 00 00 30 00"), False),
+            (bytes.fromhex("20 02 00 00 90 00"), False),
+        ],
+    )
+    def test_where_the_port_is_no_brokers_or_the_broker_talks_nonsense(
+        self, tmp_path, ram_disk, line, start, said, at_once
+    ):
+        with Talker(said, at_once=at_once) as talker:
+            daemon = start(configuration(tmp_path, ram_disk, line.path, talker.port))
+            self.reads_on(ram_disk)
+            eventually(lambda: talker.connections >= 2, "it is tried again")
+            self.reads_on(ram_disk)
+            assert daemon.end() == 0
+        assert "Traceback" not in daemon.said
 
-        def in_words(self):
-            return "house"
+    @pytest.mark.parametrize("address", ["/nonexistent", "@nobody"])
+    def test_where_nobody_is_behind_systemds_socket(self, tmp_path, ram_disk, line, broker, start, address):
+        config = configuration(tmp_path, ram_disk, line.path, broker.port)
+        daemon = start(config, NOTIFY_SOCKET=address)
+        self.reads_on(ram_disk)
+        assert daemon.end() == 0
 
-    fed = []
-    before = notify.alive
-    notify.alive = lambda: fed.append(True)
-    try:
-        worker = Hung()
-        watch = daemon._Watch([worker], None, daemon.Topics("nesgw", "nesgw"))
-        watch.look()
-        assert fed == []
-        worker.pulse = time.monotonic()
-        watch.look()
-        assert fed == [True]
-    finally:
-        notify.alive = before
+    def test_where_systemd_does_not_read_its_socket(self, tmp_path, ram_disk, line, broker, start):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(tmp_path / "notify"))
+            config = configuration(tmp_path, ram_disk, line.path, broker.port)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+                other.setblocking(False)
+                with suppress(BlockingIOError):
+                    while True:
+                        other.sendto(b"WATCHDOG=1", str(tmp_path / "notify"))
+            daemon = start(config, NOTIFY_SOCKET=str(tmp_path / "notify"))
+            self.reads_on(ram_disk)
+            assert daemon.end() == 0
+
+    @pytest.mark.parametrize("log", ["a full disk", "a reader that goes", "a reader that does not read", "none"])
+    def test_whatever_becomes_of_the_log(self, tmp_path, ram_disk, line, broker, log):
+        config = configuration(tmp_path, ram_disk, line.path, broker.port)
+        command = [sys.executable, "-m", "nesgw", "run", "--config", str(config)]
+        if log == "none":
+            command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+        read, write = os.pipe()
+        if log == "a full disk":
+            os.dup2(os.open("/dev/full", os.O_WRONLY), write)
+        if log == "a reader that does not read":
+            os.set_blocking(write, False)
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(write, bytes(4096))
+            os.set_blocking(write, True)
+        process = subprocess.Popen(command, stderr=write)
+        os.close(write)
+        try:
+            if log == "a reader that goes":
+                os.read(read, 1)
+                os.close(read)
+            self.reads_on(ram_disk)
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+    def test_a_wrong_configuration_ends_with_78_although_it_cannot_be_said(self, tmp_path, ram_disk):
+        config = configuration(tmp_path, ram_disk, "/dev/null", 1)
+        config.write_text(config.read_text().replace("poll_interval", "pol_interval"))
+        with Path("/dev/full").open("wb") as full:
+            command = [sys.executable, "-m", "nesgw", "run", "--config", str(config)]
+            assert subprocess.run(command, stderr=full, timeout=20).returncode == 78
 
 
-class TestTheMetersOfAFormerRun:
-    """Killed, it could not say that they are offline; the next run says so, before it publishes a status of its own."""
+def test_two_gateways_of_one_name_say_so_in_their_logs_and_their_status(tmp_path, ram_disk, line, broker, start):
+    daemons = []
+    with PtyLine(SimulatedMeter("83331-3i", serial="4080999999"), baud=None) as second:
+        for name, port in (("a", line.path), ("b", second.path)):
+            (tmp_path / name).mkdir()
+            daemons.append(start(configuration(tmp_path / name, ram_disk / name, port, broker.port)))
+            daemons[0].wait_for("connected to the MQTT broker")
+        for daemon in daemons:
+            daemon.wait_for('another gateway named \\"nesgw\\" is connected to it too (nesgw ')
+        for daemon in daemons:
+            daemon.end()
+            assert daemon.said.count("is connected to it too") == 1
+            assert daemon.said.count('"event": "connected to the MQTT broker"') <= 3
 
-    STATUS = '{"meters":{"house":{"id":"4080123456"},"garage":{"id":"4080123457"}}}'
 
-    class Publisher:
-        connected = True
+def test_somebody_who_writes_to_our_status_topic_is_a_problem_that_home_assistant_shows(
+    tmp_path, ram_disk, line, broker, start
+):
+    listener = Listener(broker.port)
+    daemon = start(configuration(tmp_path, ram_disk, line.path, broker.port))
+    listener.wait_for("nesgw/gateway/nesgw/status")
+    listener.say("nesgw/gateway/nesgw/status", '{"version":"x\\u001b[2J","started":"y","uptime_s":5,"meters":{}}')
+    daemon.wait_for(r"(nesgw x\\x1b[2J, started y)")
 
-        def __init__(self, retained, deaf=0):
-            self.there, self.deaf = retained, deaf
-            self.published = []
+    def shown():
+        last = json.loads(listener.payloads("nesgw/gateway/nesgw/status")[-1])
+        return "another gateway named" in (last.get("problem") or "")
 
-        def retained(self, filters, timeout):
-            self.deaf -= 1
-            found = {t: p for t, p in self.there.items() if any(topic_matches_sub(each, t) for each in filters)}
-            return None if self.deaf >= 0 else found
-
-        def set(self, *messages):
-            self.published += [(message.topic, message.payload) for message in messages]
-
-    def withdrawn(self, publisher, looks):
-        from nesgw.gateway import daemon
-
-        watch = daemon._Watch([], publisher, daemon.Topics("nesgw", "attic"))
-        for _ in range(looks):
-            watch.look()
-        return [topic for topic, payload in publisher.published if payload == "offline"]
-
-    def test_are_offline_until_they_are_read(self):
-        publisher = self.Publisher({"nesgw/gateway/attic/status": self.STATUS})
-        assert self.withdrawn(publisher, 1) == ["nesgw/4080123456/availability", "nesgw/4080123457/availability"]
-        assert publisher.published[-1][0] == "nesgw/gateway/attic/status"
-
-    @pytest.mark.parametrize("deaf", [1, 2, 3])
-    def test_are_asked_for_again_where_the_broker_is_slow(self, deaf):
-        publisher = self.Publisher({"nesgw/gateway/attic/status": self.STATUS}, deaf)
-        assert len(self.withdrawn(publisher, 3)) == 2
-
-    def test_are_not_waited_for_for_ever(self):
-        publisher = self.Publisher({}, deaf=1000)
-        assert self.withdrawn(publisher, 10) == []
-        assert publisher.published[-1][0] == "nesgw/gateway/attic/status"
-
-    def test_are_left_alone_if_another_gateway_reads_them_now(self):
-        publisher = self.Publisher(
-            {
-                "nesgw/gateway/attic/status": self.STATUS,
-                "nesgw/gateway/cellar/status": '{"meters":{"all":{"id":"4080123456"}}}',
-                "nesgw/gateway/cellar/availability": "online",
-                "nesgw/gateway/gone/status": '{"meters":{"old":{"id":"4080123457"}}}',
-                "nesgw/gateway/gone/availability": "offline",
-            }
-        )
-        assert self.withdrawn(publisher, 1) == ["nesgw/4080123457/availability"]
+    eventually(shown, "the problem in the gateway's status")
+    assert daemon.end() == 0
+    listener.close()
 
 
 def test_no_thread_is_left_when_a_daemon_has_ended_in_this_process():

@@ -1,7 +1,6 @@
 """What is read between the polls: found soon, told once, and never at the expense of the beat."""
 
 import pytest
-import structlog
 
 from nesgw.publishers.meter_publisher import LastAccepted
 from nesgw.simulator import PROFILES
@@ -9,17 +8,12 @@ from nesgw.simulator.services import Code, Outcome, Session
 from tests.virtual import MeterPublisher, line_to, work
 
 
-@pytest.fixture
-def logged():
-    with structlog.testing.capture_logs() as lines:
-        yield lines
-
-
 class TestAlarms:
     def test_they_are_on_the_status_within_the_first_polls(self):
         _, publisher = work(line_to(), polls=3)
         assert publisher.statuses[0].alarms == ("event_log_unread",)
 
+    @pytest.mark.expects_warnings("^the meter raised: cover_removed$")
     def test_a_new_one_is_there_within_two_minutes_and_said_once(self, logged):
         _, publisher = work(line_to(), polls=30, before_poll={5: lambda meter: meter.faults.alarm("cover_removed")})
         assert "cover_removed" in publisher.statuses[-1].alarms
@@ -39,6 +33,7 @@ class TestEvents:
         assert publisher.events == []
         assert publisher.statuses[-1].last_event is not None
 
+    @pytest.mark.expects_warnings("^the meter raised: cover_removed$")
     def test_each_new_one_is_told_once_and_in_order(self):
         happens = {n: lambda meter: meter.faults.open_cover() for n in (10, 25, 26)}
         _, publisher = work(line_to(), polls=60, before_poll=happens)
@@ -47,6 +42,7 @@ class TestEvents:
         assert len(sequences) >= 3
         assert publisher.statuses[-1].last_event == sequences[-1]
 
+    @pytest.mark.expects_warnings("^the meter raised: cover_removed$")
     def test_after_a_restart_it_goes_on_where_it_stopped(self):
         line = line_to()
         _, first = work(line, polls=20, before_poll={8: lambda meter: meter.faults.open_cover()})
@@ -57,6 +53,7 @@ class TestEvents:
         assert [event.sequence > bookmark for event in second.events]
         assert len(second.events) >= 1
 
+    @pytest.mark.expects_warnings("^the meter raised: cover_removed$")
     def test_what_the_broker_has_yet_to_get_is_not_told_again_after_an_hour(self):
         """The meter's dimensions are learnt anew every hour, and the looks at its tables begin anew with them."""
         line = line_to()
@@ -73,6 +70,7 @@ class TestEvents:
         assert sequences
         assert sequences == sorted(set(sequences))
 
+    @pytest.mark.expects_warnings("^the meter raised: cover_removed$")
     def test_while_there_is_no_broker_the_meter_keeps_them(self):
         line = line_to()
 
@@ -152,6 +150,7 @@ class TestASlowTableThatIsNotGiven:
         assert status.alarms == ("event_log_unread",)
         assert (status.clock_drift_s is None) == (table == 52)
 
+    @pytest.mark.expects_warnings("^the meter raised: magnetic_tamper$")
     def test_one_that_is_too_long_for_the_time_left_keeps_none_of_the_others_waiting(self):
         """Between polls a second apart half a second of new entries do not fit."""
         line = line_to("83331-3i-solar")

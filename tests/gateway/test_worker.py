@@ -3,16 +3,9 @@
 from itertools import pairwise
 
 import pytest
-import structlog
 
 from nesgw.gateway.worker import Worker
 from tests.virtual import MeterPublisher, line_to, meter_on, settings_with, work
-
-
-@pytest.fixture
-def logged():
-    with structlog.testing.capture_logs() as lines:
-        yield lines
 
 
 def test_polls_keep_to_the_beat_however_long_they_take():
@@ -38,10 +31,13 @@ def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none():
 
 def test_the_first_reading_announces_the_meter_and_says_that_it_is_available():
     _, publisher = work(line_to(), polls=3)
-    assert publisher.said == [("identify", "4080123456", 54), ("available", True)]
+    assert publisher.said == [("identify", "4080123456", 57), ("available", True)]
     assert len(publisher.readings) == 3
 
 
+@pytest.mark.expects_warnings(
+    "does not answer .Identify was sent 4 times.", "^no reading for 30 s: the meter is unavailable$"
+)
 def test_the_status_counts_polls_failures_duration_and_bytes():
     line = line_to()
     worker, publisher = work(line, polls=6, before_poll={2: lambda meter: meter.faults.silence(25.0)})
@@ -56,6 +52,9 @@ def test_the_status_counts_polls_failures_duration_and_bytes():
     assert worker.status == status
 
 
+@pytest.mark.expects_warnings(
+    "does not answer .Identify was sent 4 times.", "^no reading for 30 s: the meter is unavailable$"
+)
 def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and_returns_by_itself(logged):
     line = line_to()
     start = line.clock()
@@ -77,6 +76,7 @@ def test_one_failed_poll_is_counted_but_not_told(logged):
     assert [line["log_level"] for line in logged if line["log_level"] != "info"] == []
 
 
+@pytest.mark.expects_warnings("^reading rejected: every value is zero at once")
 def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(logged):
     happens = {
         n: (lambda meter: meter.faults.zeros()) if n % 3 == 0 else (lambda meter: meter.faults.clear())
@@ -100,6 +100,7 @@ def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monk
 class TestTheKey:
     """Trap 10: a refused key must not be tried again at the poll's pace."""
 
+    @pytest.mark.expects_warnings("^the meter refused the key: Security was answered err")
     def test_it_is_tried_again_after_five_minutes_and_then_ever_more_rarely(self):
         line = line_to()
         start = line.clock()
@@ -125,6 +126,7 @@ class TestTheKey:
         pauses = [round((later - earlier) / 60) for earlier, later in pairwise(tried)]
         assert pauses == [5, 10, 20, 40, 60, 60]
 
+    @pytest.mark.expects_warnings("^the meter refused the key: Security was answered err")
     def test_it_is_said_in_the_log_and_in_the_status_without_being_shown(self, logged):
         worker, publisher = work(line_to(), polls=1, key=b"hunter22hunter22hunt")
         assert "the meter refused the key" in publisher.statuses[0].last_error
@@ -146,6 +148,7 @@ def test_a_suspect_reading_is_read_again_at_once_and_a_single_wild_value_never_g
     assert worker.status.rejected == 0
 
 
+@pytest.mark.expects_warnings("^reading rejected: energy_import went back")
 def test_a_reading_that_stays_suspect_is_rejected_counted_and_said(logged):
     line = line_to()
     wild = {4: lambda meter: meter.faults.flip(23, 3, 0x04, count=4)}
@@ -156,6 +159,7 @@ def test_a_reading_that_stays_suspect_is_rejected_counted_and_said(logged):
     assert sum("reading rejected: " in line["event"] for line in logged) == 1
 
 
+@pytest.mark.expects_warnings("^another meter is on this port: it becomes a device of its own$")
 def test_another_meter_on_the_port_becomes_another_device(logged):
     line = line_to()
     other = {4: lambda meter: meter.faults.swap("9999000001", {0: 5_000_000, 1: 20})}
@@ -169,6 +173,11 @@ def test_another_meter_on_the_port_becomes_another_device(logged):
     assert worker.online
 
 
+@pytest.mark.expects_warnings(
+    "^the meter has repeated the same present values for 6.0 s",
+    "^reading rejected: the meter has repeated the same",
+    "^the meter's values move again$",
+)
 def test_frozen_values_make_the_meter_unavailable_until_they_move_again(logged):
     line = line_to()
     _, publisher = work(
@@ -203,6 +212,7 @@ def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
     assert line.meter.state.name == "BASE", "the meter's session was ended all the same"
 
 
+@pytest.mark.expects_warnings("does not answer .Identify was sent 4 times.")
 def test_only_what_changes_is_news():
     line, told = line_to(), []
     publisher = MeterPublisher(line, 4)

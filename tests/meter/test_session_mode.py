@@ -1,4 +1,4 @@
-"""session = "auto": what the numbers of the event log's entries decide, and what they do not (c12.18, trap 11)."""
+"""session = "auto": what the numbers of the event log's entries decide, and what they do not (trap 11)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A clock that no test waits for, a meter written by hand from the reference, and wires that misbehave.
+"""A clock that no test waits for, a meter written by hand from the sources, and wires that misbehave.
 
 The meter uses nothing of the code under test: it has its own CRC, its own packets and its own reading of the rules.
 """

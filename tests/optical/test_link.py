@@ -1,4 +1,4 @@
-"""The data link, C12.18 [S, E, I, F]: bytes and time in, events and bytes out.
+"""The data link of C12.18 [C12.18-2006, C12.18-1996, C12Adapter, Clients]: bytes and time in, events and bytes out.
 
 The first page is the list of requirements. The packets are literal bytes, their CRCs computed apart from nesgw.
 """
@@ -235,7 +235,7 @@ class TestRequirements:
 
 
 class TestRepeatedPackets:
-    """Same toggle and same CRC as the last accepted packet: acknowledged, dropped [E]."""
+    """Same toggle and same CRC as the last accepted packet: acknowledged, dropped [C12.18-1996]."""
 
     def test_a_repeated_packet_is_acknowledged_again_but_delivered_once(self):
         link = answer_due()
@@ -271,7 +271,7 @@ class TestRepeatedPackets:
 
 
 class TestSeveralPackets:
-    """Each packet is acknowledged before the next; sequence n-1 … 0 [I]."""
+    """Each packet is acknowledged before the next; sequence n-1 … 0 [C12Adapter]."""
 
     def test_an_answer_in_three_packets_is_joined(self):
         link = answer_due()

@@ -1,4 +1,4 @@
-"""CRC and packet, C12.18 [E, I]: literal bytes both ways."""
+"""CRC and packet [C12.18-1996, C12Adapter]: literal bytes both ways."""
 
 from __future__ import annotations
 

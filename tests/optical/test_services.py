@@ -1,4 +1,4 @@
-"""The services, C12.18 [S, E]: requests and answers as literal bytes, and answers that are another request's."""
+"""The services [C12.18-2006, C12.18-1996]: requests, answers, and answers to another request, as literal bytes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ ALL = [
     Terminate(),
 ]
 
-# The table of the reference, by hand.
+# The states of C12.18, by hand.
 LEGAL = {
     State.BASE: {Identify: State.ID, Terminate: State.BASE},
     State.ID: {Negotiate: State.ID, Logon: State.SESSION, Wait: State.ID, Terminate: State.BASE},

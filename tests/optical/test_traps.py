@@ -1,4 +1,4 @@
-"""The traps of the reference that this layer must not step into, each by its number there.
+"""The traps of docs/sources.md that this layer must not step into, each by its number there.
 
 8 (channel time-out between polls), 10 (pace of refused keys) and 11 (a guest in the meter) are the poll's business;
 what this layer does for them is tested with them.

@@ -1,4 +1,4 @@
-"""What real meters and their readers did: the false alarms pass, the true ones do not. T1..T20 number the traces.
+"""What real meters and their readers did: the false alarms pass, the true ones do not. T1 to T20: docs/sources.md.
 
 The captures in ``tests/vectors`` are put into Home Assistant's units here, from the numbers written beside their bytes.
 """

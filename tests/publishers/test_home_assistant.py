@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from nesgw import HOMEPAGE, __version__
 from nesgw.publishers import home_assistant
+from nesgw.publishers.languages import Language
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import Topics
+from nesgw.tables.alarms import ALARMS
 from nesgw.tables.catalogue import FIELDS
 from nesgw.tables.register import Field, Kind
 from nesgw.values import Firmware, MeterIdentity
+from tests.home_assistant import entity_ids, expanded
 
 TOPICS = Topics("nesgw", "attic-pi")
 IDENTITY = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "6 1234-567", "M0042", "83331")
@@ -85,9 +89,7 @@ def gateway(**meters: str) -> Message:
 
 
 def read(message: Message) -> dict[str, Any]:
-    payload = json.loads(message.payload)
-    assert isinstance(payload, dict)
-    return payload
+    return expanded(message.payload)
 
 
 EVERYTHING = [meter(*FIELDS.values()), gateway(house="House", barn="Barn")]
@@ -134,23 +136,21 @@ class TestTheMeter:
         assert payload["components"]["energy_import"] == {
             "platform": "sensor",
             "unique_id": "nesgw_61234567_energy_import",
-            "default_entity_id": "sensor.summer_house_energy_import",
             "name": "Energy import",
             "device_class": "energy",
             "unit_of_measurement": "kWh",
             "state_class": "total_increasing",
             "suggested_display_precision": 3,
-            "value_template": "{{ value_json.energy_import }}",
+            "value_template": "{{value_json.energy_import}}",
             "expire_after": 60,
         }
         assert payload["components"]["error_count"] == {
             "platform": "sensor",
             "unique_id": "nesgw_61234567_error_count",
-            "default_entity_id": "sensor.summer_house_error_count",
             "name": "Error count",
             "state_class": "total_increasing",
             "suggested_display_precision": 0,
-            "value_template": "{{ value_json.error_count }}",
+            "value_template": "{{value_json.error_count}}",
             "entity_category": "diagnostic",
             "enabled_by_default": False,
             "expire_after": 60,
@@ -211,7 +211,7 @@ class TestTheGateway:
     def test_the_only_gateway_of_a_house_is_just_nesgw(self) -> None:
         message = home_assistant.gateway_discovery(Topics("nesgw", "nesgw"), {}, status_interval=30)
         assert read(message)["device"]["name"] == "nesgw"
-        assert read(message)["components"]["started"]["default_entity_id"] == "sensor.nesgw_started"
+        assert entity_ids(message.payload)["started"] == "sensor.nesgw_started"
 
     def test_the_trouble_of_a_meter_shows_while_the_meter_is_away(self) -> None:
         payload = read(gateway(house="House", barn="The barn"))
@@ -249,13 +249,63 @@ class TestWhatHomeAssistantTakes:
 
     @pytest.mark.parametrize("message", EVERYTHING, ids=["meter", "gateway"])
     def test_ids_are_unique_and_well_formed(self, message: Message) -> None:
-        components = read(message)["components"]
+        components, entities = read(message)["components"], entity_ids(message.payload)
         assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", message.topic)
-        for option in ("unique_id", "default_entity_id", "name"):
+        for option in ("unique_id", "name"):
             assert len({component[option] for component in components.values()}) == len(components)
-        for key, component in components.items():
+        assert len(set(entities.values())) == len(components)
+        for key in components:
             assert re.fullmatch(r"[a-zA-Z0-9_-]+", key)
-            assert re.fullmatch(r"sensor\.[a-z0-9_]+", component["default_entity_id"])
+            assert re.fullmatch(r"sensor\.[a-z0-9_]+", entities[key])
+
+    @pytest.mark.parametrize("label", ["Summer house", "summer-house", "Sommerhaus", "Fårup's hus", "Summer house 2"])
+    def test_an_entity_id_is_of_the_meters_name_and_the_field_whatever_the_label(self, label: str) -> None:
+        """Home Assistant makes one of the label where none is given: none is where that comes to the same."""
+        message = home_assistant.meter_discovery(
+            TOPICS, IDENTITY, FIELDS.values(), name="summer-house", label=label, poll_interval=10
+        )
+        assert entity_ids(message.payload) == {
+            key: f"sensor.summer_house_{key}" for key in [*FIELDS, *home_assistant.METER_DIAGNOSTICS]
+        }
+        given = [key for key, facts in read(message)["components"].items() if "default_entity_id" in facts]
+        assert ("power" in given) is (label not in ("Summer house", "summer-house"))
+
+    @pytest.mark.parametrize(
+        ("language", "shown_as"), [("en", "Energy import"), ("da", "Energi forbrug"), ("de", "Energie Bezug")]
+    )
+    def test_a_name_is_in_the_owners_language_and_the_ids_stay(self, language: Language, shown_as: str) -> None:
+        message = home_assistant.meter_discovery(
+            TOPICS,
+            IDENTITY,
+            list(FIELDS.values()),
+            name="house",
+            label="Haus",
+            poll_interval=10.0,
+            alarms=ALARMS,
+            events=True,
+            language=language,
+        )
+        found = read(message)
+        assert found["components"]["energy_import"]["name"] == shown_as
+        assert found["components"]["energy_import"]["unique_id"] == "nesgw_61234567_energy_import"
+        assert entity_ids(message.payload)["energy_import"] == "sensor.house_energy_import"
+
+    def test_an_alarm_is_unknown_before_the_alarms_were_read_then_on_or_off(self) -> None:
+        alarm = ALARMS[0]
+        message = home_assistant.meter_discovery(
+            TOPICS, IDENTITY, [], name="a", label="A", poll_interval=10, alarms=[alarm]
+        )
+        template = read(message)["components"][f"alarm_{alarm.key}"]["value_template"]
+        assert template == (
+            f"{{%set a=value_json.alarms%}}{{{{a if a is none else 'ON' if '{alarm.key}' in a else 'OFF'}}}}"
+        )
+
+    def test_the_message_of_the_richest_meter_is_below_the_limit_of_64_kib(self) -> None:
+        """Brokers with that limit close the connection at a longer one."""
+        message = home_assistant.meter_discovery(
+            TOPICS, IDENTITY, FIELDS.values(), name="house", label="Maison d'été", poll_interval=10, alarms=ALARMS
+        )
+        assert len(message.payload.encode()) < 64 * 1024
 
     def test_no_name_repeats_the_devices(self) -> None:
         for message in EVERYTHING:
@@ -272,10 +322,16 @@ class TestWhatHomeAssistantTakes:
             assert "entity_category" not in component
 
 
+def long_form(message: Message) -> str:
+    """The message as earlier versions wrote it."""
+    return json.dumps(expanded(message.payload))
+
+
 class TestRemoval:
-    def test_a_component_that_vanished_is_removed_by_its_bare_platform(self) -> None:
+    @pytest.mark.parametrize("written", [long_form, lambda message: message.payload], ids=["long names", "short names"])
+    def test_a_component_that_vanished_is_removed_by_its_bare_platform(self, written: Callable[[Message], str]) -> None:
         before, now = meter(ENERGY, COUNT), meter(ENERGY)
-        message = home_assistant.with_removals(now, before.payload)
+        message = home_assistant.with_removals(now, written(before))
         components = read(message)["components"]
         assert components["error_count"] == {"platform": "sensor"}
         assert components["energy_import"] == read(now)["components"]["energy_import"]
@@ -305,3 +361,27 @@ class TestRemoval:
     )
     def test_what_is_no_message_of_ours_removes_nothing(self, previous: str | None) -> None:
         assert home_assistant.with_removals(meter(ENERGY), previous) == meter(ENERGY)
+
+    @pytest.mark.parametrize(
+        ("key", "facts"),
+        [
+            ("x", {"platform": "no_such_platform", "unique_id": "nesgw_61234567_x"}),
+            ("x", {"platform": ["sensor"], "unique_id": "nesgw_61234567_x"}),
+            ("x", {"platform": "sensor", "unique_id": "another_device_x"}),
+            ("x", {"platform": "sensor", "a": 1}),
+            ("X\n", {"platform": "sensor", "unique_id": "nesgw_61234567_X\n"}),
+            ("y" * 300_000, {"platform": "sensor", "unique_id": f"nesgw_61234567_{'y' * 300_000}"}),
+        ],
+        ids=["no platform of ours", "no platform", "another device's", "no id", "an odd key", "an endless key"],
+    )
+    @pytest.mark.parametrize("components", ["components", "cmps"])
+    def test_one_odd_component_spoils_nothing_and_is_not_repeated(
+        self, components: str, key: str, facts: dict[str, object]
+    ) -> None:
+        """Home Assistant drops a whole device message for one platform that it does not know."""
+        assert home_assistant.with_removals(meter(ENERGY), json.dumps({components: {key: facts}})) == meter(ENERGY)
+
+    def test_of_thousands_of_components_not_more_than_a_meter_can_have_had_are_removed(self) -> None:
+        flood = {f"x{n}": {"p": "sensor", "uniq_id": f"nesgw_61234567_x{n}"} for n in range(3000)}
+        message = home_assistant.with_removals(meter(ENERGY), json.dumps({"cmps": flood}))
+        assert len(message.payload) < 64 * 1024

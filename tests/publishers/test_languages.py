@@ -21,7 +21,7 @@ NAMES = sorted(
         for facts in (*home_assistant.METER_DIAGNOSTICS.values(), *home_assistant.GATEWAY_DIAGNOSTICS.values())
     }
 )
-ALIKE = {("da", "Session"), ("da", "Log")}
+ALIKE = {("da", "Session"), ("da", "Log"), ("da", "Problem"), ("de", "Problem")}
 SIN_PHI = "Sin phi"
 
 

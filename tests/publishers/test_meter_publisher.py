@@ -10,8 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
 from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
+from nesgw.errors import IdentityTaken
+from nesgw.publishers.identities import Identities
 from nesgw.publishers.message import Message
 from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
@@ -20,6 +23,7 @@ from nesgw.publishers.topics import Topics
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.mbus_records import MbusValue
 from nesgw.values import Firmware, MeterIdentity, Reading
+from tests.home_assistant import expanded
 
 HOUSE = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "4080123456", "0000000012345678")
 NEW = replace(HOUSE, utility_serial="9999000001")
@@ -195,7 +199,7 @@ class TestSubMeters:
         publisher = outlet_on(memory, broker)
         publisher.identify(HOUSE, FIELDS)
         publisher.accept_sub_meter(self.TOLD, 300.0)
-        announced = json.loads(broker.wanted["homeassistant/device/nesgw_kam12345678/config"].payload)
+        announced = expanded(broker.wanted["homeassistant/device/nesgw_kam12345678/config"].payload)
         assert announced["device"]["via_device"] == "nesgw_4080123456"
         assert announced["components"]["energy"]["unit_of_measurement"] == "kWh"
         assert json.loads(broker.wanted["nesgw/kam12345678/state"].payload)["energy"] == 12345
@@ -218,3 +222,76 @@ def test_of_a_meter_that_is_gone_nothing_is_said_again_but_that_it_is(memory: Pa
     publisher.identify(NEW, FIELDS)
     of_the_old = {topic: message.payload for topic, message in broker.wanted.items() if HOUSE.id in topic}
     assert of_the_old == {f"nesgw/{HOUSE.id}/availability": "offline"}
+
+
+class TestTwoOfOneNumber:
+    """On one gateway: nothing is published over the other, and it is said."""
+
+    def pair(self, memory: Path, broker: Broker) -> tuple[MeterPublisher, MeterPublisher]:
+        identities = Identities()
+        made = []
+        for name in ("house", "barn"):
+            made.append(
+                MeterPublisher(
+                    MeterSettings(name),
+                    Topics("nesgw", "nesgw"),
+                    RamDisk(memory, name),
+                    broker,
+                    mqtt=MqttSettings(),
+                    home_assistant=HomeAssistantSettings(),
+                    identities=identities,
+                )
+            )
+            made[-1].prepare()
+        return made[0], made[1]
+
+    def test_the_second_meter_is_refused_until_the_first_is_away(self, memory: Path, broker: Broker) -> None:
+        house, barn = self.pair(memory, broker)
+        house.identify(HOUSE, FIELDS)
+        house.accept(reading())
+        house.available(online=True)
+        before = dict(broker.wanted)
+        with pytest.raises(IdentityTaken) as error:
+            barn.identify(HOUSE, FIELDS)
+        assert str(error.value) == (
+            "another meter of this gateway has the same number 4080123456: meter house: "
+            "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
+        )
+        barn.report(MeterStatus(id=HOUSE.id))
+        assert broker.wanted == before
+        house.available(online=False)
+        barn.identify(HOUSE, FIELDS)
+        barn.accept(reading())
+        barn.available(online=True)
+        with pytest.raises(IdentityTaken):
+            house.accept(reading())
+
+    def test_a_sub_meter_with_the_number_of_a_meter_is_left_out_and_said_once(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        house, _ = self.pair(memory, broker)
+        house.identify(HOUSE, FIELDS)
+        house.accept(reading())
+        before = dict(broker.wanted)
+        water = replace(TestSubMeters.TOLD, serial=HOUSE.id, manufacturer=None, medium="water")
+        with structlog.testing.capture_logs() as lines:
+            house.accept_sub_meter(water, 300.0)
+            house.accept_sub_meter(water, 300.0)
+        assert broker.wanted == before
+        assert [line["event"] for line in lines] == [
+            "sub-meter 1 behind meter house has the same number as meter house (4080123456): it is not published"
+        ]
+
+    @pytest.mark.expects_warnings("has the same number as")
+    def test_two_sub_meters_without_a_number_of_their_own_are_not_one_device(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        house, barn = self.pair(memory, broker)
+        house.identify(HOUSE, FIELDS)
+        barn.identify(NEW, FIELDS)
+        nameless = replace(TestSubMeters.TOLD, serial="00000000", manufacturer=None)
+        house.accept_sub_meter(nameless, 300.0)
+        before = dict(broker.wanted)
+        house.accept_sub_meter(replace(nameless, handle=2, medium="water"), 300.0)
+        barn.accept_sub_meter(nameless, 300.0)
+        assert broker.wanted == before

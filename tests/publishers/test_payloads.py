@@ -93,6 +93,7 @@ class TestMeterStatus:
             "failures": {},
             "consecutive_failures": 0,
             "last_error": None,
+            "last_error_kind": None,
             "rejected": 0,
             "notice": None,
             "poll_duration_ms": None,
@@ -102,6 +103,7 @@ class TestMeterStatus:
             "alarms": None,
             "last_event": None,
             "last_outage": None,
+            "fell_from": {},
             "session": None,
             "session_reason": None,
         }
@@ -146,4 +148,5 @@ def test_the_gateways_status_lists_its_meters_by_name() -> None:
             "house": {"id": "4711", "online": True, "last_read": "2026-11-20T10:21:05.120Z", "last_error": None},
             "barn": {"id": None, "online": False, "last_read": None, "last_error": "no such device"},
         },
+        "problem": None,
     }

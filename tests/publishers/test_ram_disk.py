@@ -17,7 +17,7 @@ import pytest
 from nesgw.errors import CacheUnavailable, ConfigError
 from nesgw.publishers import payloads
 from nesgw.publishers.payloads import MeterStatus
-from nesgw.publishers.ram_disk import RamDisk, filesystem, mounted_at, refuse_disk
+from nesgw.publishers.ram_disk import RamDisk, filesystem, mounted_at, read_file, readings, refuse_disk
 from nesgw.values import Reading
 
 # The partial reads of a real NES 83334, with the energy it showed.
@@ -147,6 +147,87 @@ class TestTheFiles:
         while not done.is_set():
             assert len(json.loads((disk.folder / "reading.json").read_text())) == 2001
         writer.join()
+
+
+class TestAPlaceForEverybody:
+    """What another user lays there is not followed, not opened and not believed."""
+
+    def test_a_folder_of_another_users_is_refused(self, memory: Path) -> None:
+        theirs = memory / "house"
+        theirs.mkdir()
+        if not given_away(theirs):
+            pytest.skip("only root gives away")
+        with pytest.raises(CacheUnavailable, match="belongs to another user"):
+            RamDisk(memory, "house").prepare()
+
+    def test_a_folder_below_one_of_another_users_is_refused(self, memory: Path) -> None:
+        theirs = memory / "x"
+        (theirs / "house").mkdir(parents=True)
+        if not given_away(theirs):
+            pytest.skip("only root gives away")
+        with pytest.raises(CacheUnavailable, match=r"/x belongs to another user"):
+            RamDisk(theirs, "house").prepare()
+
+    def test_a_folder_that_changes_hands_is_not_written_any_more(self, disk: RamDisk) -> None:
+        if not given_away(disk.folder):
+            pytest.skip("only root gives away")
+        with pytest.raises(CacheUnavailable, match="belongs to another user"):
+            disk.write_status("{}")
+
+    def test_a_folder_that_everybody_may_write_is_refused(self, memory: Path) -> None:
+        (memory / "x").mkdir()
+        (memory / "x").chmod(0o777)
+        with pytest.raises(CacheUnavailable, match="can be written by everybody"):
+            RamDisk(memory / "x", "house").prepare()
+
+    def test_a_link_in_place_of_the_folder_is_refused(self, memory: Path) -> None:
+        (memory / "elsewhere").mkdir()
+        (memory / "house").symlink_to(memory / "elsewhere")
+        with pytest.raises(CacheUnavailable, match="is a link"):
+            RamDisk(memory, "house").prepare()
+        assert list((memory / "elsewhere").iterdir()) == []
+
+    @pytest.mark.parametrize("name", [".nesgw-BT23", ".nesgw-reading.json", "BT23", "reading.json"])
+    def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(self, disk: RamDisk, name: str) -> None:
+        target = disk.folder.parent / "shadow"
+        target.write_text("root's own")
+        target.chmod(0o600)
+        (disk.folder / name).symlink_to(target)
+        disk.write_reading(READING.tables, payloads.state(READING))
+        assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("root's own", 0o600)
+        assert not (disk.folder / "BT23").is_symlink()
+        assert (disk.folder / "BT23").read_bytes() == BT23
+
+    def test_a_pipe_in_place_of_a_file_is_not_waited_for(self, disk: RamDisk) -> None:
+        os.mkfifo(disk.folder / "status.json")
+        assert disk.last_status() is None
+        with pytest.raises(OSError, match="not a file of nesgw's"):
+            read_file(disk.folder / "status.json")
+        disk.write_status(payloads.meter_status(MeterStatus(polls=3)))
+        assert (disk.last_status() or {})["polls"] == 3
+
+    def test_a_link_or_a_device_or_an_endless_file_is_not_read(self, disk: RamDisk) -> None:
+        (disk.folder / "link").symlink_to("/etc/passwd")
+        (disk.folder / "endless").touch()
+        os.truncate(disk.folder / "endless", 10**12)
+        for name in ("link", "endless"):
+            with pytest.raises(OSError):  # noqa: PT011 (which one is the system's)
+                read_file(disk.folder / name)
+        with pytest.raises(OSError, match="not a file"):
+            read_file(Path("/dev/zero"))
+
+    def test_of_what_is_read_back_only_numbers_count_as_values(self) -> None:
+        state = {"time": "2026", "power": 5, "frequency": 50.1, "voltage_l1": None, "x": [1], "y": True, "z": "\x1b"}
+        assert readings(state) == {"power": 5, "frequency": 50.1, "voltage_l1": None}
+
+
+def given_away(folder: Path) -> bool:
+    """Whether the folder could be made another user's."""
+    try:
+        os.chown(folder, 12345, 12345)
+    except PermissionError:
+        return False
+    return True
 
 
 class TestBadDays:

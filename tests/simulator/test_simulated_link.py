@@ -1,4 +1,4 @@
-"""The meter's data link, heard byte by byte (C12.18). Every expectation is written from the reference."""
+"""The meter's data link, heard byte by byte (C12.18). Every expectation is written from the sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 Make = Callable[..., Any]
 
-IDENTIFY_TWICE = bytes.fromhex("ee 00 00 00 00 01 20 13 10")  # the reference's own worked packet
+IDENTIFY_TWICE = bytes.fromhex("ee 00 00 00 00 01 20 13 10")  # CRC worked out apart from nesgw
 
 
 def test_identify_is_acked_and_answered_in_one_packet(hand: Make) -> None:

@@ -1,4 +1,4 @@
-"""The load profile and the sub-meters as the reference's reading recipes find them (8.6, 14.6, 14.8)."""
+"""The load profile and the sub-meters as who follows the guides finds them (OPG, pages 29 to 31)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The meter's services, states and timers, and the traps of c12.18 as a client meets them."""
+"""The meter's services, states and timers, and the traps of docs/sources.md as a client meets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""M-Bus devices of every kind, against bytes written by hand (the reference's 14.8 among them)."""
+"""M-Bus devices of every kind, against bytes written by hand."""
 
 from __future__ import annotations
 

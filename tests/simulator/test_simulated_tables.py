@@ -1,4 +1,4 @@
-"""Table images against bytes written by hand from the guides' layouts and the reference's worked examples."""
+"""Table images against bytes written by hand from the guides' layouts and examples worked by hand from them."""
 
 from __future__ import annotations
 

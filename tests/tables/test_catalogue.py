@@ -20,7 +20,8 @@ power_import power_export power reactive_power_import reactive_power_export
 current_l1 current_l2 current_l3 voltage_l1 voltage_l2 voltage_l3 frequency
 apparent_power power_factor_l1 power_factor_l2 power_factor_l3 sin_phi_l1 sin_phi_l2 sin_phi_l3
 reactive_power_q1 reactive_power_q2 reactive_power_q3 reactive_power_q4
-power_import_l1 power_import_l2 power_import_l3 power_export_l1 power_export_l2 power_export_l3
+power_import_l1 power_import_l2 power_import_l3
+power_export_l1 power_l1 power_export_l2 power_l2 power_export_l3 power_l3
 voltage_continuous_l1 voltage_continuous_l2 voltage_continuous_l3
 voltage_average_l1 voltage_average_l2 voltage_average_l3
 power_import_average power_export_average
@@ -164,7 +165,7 @@ def test_an_owner_sees_at_first_what_an_owner_wants():
         "energy_import", "energy_export", "power", "power_import", "power_export", "frequency",
         "voltage_l1", "voltage_l2", "voltage_l3", "current_l1", "current_l2", "current_l3",
         "power_import_l1", "power_import_l2", "power_import_l3",
-        "power_export_l1", "power_export_l2", "power_export_l3",
+        "power_export_l1", "power_export_l2", "power_export_l3", "power_l1", "power_l2", "power_l3",
         "outage_count", "outage_duration",
     }  # fmt: skip
 

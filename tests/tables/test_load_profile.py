@@ -505,7 +505,7 @@ class TestAClockThatWasWrong:
 
     def test_the_meters_memory_begins_with_its_oldest_block(self) -> None:
         reading = self.history(Profile(5, 0, 6), utc(2))
-        assert reading.oldest == utc(1, 12)
+        assert reading.oldest == utc(1, 8), "when its first interval began"
 
 
 class TestWhileTheMeterWrites:

@@ -8,6 +8,7 @@ Source: measured on Home Assistant 2026.11; the commands are those of its record
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -124,6 +125,20 @@ class HomeAssistant:
             if metadata.get("has_sum") and metadata.get("source") == "recorder" and unit in PER_KILO:
                 return Statistic(entity_id, unit, MappingProxyType(dict(metadata)))
         return None
+
+    def why_not(self, entity_id: str) -> str:
+        """Say why an entity has no statistic that could be filled."""
+        for metadata in self._ask("recorder/get_statistics_metadata", statistic_ids=[entity_id]):
+            if not metadata.get("has_sum"):
+                return "its statistic adds nothing up: was its state class changed?"
+            return f"its statistic is in {metadata.get('statistics_unit_of_measurement')}: was its unit changed?"
+        return "Home Assistant has never recorded it"
+
+    def meters(self) -> list[str]:
+        """Return the ids of the meters of which there is an entity for the energy drawn."""
+        entries = self._ask("config/entity_registry/list")
+        unique = (str(entry.get("unique_id")) for entry in entries if entry.get("platform") == "mqtt")
+        return sorted({found[1] for each in unique if (found := re.fullmatch("nesgw_([a-z0-9]+)_energy_import", each))})
 
     def rows(self, statistic: Statistic, since: datetime) -> list[HourRow]:
         """Return the hourly rows from ``since`` on, ascending, in the statistic's own unit."""

@@ -12,7 +12,7 @@ Source: measured on Home Assistant 2026.11.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -39,12 +39,16 @@ class HourRow:
 class MeterHistory:
     """What the meter's load profile says of one register, in the unit of the statistic.
 
-    ``late`` is what was used in the last minute or two of an hour: a row is a poll late, never early.
+    ``late`` is what was used in the last minute or two of an hour: a row is a poll late, never early. ``burst`` is the
+    same for a load that was on in that time alone. ``early`` is by how much the register may have been higher because
+    the meter's clock is not ours. All by the start of the hour (UTC), in the register's unit.
     """
 
-    at_end: Mapping[datetime, float]  # the register at the end of the hour that starts then (UTC)
-    late: Mapping[datetime, float]  # by the same hours
+    at_end: Mapping[datetime, float]  # the register at the end of the hour
+    late: Mapping[datetime, float]
     step: float  # one step of the register
+    burst: Mapping[datetime, float] = field(default_factory=dict)
+    early: Mapping[datetime, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,10 @@ class Disagreement(Exception):
     """The two histories do not fit together: nothing may be written."""
 
 
+class NotFarEnough(Disagreement):
+    """What was read of the two does not reach back to before the hole."""
+
+
 def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     """Compare Home Assistant's rows (ascending, from before the suspected hole to the newest) with the meter's history.
 
@@ -93,17 +101,12 @@ def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     if not rows or not history.at_end:
         return Plan()
     newest = rows[-1]
-    if not _is_good(newest, history):
+    if not is_good(newest, history):
         raise NotNow("Home Assistant has not yet compiled a whole hour of readings since the outage")
     by_start = {row.start: row for row in rows}
-    first = max(rows[0].start, min(history.at_end))
-    hours = list(_hours(first, newest.start))
+    hours = list(_hours(max(rows[0].start, min(history.at_end)), newest.start))
     missing = [hour for hour in hours if hour not in by_start]
-    wrong = [
-        hour
-        for hour in hours
-        if hour in history.at_end and (hour not in by_start or not _is_good(by_start[hour], history))
-    ]
+    wrong = _wrong(hours, by_start, history)
     if not wrong and not missing:
         return Plan()
     anchor = _anchor(wrong or missing, by_start, history)
@@ -126,10 +129,17 @@ def differing(rows: Sequence[HourRow], anchor: datetime, until: datetime, histor
         if None in told:
             continue
         counted = (told[1] or 0.0) - (told[0] or 0.0)
-        late = history.late.get(before.start, 0.0) + history.late.get(row.start, 0.0)
-        if abs(row.sum - before.sum - counted) > 2 * history.step + late + ROUNDING:
+        allowed = 2 * history.step + _inexact(before, history) + _inexact(row, history)
+        if abs(row.sum - before.sum - counted) > allowed + ROUNDING:
             found.append(row.start)
     return found
+
+
+def _inexact(row: HourRow, history: MeterHistory) -> float:
+    """What a row of Home Assistant's own may be off by; nothing for one that we wrote."""
+    if abs(history.at_end[row.start] - row.state) <= history.step + ROUNDING:
+        return 0.0
+    return _latest(row.start, history) + history.early.get(row.start, 0.0)
 
 
 def _hours(first: datetime, last: datetime) -> Iterator[datetime]:
@@ -139,22 +149,51 @@ def _hours(first: datetime, last: datetime) -> Iterator[datetime]:
         hour += HOUR
 
 
-def _is_good(row: HourRow, history: MeterHistory) -> bool:
+def _wrong(hours: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> list[datetime]:
+    """The hours to be written. One that is short by no more than a burst and has sound neighbours is no hole."""
+    unsound = {
+        hour
+        for hour in hours
+        if hour not in by_start or (hour in history.at_end and not _is_exact(by_start[hour], history))
+    }
+
+    def is_whole(hour: datetime) -> bool:
+        alone = not {hour - HOUR, hour + HOUR} & unsound
+        return alone and hour in by_start and is_good(by_start[hour], history)
+
+    return [hour for hour in hours if hour in unsound and hour in history.at_end and not is_whole(hour)]
+
+
+def _is_exact(row: HourRow, history: MeterHistory) -> bool:
+    """Whether a row says what the meter says, or was a poll late at an even pace."""
+    return _fits(row, history, history.late.get(row.start, 0.0))
+
+
+def is_good(row: HourRow, history: MeterHistory) -> bool:
+    """Whether a row says what the meter says, or was a poll late, also with a burst in that time."""
+    return _fits(row, history, _latest(row.start, history))
+
+
+def _latest(hour: datetime, history: MeterHistory) -> float:
+    return max(history.late.get(hour, 0.0), history.burst.get(hour, 0.0))
+
+
+def _fits(row: HourRow, history: MeterHistory, late: float) -> bool:
     told = history.at_end.get(row.start)
     if told is None:
         return False
-    late = history.late.get(row.start, 0.0)
-    return -history.step - ROUNDING < told - row.state < late + 2 * history.step + ROUNDING
+    early = history.early.get(row.start, 0.0)
+    return -history.step - early - ROUNDING < told - row.state < late + 2 * history.step + ROUNDING
 
 
 def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> HourRow:
     """The row right before the first wrong hour: it says that profile, unit and clock fit."""
     anchor = by_start.get(gap[0] - HOUR)
     if anchor is None:
-        raise Disagreement(
+        raise NotFarEnough(
             f"neither the meter's memory nor Home Assistant's rows reach back to before {gap[0]:%Y-%m-%d %H:%M} UTC"
         )
-    if not _is_good(anchor, history):
+    if not is_good(anchor, history):
         raise Disagreement(
             f"Home Assistant's and the meter's history do not agree at {anchor.start:%Y-%m-%d %H:%M} UTC"
         )
@@ -165,7 +204,7 @@ def _refuse_too_high(wrong: Sequence[datetime], by_start: Mapping[datetime, Hour
     """A row above what the meter says is another meter's, or in another unit: no state is ever lowered."""
     for hour in wrong:
         row = by_start.get(hour)
-        if row and row.state > history.at_end[hour] + history.step + ROUNDING:
+        if row and row.state > history.at_end[hour] + history.step + history.early.get(hour, 0.0) + ROUNDING:
             raise Disagreement(
                 f"Home Assistant has {row.state:.3f} for {hour:%Y-%m-%d %H:%M} UTC, more than the meter's "
                 f"{history.at_end[hour]:.3f}"
@@ -178,7 +217,7 @@ def _shifts(rows: Sequence[HourRow], history: MeterHistory) -> Iterator[Shift]:
         change = before.offset - row.offset
         if abs(change) <= max(history.step / 2, ROUNDING):
             continue
-        if row.start - before.start == HOUR and _is_good(before, history):
+        if row.start - before.start == HOUR and is_good(before, history):
             raise Disagreement(
                 f"the sum was corrected at {row.start:%Y-%m-%d %H:%M} UTC, or the meter was exchanged: begin behind it"
             )

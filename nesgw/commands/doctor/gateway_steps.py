@@ -8,9 +8,10 @@ from typing import Final
 
 from nesgw.commands.doctor.examination import Finding, Step, failed, ok, skipped
 from nesgw.config.settings import CacheSettings, MqttSettings
-from nesgw.errors import EX_CONFIG, BrokerUnavailable, CacheUnavailable
-from nesgw.publishers.mqtt.broker import Stage
-from nesgw.publishers.mqtt.publisher import BrokerSession
+from nesgw.errors import EX_CONFIG, EX_UNAVAILABLE, BrokerUnavailable, CacheUnavailable
+from nesgw.publishers.mqtt.session import BrokerSession
+from nesgw.publishers.mqtt.trouble import Stage
+from nesgw.publishers.payloads import SeenGateway, parse_gateway_status
 from nesgw.publishers.ram_disk import filesystem, refuse_disk
 from nesgw.publishers.topics import Topics
 
@@ -26,6 +27,7 @@ class GatewayCase:
     password_problem: str
     topics: Topics
     trouble: BrokerUnavailable | None = None  # that came after the broker was reached
+    status: SeenGateway | None = None  # what the service says on the broker
 
 
 def _cache(case: GatewayCase) -> Finding:
@@ -47,7 +49,9 @@ def _broker(case: GatewayCase) -> Finding:
         return skipped("[mqtt] enabled = false", blocks=True)
     try:
         with BrokerSession(case.mqtt, "nesgw-doctor") as session:
-            session.retained([case.topics.gateway_status])
+            case.mqtt = session.settings
+            said = session.retained([case.topics.gateway_status])
+            case.status = parse_gateway_status(said.get(case.topics.gateway_status))
     except BrokerUnavailable as trouble:
         if trouble.facts["stage"] == Stage.REACH.value:
             raise
@@ -74,9 +78,19 @@ def _login(case: GatewayCase) -> Finding:
     return ok(f'as user "{case.mqtt.username}"' if case.mqtt.username else "without a user name")
 
 
+def _topics(case: GatewayCase) -> Finding:
+    """See what the running service has found out: it watches whether its messages arrive, and who else speaks."""
+    if case.status is None:
+        return skipped("the service has said nothing there, or this user may not read it")
+    if case.status.problem:
+        return failed(f"the service says: {case.status.problem}", exit_code=EX_UNAVAILABLE)
+    return ok(f"the service published its status as gateway {case.topics.gateway}")
+
+
 GATEWAY_STEPS: Final[tuple[Step[GatewayCase], ...]] = (
     Step("RAM disk", _cache),
     Step("broker", _broker),
     Step("broker's TLS", _tls, needs=("broker",)),
     Step("broker's login", _login, needs=("broker", "broker's TLS")),
+    Step("broker's topics", _topics, needs=("broker", "broker's login")),
 )

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from nesgw.errors import KeyRefused, UnsupportedMeter
+from nesgw.publishers.ram_disk import READING, STATUS, read_file, readings
+from nesgw.values import printable
 
 # The service reports after each poll. While it waits for a person (a refused key, an unknown meter), it polls hourly.
 _STALE_POLLS: Final = 3
 _GRACE: Final = 60.0
 PATIENT: Final = 3600.0
+_LONGEST: Final = 255  # characters of what the service says
 _WAITS_FOR_A_PERSON: Final = frozenset({KeyRefused.kind, UnsupportedMeter.kind})
 
 
@@ -46,18 +49,19 @@ class Report:
 def load_report(folder: Path) -> Report | None:
     """Read what the service said last; None if there is nothing of its, or nothing sound."""
     try:
-        written = (folder / "status.json").stat().st_mtime
-        status = json.loads((folder / "status.json").read_bytes())
+        said, written = read_file(folder / STATUS)
+        status = json.loads(said)
         last_read = status["last_read"] and datetime.fromisoformat(status["last_read"])
         error, kind = status["last_error"], status.get("last_error_kind")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     try:
-        values = json.loads((folder / "reading.json").read_bytes())
-        values.pop("time")
+        values = readings(json.loads(read_file(folder / READING)[0]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         values = {}
-    return Report(max(0.0, time.time() - written), error and str(error), last_read, values, kind)
+    sentence = printable(error, _LONGEST) if error else None
+    kind = kind if isinstance(kind, str) else None
+    return Report(max(0.0, time.time() - written), sentence, last_read, values, kind)
 
 
 def age(moment: datetime) -> float:

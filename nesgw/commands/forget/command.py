@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,16 +11,23 @@ from typing import TYPE_CHECKING, Final
 
 from nesgw.commands.check_config import config_argument
 from nesgw.commands.terminal.screen import Paint
-from nesgw.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE, ConfigError
+from nesgw.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE, ConfigError, WrongUsage
+from nesgw.values import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nesgw.commands.forget.retained import Leftover
     from nesgw.config.settings import Settings
-    from nesgw.publishers.mqtt.publisher import BrokerSession
+    from nesgw.publishers.mqtt.session import BrokerSession
+    from nesgw.publishers.topics import Topics
 
+_ID: Final = "[a-z0-9]{1,64}|gateway/[a-z0-9_-]{1,64}"
 _YES: Final = frozenset({"y", "yes"})
+
+# Some brokers acknowledge a removal before they have done it.
+_LOOKS: Final = 4
+_BETWEEN_LOOKS: Final = 1.0  # seconds
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +41,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List what there is, or remove some of it after asking."""
-    from nesgw.commands.forget.retained import find, plain
-    from nesgw.publishers.mqtt.publisher import BrokerSession
+    from nesgw.commands.forget.retained import plain
+    from nesgw.publishers.mqtt.session import BrokerSession
     from nesgw.publishers.topics import Topics
 
     loaded = _settings(options.config)
     settings = loaded.mqtt
+    if not settings.enabled:
+        problem = "[mqtt] enabled = false: no broker is asked; set it to true to remove what is left on one"
+        raise ConfigError([f"{options.config}: {problem}"])
     topics = Topics(settings.base_topic, loaded.gateway.name, loaded.homeassistant.discovery_prefix)
     wanted = plain(options.id) if options.id else None
+    if wanted is not None and not re.fullmatch(_ID, wanted):
+        raise WrongUsage(command="forget", problem=f"{options.id} is the id of no meter and no gateway")
     with BrokerSession(settings, "nesgw-forget") as session:
-        found = find(session.retained(topics.of_everything()), topics, wanted)
+        settings = session.settings
+        found = _found(session, topics, wanted)
         if options.all:
             for each in (each for each in found if each.online):
                 print(f"left alone, for it is online: {each.id} ({each.name})")
@@ -51,10 +65,11 @@ def run(options: argparse.Namespace) -> int:
             chosen = [each for each in found if each.id == wanted]
     where = f"the broker {settings.host}:{settings.port}"
     if wanted and not chosen:
-        print(f"nesgw: nothing of {wanted} is on {where}{'; it has:' if found else ''}", file=sys.stderr)
+        print(f"nesgw: nothing of {printable(wanted)} is on {where}{'; it has:' if found else ''}", file=sys.stderr)
     if not options.all and not chosen:
-        _list(found, where)
-        return EX_OK
+        if found or not wanted:
+            _list(found, where)
+        return EX_UNAVAILABLE if wanted else EX_OK
     if not chosen:
         print(f"nothing to remove from {where}")
         return EX_OK
@@ -69,6 +84,22 @@ def run(options: argparse.Namespace) -> int:
     # The person may have taken minutes: another visit, to a broker that is surely still there.
     with BrokerSession(settings, "nesgw-forget") as session:
         return _remove(session, chosen)
+
+
+def _found(session: BrokerSession, topics: Topics, wanted: str | None) -> list[Leftover]:
+    """Look for everything, and by name for what is wanted, or for our own: some brokers' memory answers no filters."""
+    from nesgw.commands.forget.retained import find, topics_of
+    from nesgw.publishers.payloads import parse_gateway_status
+
+    retained = session.retained(topics.of_everything())
+    if wanted:
+        retained |= session.retained(topics_of(wanted, topics))
+    elif not retained:
+        retained = session.retained(topics.of_gateway())
+        status = parse_gateway_status(retained.get(topics.gateway_status))
+        for meter in set(status.meters.values()) if status else ():
+            retained |= session.retained(topics_of(meter, topics))
+    return find(retained, topics, wanted)
 
 
 def _settings(source: Path) -> Settings:
@@ -145,7 +176,11 @@ def _remove(session: BrokerSession, chosen: Sequence[Leftover]) -> int:
 
     doomed = [topic for each in chosen for topic in each.topics]
     session.publish(Message(topic, "", Part.STATE) for topic in doomed)
-    left = {topic for topic, payload in session.retained(doomed).items() if payload}
+    for look in range(_LOOKS):
+        left = {topic for topic, payload in session.retained(doomed).items() if payload}
+        if not left or look == _LOOKS - 1:
+            break
+        session.wait(_BETWEEN_LOOKS)
     for each in chosen:
         for topic in each.topics:
             print(f"{'still there' if topic in left else 'removed'}: {topic}")

@@ -5,15 +5,17 @@ Pure: takes the retained messages, connects to nothing. What is not surely of ne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from nesgw.publishers.payloads import json_object, parse_gateway_status
 from nesgw.publishers.topics import ONLINE, Topics, gateway_device
 from nesgw.tables.catalogue import FIELDS
+from nesgw.values import plain_id, printable
 
+_LONGEST: Final = 60  # characters of a name: anybody may have written it
 _GATEWAY: Final = "gateway/"  # begins a gateway's name among the ids: no meter's id has a slash
 
 
@@ -49,10 +51,16 @@ def find(retained: Mapping[str, str], topics: Topics, named: str | None = None) 
 
 def plain(text: str) -> str:
     """Write an id as it stands in the topics, however the serial number was typed."""
-    return text if text.startswith(_GATEWAY) else "".join(char for char in text.lower() if char in _ID_CHARACTERS)
+    return text if text.startswith(_GATEWAY) else plain_id(text)
 
 
-_ID_CHARACTERS: Final = frozenset("0123456789abcdefghijklmnopqrstuvwxyz")
+def topics_of(wanted: str, topics: Topics) -> tuple[str, ...]:
+    """List by name all topics that a meter or gateway may have: some brokers' memory answers no filters."""
+    if wanted.startswith(_GATEWAY):
+        return replace(topics, gateway=wanted.removeprefix(_GATEWAY)).of_gateway()
+    *plain_topics, _filter = topics.of_meter(wanted)
+    ours = (topics.gateway_availability, topics.gateway_status)
+    return (*plain_topics, *(topics.value(wanted, field) for field in FIELDS), *ours)
 
 
 def _grouped(retained: Mapping[str, str], whose: Any) -> dict[str, list[str]]:
@@ -67,7 +75,7 @@ def _written_by_us(meter: str, retained: Mapping[str, str], topics: Topics) -> b
     if topics.discovery(meter) in retained:
         return True
     info, status, state = (
-        _object(retained.get(topic)) for topic in (topics.info(meter), topics.status(meter), topics.state(meter))
+        json_object(retained.get(topic)) for topic in (topics.info(meter), topics.status(meter), topics.state(meter))
     )
     read = "time" in state and not FIELDS.keys().isdisjoint(state)
     return "utility_serial" in info or "consecutive_failures" in status or read
@@ -76,22 +84,22 @@ def _written_by_us(meter: str, retained: Mapping[str, str], topics: Topics) -> b
 def _meter(
     meter: str, own: Iterable[str], retained: Mapping[str, str], topics: Topics, readers: tuple[str, ...]
 ) -> Leftover:
-    discovery = _object(retained.get(topics.discovery(meter)))
-    info = _object(retained.get(topics.info(meter)))
-    device = discovery.get("device")
+    discovery = json_object(retained.get(topics.discovery(meter)))
+    info = json_object(retained.get(topics.info(meter)))
+    device = discovery.get("dev") or discovery.get("device")
     device = device if isinstance(device, dict) else {}
     if not readers:
         readers = tuple(_via_gateway(device, retained, topics))
     model = " ".join(str(info[key]) for key in ("manufacturer", "model") if info.get(key))
     names = [str(device["name"])] if device.get("name") else []
-    status, state = _object(retained.get(topics.status(meter))), _object(retained.get(topics.state(meter)))
+    status, state = json_object(retained.get(topics.status(meter))), json_object(retained.get(topics.state(meter)))
     needed = set(_availability(discovery)) or {
         topics.availability(meter),
         *(f"{topics.base}/gateway/{name}/availability" for name in readers),
     }
     return Leftover(
         id=meter,
-        name=", ".join([*names, *([model] if model else [])]) or "a meter",
+        name=printable(", ".join([*names, *([model] if model else [])]) or "a meter", _LONGEST),
         topics=_in_order(own, topics.of_meter(meter)),
         online=all(retained.get(topic) == ONLINE for topic in needed),
         last_read=_moment(status.get("last_read")) or _moment(state.get("time")),
@@ -127,24 +135,16 @@ def _via_gateway(device: Mapping[str, Any], retained: Mapping[str, str], topics:
 
 
 def _availability(discovery: Mapping[str, Any]) -> Iterator[str]:
-    listed = discovery.get("availability")
+    listed = discovery.get("avty") or discovery.get("availability")
     for each in listed if isinstance(listed, list) else ():
-        if isinstance(each, dict) and isinstance(each.get("topic"), str):
-            yield each["topic"]
+        topic = (each.get("t") or each.get("topic")) if isinstance(each, dict) else None
+        if isinstance(topic, str):
+            yield topic
 
 
 def _ids_read_by(status: str | None) -> set[str]:
-    meters = _object(status).get("meters")
-    each = meters.values() if isinstance(meters, dict) else ()
-    return {meter["id"] for meter in each if isinstance(meter, dict) and isinstance(meter.get("id"), str)}
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    seen = parse_gateway_status(status)
+    return set(seen.meters.values()) if seen else set()
 
 
 def _moment(text: object) -> datetime | None:

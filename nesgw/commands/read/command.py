@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
 _LIMIT: Final = 45.0
-_TABLES: Final = ("BT23", "BT28")
 _EVENTS: Final = 20
 _READING: Final = "reading the meter"
 
@@ -227,23 +226,25 @@ def _identity(reader: Reader) -> MeterIdentity | None:
 def _print_cached(target: Target, options: argparse.Namespace, identity: MeterIdentity | None, why: str) -> bool:
     """Print the daemon's latest reading. False if there is none."""
     from nesgw.publishers import console
+    from nesgw.publishers.payloads import timestamp
+    from nesgw.publishers.ram_disk import READING, TABLES, read_file, readings
 
     if target.folder is None:
         return False
     try:
-        state = json.loads((target.folder / "reading.json").read_text(encoding="utf-8"))
+        state = json.loads(read_file(target.folder / READING)[0])
         read_at = datetime.fromisoformat(state["time"])
-        tables = {name: (target.folder / name).read_bytes() for name in _TABLES}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        values = readings(state)
+        tables = {name: read_file(target.folder / name)[0] for name in TABLES}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     age = (datetime.now(UTC) - read_at).total_seconds()
     print(f"nesgw: {why}: this is its latest reading, {age:.0f} s old", file=sys.stderr)
     if options.json:
-        print(_json(_with_identity(state, identity)))
+        print(_json(_with_identity({"time": timestamp(read_at), **values}, identity)))
     elif options.raw:
         _print_raw(tables)
     else:
-        values = {key: value for key, value in state.items() if key != "time"}
         print(console.page(target.meter.shown_as, identity, read_at, values), end="")
     return True
 

@@ -78,7 +78,8 @@ def _outage(outage: Outage) -> str:
 def _event(event: Event) -> str:
     by = "" if event.user is None else f", by {_USERS.get(str(event.user), f'user {event.user}')}"
     argument = f", argument {event.argument}" if event.argument.strip("0") else ""
-    return f"{'manufacturer' if event.manufacturer else 'standard'} event {event.number}{by}{argument}"
+    name = f"{'manufacturer' if event.manufacturer else 'standard'} event {event.number}"
+    return f"{f'{event.meaning} ({name})' if event.meaning else name}{by}{argument}"
 
 
 def _clock(found: ClockFound | None, tariff: LocalClock | None) -> Iterator[str]:

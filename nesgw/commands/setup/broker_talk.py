@@ -17,7 +17,7 @@ from nesgw.config.schema import Config
 from nesgw.config.secrets import read_password
 from nesgw.config.settings import NO_SECRET, MqttSettings, Secret
 from nesgw.errors import BrokerUnavailable
-from nesgw.publishers.mqtt.broker import Stage
+from nesgw.publishers.mqtt.trouble import Stage
 
 _LATER: Final = "later"
 _INSTALL: Final = "mosquitto is not installed here; in another window: sudo apt install mosquitto"

@@ -16,8 +16,8 @@ from nesgw.commands.setup.plan import Broker
 from nesgw.commands.terminal.progress import Progress
 from nesgw.config.settings import NO_SECRET, MqttSettings, TlsSettings
 from nesgw.errors import BrokerUnavailable
-from nesgw.publishers.mqtt.broker import Stage
-from nesgw.publishers.mqtt.publisher import BrokerSession
+from nesgw.publishers.mqtt.session import BrokerSession
+from nesgw.publishers.mqtt.trouble import Stage
 from nesgw.publishers.topics import Topics
 
 PLAIN: Final = 1883

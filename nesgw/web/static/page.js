@@ -125,7 +125,7 @@ function drawCurve() {
   chart.show({
     kind: "curve", key: state.range, points: shown, from, to, least: 100,
     axis: (value) => (Math.abs(value) >= 1000 ? `${number(value / 1000, value % 1000 ? 1 : 0)} kW` : `${number(value)} W`),
-    labels: timeSteps(from, to, Math.max(3, $("chart").clientWidth / 110)).filter((time) => time > from + (to - from) * 0.03 && time < to - (to - from) * 0.04).map((time) => [time, clock(time)]),
+    labels: timeSteps(from, to, Math.max(4, $("chart").clientWidth / 90)).filter((time) => time > from + (to - from) * 0.03 && time < to - (to - from) * 0.04).map((time) => [time, clock(time)]),
     describe: ([time, value]) => [clock(time, state.range === "hour"), value == null ? t("noValue") : `${powerText(value)}`],
     summary: t("chartLive", { range: t(state.range === "hour" ? "hour" : "hours24"), now: powerText(values.at(-1)), high: powerText(Math.max(...values)), low: powerText(Math.min(...values)) }),
   });

@@ -4,9 +4,13 @@ import grp
 import json
 import os
 import pwd
+import socket
 import subprocess
 import tempfile
+import threading
 import time
+import tty
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from nesgw.commands import main
 from nesgw.commands.doctor import meter_steps
 from nesgw.config import access, credentials
 from nesgw.ports.serial_port import open_port
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt import retained
 from nesgw.simulator import DEFAULT_KEY, Code, PtyLine, SimulatedMeter
 
 KEY = DEFAULT_KEY.decode()
@@ -27,7 +31,7 @@ WRONG = "0123456789abcdefghij"
 def _hurry(monkeypatch):
     monkeypatch.setattr(meter_steps, "_PERIOD", 0.05)
     monkeypatch.setattr(meter_steps, "_ATTEMPTS", 4)
-    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+    monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +114,7 @@ def test_all_is_well(line, configured, broker, capsys):
         "broker",
         "broker's TLS",
         "broker's login",
+        "broker's topics",
     ]
     assert steps["key"] == "ok: recognised as 20 characters"
     assert steps["probe echo"] == "ok: none"
@@ -128,7 +133,7 @@ def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(line, 
     assert steps["open tables"].startswith("ok: ELON 83331-3I, serial number 4080123456")
     assert steps["key accepted"] == "skipped: needs: key"
     assert line.meter.counters.requests["security"] == 0
-    assert text.endswith("1 of 15 steps needs attention: begin with 'key'\n")
+    assert text.endswith("1 of 16 steps needs attention: begin with 'key'\n")
 
 
 def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
@@ -379,3 +384,58 @@ def test_a_program_that_was_there_first_and_locks_nothing_is_named(line, configu
     assert code == 69
     assert f"in use by sleep (process {thief.pid}) at the same time" in steps["port free"]
     assert steps["tables"].startswith("skipped")
+
+
+def test_a_bridge_that_the_service_reads_through_is_left_alone(configured, capsys):
+    """Most bridges serve one at a time, and some drop the first client for the second."""
+    with socket.create_server(("127.0.0.1", 0)) as bridge:
+        bridge.settimeout(0.2)
+        config = configured(f"socket://127.0.0.1:{bridge.getsockname()[1]}")
+        service_said(configured.folder)
+        code, _, steps = examined(config, capsys)
+        with pytest.raises(TimeoutError):
+            bridge.accept()
+    assert code == 0
+    assert steps["permission"].startswith("ok: not needed on the network; the service has the connection")
+    assert steps["port free"].startswith("ok: held by the nesgw service")
+    assert steps["key accepted"] == "ok: the service reads with it"
+
+
+@pytest.mark.parametrize(
+    ("said", "device"),
+    [
+        (b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,*76\r\n", "a GPS receiver"),
+        (bytes.fromhex("1b1b1b1b01010101 7605005346010102"), "an SML meter"),
+        (b"\r\nraspberrypi login: ", "a login console"),
+        (bytes(20), "a line that is held low"),
+    ],
+)
+def test_something_else_on_the_port_is_named_and_no_probe_is_to_be_turned(configured, capsys, said, device):
+    with talking(said) as port:
+        code, text, steps = examined(configured(port), capsys)
+    assert code == 69
+    assert steps["meter answers"].startswith("failed: not a meter")
+    assert f"→ {device}" in text
+    assert "turn" not in text
+
+
+@contextmanager
+def talking(said):
+    """A port on which something speaks that is no meter."""
+    far, near = os.openpty()
+    tty.setraw(near)
+    over = threading.Event()
+
+    def speak():
+        while not over.wait(0.05):
+            os.write(far, said)
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    try:
+        yield os.ttyname(near)
+    finally:
+        over.set()
+        thread.join()
+        os.close(near)
+        os.close(far)

@@ -15,13 +15,14 @@ from nesgw.commands.doctor.meter_steps import METER_STEPS, may_open
 from nesgw.commands.doctor.report import load_report
 from nesgw.config.settings import CacheSettings, MqttSettings, Secret, TlsSettings
 from nesgw.errors import PortDenied
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt import retained
 from nesgw.publishers.topics import Topics
+from tests.broker_fixtures import Listener
 
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+    monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 class TestExamination:
@@ -161,6 +162,7 @@ class TestGateway:
             "broker": "skipped",
             "broker's TLS": "skipped",
             "broker's login": "skipped",
+            "broker's topics": "skipped",
         }
 
     def test_a_broker_that_lets_everybody_in(self, broker):
@@ -170,7 +172,22 @@ class TestGateway:
             "broker": "ok",
             "broker's TLS": "skipped",
             "broker's login": "ok",
+            "broker's topics": "skipped",
         }
+
+    @pytest.mark.parametrize(
+        ("problem", "mark", "text"),
+        [
+            (None, Mark.OK, "the service published its status as gateway attic"),
+            ("it does not keep x\x1b[2J", Mark.FAILED, "the service says: it does not keep x\\x1b[2J"),
+        ],
+    )
+    def test_what_the_running_service_found_out_about_its_topics(self, broker, problem, mark, text):
+        listener = Listener(broker.port)
+        listener.say("nesgw/gateway/attic/status", json.dumps({"meters": {}, "problem": problem}), retain=True)
+        listener.close()
+        found = self.examined(MqttSettings(broker.host, broker.port))["broker's topics"]
+        assert (found.mark, found.text) == (mark, text)
 
     def test_no_broker(self, absent_broker):
         found = self.examined(MqttSettings(absent_broker.host, absent_broker.port))

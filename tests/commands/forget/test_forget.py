@@ -3,13 +3,15 @@
 import io
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from nesgw.commands import main
-from nesgw.publishers.mqtt import publisher as mqtt
+from nesgw.publishers.mqtt import retained
 from tests.broker_fixtures import Broker, Listener, retained_topics
 from tests.commands.forget.test_retained import a_gateway, a_meter
+from tests.odd_brokers import MemoryBroker
 
 FOREIGN = {
     "homeassistant/device/zigbee_1/config": "{}",
@@ -25,7 +27,7 @@ LIVE = a_meter("2") | a_gateway("attic", house="2")
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(mqtt, "_QUIET", 0.2)
+    monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 class Answer(io.StringIO):
@@ -40,8 +42,7 @@ def config(broker, tmp_path):
     """A configuration that lacks the meter's key: forgetting needs none."""
     path = tmp_path / "config.toml"
     path.write_text(
-        '[gateway]\nname = "attic"\n[[meter]]\nname = "house"\n'
-        f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\nenabled = false\n'
+        f'[gateway]\nname = "attic"\n[[meter]]\nname = "house"\n[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
     )
     return str(path)
 
@@ -138,11 +139,67 @@ def test_one_of_this_gateway_s_configuration_is_warned_of(broker, config, capsys
 
 def test_one_that_is_not_there_is_said_with_those_that_are(broker, config, capsys):
     keep(broker, GONE)
-    assert main(["forget", "--config", config, "4711", "--yes"]) == 0
+    assert main(["forget", "--config", config, "4711", "--yes"]) == 69
     said = capsys.readouterr()
     assert said.err.startswith("nesgw: nothing of 4711 is on the broker")
+    assert said.err.endswith("; it has:\n")
     assert "Barn" in said.out
     assert retained_topics(broker.port) == GONE
+
+
+def test_one_that_is_not_there_is_said_alone_where_there_is_nothing_at_all(broker, config, capsys):
+    assert main(["forget", "--config", config, "4711", "--yes"]) == 69
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.endswith(f"is on the broker 127.0.0.1:{broker.port}\n")
+
+
+def test_what_is_the_id_of_nothing_is_refused(broker, config, capsys):
+    assert main(["forget", "--config", config, "gateway/+", "--yes"]) == 64
+    assert "gateway/+ is the id of no meter and no gateway" in capsys.readouterr().err
+
+
+def test_where_mqtt_is_switched_off_no_broker_is_asked(broker, config, capsys):
+    path = Path(config)
+    path.write_text(path.read_text() + "enabled = false\n")
+    assert main(["forget", "--config", config, "--all", "--yes"]) == 78
+    assert "[mqtt] enabled = false: no broker is asked" in capsys.readouterr().err
+    assert "nesgw-forget" not in broker.log
+
+
+def test_what_others_wrote_steers_no_terminal_and_widens_no_column(broker, config, capsys):
+    """The list decides what is removed: nobody may write a line into it, or one that hides another."""
+    evil = "\x1b]0;x\x07\x1b[2J\x9b31m‮\r\n4080999999 fake line" + "x" * 200_000
+    keep(broker, a_meter("1", name=evil) | {f"nesgw/{'9' * 500}/status": '{"consecutive_failures": 0}'})
+    assert main(["forget", "--config", config]) == 0
+    said = capsys.readouterr().out
+    assert len(said.splitlines()) == 3
+    assert max(map(len, said.splitlines())) < 150
+    assert "".join(said.splitlines()).isprintable()
+    assert r"\x1b]0;x\x07\x1b[2J\x9b31m\u202e\r\n4080999999" in said
+
+
+def test_where_filters_are_not_answered_a_meter_goes_by_its_name(config, tmp_path, capsys, monkeypatch):
+    """RabbitMQ's retained messages are found by their topics alone."""
+    with MemoryBroker(answers_filters=False) as memory:
+        memory.kept |= GONE | LIVE
+        path = Path(config)
+        path.write_text('[gateway]\nname = "barn"\n[[meter]]\nname = "house"\n' + memory.section)
+        assert main(["forget", "--config", config]) == 0
+        assert "Barn, ELON 83331-3I" in capsys.readouterr().out, "our own status names it"
+        assert main(["forget", "--config", config, "1", "--yes"]) == 0
+        assert capsys.readouterr().out.count("removed: ") == 6
+        assert not [topic for topic in memory.kept if "/1/" in topic or "nesgw_1/" in topic]
+        assert memory.kept.keys() >= LIVE.keys()
+
+
+def test_a_broker_that_acknowledges_before_it_removes_is_looked_at_again(config, capsys):
+    with MemoryBroker(removes_after=1.0) as memory:
+        memory.kept |= GONE
+        path = Path(config)
+        path.write_text('[gateway]\nname = "barn"\n[[meter]]\nname = "house"\n' + memory.section)
+        assert main(["forget", "--config", config, "1", "--yes"]) == 0
+        assert capsys.readouterr().out.count("removed: ") == 6
 
 
 def test_a_broker_that_keeps_what_should_go_is_told(tmp_path, capsys):

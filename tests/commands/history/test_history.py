@@ -15,7 +15,11 @@ from itertools import pairwise
 import pytest
 
 from nesgw.commands import main
-from nesgw.commands.history.rows import Row, Sheet, go_on, kept_set, moment, rows
+from nesgw.commands.history.rows import Row, kept_set, rows
+from nesgw.commands.history.sheet import sheet
+from nesgw.commands.history.sink import go_on
+from nesgw.commands.history.sums import Sums, begin_of
+from nesgw.commands.terminal.times import moment
 from nesgw.errors import NoLoadProfile, PortBusy, WrongUsage
 from nesgw.meter.profile import identify
 from nesgw.meter.queries.load_profile import KeptProfile
@@ -84,9 +88,9 @@ class TestTimes:
 
 class TestRows:
     def test_csv_has_registers_units_what_was_counted_and_the_status(self):
-        sheet = Sheet(KEPT, "csv")
-        assert sheet.header == HEADER
-        assert [sheet.row(row) for row in rows(INTERVALS, KEPT)] == [
+        form = sheet(KEPT, "csv")
+        assert form.header == HEADER
+        assert [form.row(row) for row in rows(INTERVALS, KEPT)] == [
             "2026-11-19T12:00:00Z,115921.0,0.201,229.5,,,\n",
             "2026-11-19T12:15:00Z,115921.083,0.201,231.0,0.083,0.0,\n",
             "2026-11-19T12:30:00Z,115921.1,,230.1,0.017,,power_failure energy_export:skipped\n",
@@ -94,7 +98,7 @@ class TestRows:
 
     def test_json_is_an_object_a_line(self):
         (row,) = rows(INTERVALS, KEPT, 2)
-        text = Sheet(KEPT, "json").row(row)
+        text = sheet(KEPT, "json").row(row)
         assert text.endswith("}\n")
         assert json.loads(text) == {
             "time": "2026-11-19T12:30:00Z",
@@ -106,7 +110,7 @@ class TestRows:
         }
 
     def test_a_table_is_in_local_time_and_leaves_registers_out_where_there_is_no_room(self, warsaw):
-        wide, narrow = Sheet(KEPT, "table", 120), Sheet(KEPT, "table", 70)
+        wide, narrow = sheet(KEPT, "table", width=120), sheet(KEPT, "table", width=70)
         row = list(rows(INTERVALS, KEPT))[1]
         assert wide.row(row) == ("2026-11-19 13:15   115 921.083       0.083         0.201       0.000       231.000\n")
         assert narrow.row(row) == "2026-11-19 13:15       0.083       0.000       231.000\n"
@@ -118,27 +122,145 @@ class TestRows:
         gap = (INTERVALS[0], INTERVALS[2])
         assert list(rows(gap, KEPT))[1] == Row(INTERVALS[2], (None, None, None))
 
+    @pytest.mark.parametrize(("width", "columns"), [(59, 2), (47, 2), (40, 1), (20, 1)])
+    def test_a_table_on_a_phone_has_no_year_and_the_columns_that_fit(self, warsaw, width, columns):
+        narrow = sheet(KEPT, "table", width=width)
+        row = list(rows(INTERVALS, KEPT))[1]
+        assert narrow.row(row).split() == ["11-19", "13:15", "0.083", "0.000"][: 2 + columns]
+        assert all(len(line) < max(width, 30) for line in (narrow.header + narrow.row(row)).splitlines())
+
+    def test_the_hour_that_comes_twice_is_told_apart(self, warsaw):
+        second = datetime(2026, 10, 25, 1, tzinfo=UTC)
+        table = sheet(KEPT, "table", width=70)
+        texts = [
+            table.row(Row(Interval(end, (), (0, 0, 0), (0, 0, 0)), (None, None, None)))
+            for end in (second - 4 * QUARTER, second, second + 4 * QUARTER)
+        ]
+        assert [text[:16] for text in texts] == ["2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 03:00"]
+        assert [text.rstrip().rpartition("  ")[2] for text in texts] == ["CEST", "CET", "0.000"]
+
+    def test_a_time_that_is_estimated_says_so(self, warsaw):
+        row = Row(Interval(NOON, ("time_estimated",), (0, 0, 0), (0, 0, 0)), (None, None, None))
+        assert sheet(KEPT, "table", width=70).row(row).endswith("  time estimated\n")
+        assert sheet(KEPT, "csv").row(row).endswith(",time_estimated\n")
+
+    def test_a_danish_spreadsheet_gets_semicolons_and_decimal_commas(self):
+        form = sheet(KEPT, "csv", decimal_comma=True)
+        assert form.header == HEADER.replace(",", ";")
+        assert form.row(list(rows(INTERVALS, KEPT))[1]) == "2026-11-19T12:15:00Z;115921,083;0,201;231,0;0,083;0,0;\n"
+
+    def test_line_protocol_has_the_registers_at_the_meters_own_time(self):
+        form = sheet(KEPT, "influx", meter="4080123456")
+        assert form.header == ""
+        assert [form.row(row) for row in rows(INTERVALS, KEPT)][1:] == [
+            "nesgw,meter=4080123456 energy_import=115921.083,energy_export=0.201,voltage_l1=231.0 "
+            "1795090500000000000\n",
+            "nesgw,meter=4080123456 energy_import=115921.1,voltage_l1=230.1,"
+            'status="power_failure energy_export:skipped" 1795091400000000000\n',
+        ]
+
+
+class TestSums:
+    """A register of 1 Wh a quarter on 25 October, which has 25 hours in Warsaw."""
+
+    MIDNIGHT = datetime(2026, 10, 24, 22, tzinfo=UTC)
+
+    def intervals(self, first, last, leaving_out=(), back_at=None):
+        return [
+            Interval(
+                self.MIDNIGHT + number * QUARTER,
+                (),
+                (number - (500 if number == back_at else 0) + 1000, 0, 0),
+                (0, 0, 0),
+            )
+            for number in range(first, last + 1)
+            if number not in leaving_out
+        ]
+
+    def sums(self, span, intervals, since=None):
+        adding = Sums(KEPT, span, since or intervals[0].end)
+        spans = [*adding.add(intervals), *filter(None, [adding.rest()])]
+        return [(f"{each.begin:%m-%d %H:%M %z}", each.raw[0], each.intervals, bool(each.incomplete)) for each in spans]
+
+    def test_a_day_of_25_hours_has_100_quarters(self, warsaw):
+        assert self.sums("day", self.intervals(-96, 196)) == [
+            ("10-24 00:00 +0200", 96, 96, False),
+            ("10-25 00:00 +0200", 100, 100, False),
+            ("10-26 00:00 +0100", 96, 96, False),
+        ]
+
+    def test_its_two_hours_from_two_oclock_are_two(self, warsaw):
+        assert self.sums("hour", self.intervals(8, 16)) == [
+            ("10-25 02:00 +0200", 4, 4, False),
+            ("10-25 02:00 +0100", 4, 4, False),
+        ]
+
+    def test_a_month_begins_at_local_midnight(self, warsaw):
+        days = 7 * 96 + 4  # from 24 October at midnight to the end of the 31st, with the 25 hours of the 25th
+        assert self.sums("month", self.intervals(0, days + 96)) == [
+            ("10-01 00:00 +0200", 676, 676, False),
+            ("11-01 00:00 +0100", 96, 96, False),
+        ]
+
+    def test_a_gap_within_a_day_is_in_its_sum(self, warsaw):
+        assert self.sums("day", self.intervals(0, 100, leaving_out=range(20, 40))) == [
+            ("10-25 00:00 +0200", 100, 80, False)
+        ]
+
+    def test_a_gap_over_midnight_is_nobodys(self, warsaw):
+        assert self.sums("day", self.intervals(0, 196, leaving_out=range(90, 110))) == [
+            ("10-25 00:00 +0200", 89, 89, True),
+            ("10-26 00:00 +0100", 86, 87, True),
+        ]
+
+    def test_a_register_that_fell_makes_no_sum_negative(self, warsaw):
+        ((_, raw, _, incomplete),) = self.sums("day", self.intervals(0, 60, back_at=30))
+        assert (raw, incomplete) == (29 + 501 + 29, True)
+
+    def test_is_written_by_its_day_or_month(self, warsaw):
+        adding = Sums(KEPT, "day", self.MIDNIGHT)
+        list(adding.add(self.intervals(0, 100)))
+        day = adding.rest()
+        assert sheet(KEPT, "csv", span="day").header == (
+            "day,energy_import in the day (kWh),energy_export in the day (kWh),status\n"
+        )
+        assert sheet(KEPT, "csv", span="day").sum(day) == "2026-10-25,0.1,0.0,\n"
+        assert sheet(KEPT, "csv", span="month", decimal_comma=True).sum(day) == "2026-10;0,1;0,0;\n"
+        assert sheet(KEPT, "table", span="day", width=70).sum(day).split() == ["2026-10-25", "0.100", "0.000"]
+        assert json.loads(sheet(KEPT, "json", span="day").sum(day)) == {
+            "from": "2026-10-24T22:00:00Z",
+            "to": "2026-10-25T23:00:00Z",
+            "intervals": 100,
+            "counted": {"energy_import": 0.1, "energy_export": 0.0},
+            "incomplete": [],
+        }
+
+    def test_begins_at_the_first_of_two_midnights(self, monkeypatch):
+        """In Havana the clocks go back at one o'clock: midnight comes twice."""
+        monkeypatch.setenv("TZ", "America/Havana")
+        time.tzset()
+        noon = datetime(2026, 11, 1, 17, tzinfo=UTC)
+        assert begin_of(noon, "day").astimezone(UTC) == datetime(2026, 11, 1, 4, tzinfo=UTC)
+        monkeypatch.undo()
+        time.tzset()
+
 
 class TestGoingOn:
-    @pytest.fixture
-    def sheet(self):
-        return Sheet(KEPT, "csv")
-
     def file(self, tmp_path, text):
         path = tmp_path / "rows"
         path.write_text(text)
         return path
 
-    def test_after_the_last_whole_row_and_what_is_broken_off_is_cut(self, tmp_path, sheet):
+    def test_after_the_last_whole_row_and_what_is_broken_off_is_cut(self, tmp_path):
         row = "2026-11-19T12:15:00Z,115921.083,0.201,231.0,0.083,0.0,\n"
         path = self.file(tmp_path, f"{HEADER}{row}2026-11-19T12:3")
-        assert go_on(path, sheet, "csv") == NOON + QUARTER
+        assert go_on(path, sheet(KEPT, "csv")) == NOON + QUARTER
         assert path.read_text() == HEADER + row
 
     @pytest.mark.parametrize("text", ["", "time,energy_imp", HEADER])
-    def test_a_file_that_has_just_begun_begins_anew(self, tmp_path, sheet, text):
+    def test_a_file_that_has_just_begun_begins_anew(self, tmp_path, text):
         path = self.file(tmp_path, text)
-        assert go_on(path, sheet, "csv") is None
+        assert go_on(path, sheet(KEPT, "csv")) is None
         assert path.read_text() in ("", HEADER)
 
     @pytest.mark.parametrize("form", ["csv", "json"])
@@ -146,7 +268,7 @@ class TestGoingOn:
     def test_a_file_of_something_else_is_left_alone(self, tmp_path, form, text):
         path = self.file(tmp_path, text)
         with pytest.raises(WrongUsage, match="name another file"):
-            go_on(path, Sheet(KEPT, form), form)
+            go_on(path, sheet(KEPT, form))
         assert path.read_text() == text
 
 
@@ -218,7 +340,11 @@ class TestTheCommand:
         assert main(whole) == 0
         assert path.read_text().startswith(first)
         assert len(path.read_text().splitlines()) == len(set(path.read_text().splitlines())) > len(first.splitlines())
-        assert capsys.readouterr() == ("", "")
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert [line.split(" up to ")[0] for line in err.splitlines()] == [
+            f"nesgw: {path}: {count} intervals" for count in (len(first.splitlines()) - 1, 48)
+        ]
         assert main([*whole, "--to", part]) == 0
         assert capsys.readouterr() == ("", f"nesgw: the meter has no more intervals than {path} has of that time\n")
 
@@ -228,7 +354,9 @@ class TestTheCommand:
             (["--from", "soon"], "--from: 'soon' is no time"),
             (["--from", "2099-01-01"], "--from 2099-01-01 is not before --to now"),
             (["--from", "-1d", "--to", "-2d"], "--from -1d is not before --to -2d"),
-            (["--from", "-999999w"], "--from: date value out of range"),
+            (["--from", "-999999w"], "--from: '-999999w' is further away than a calendar reaches"),
+            (["--from", "0001-01-01"], "--from: '0001-01-01' is further away than a calendar reaches"),
+            (["--from", "-3x"], "--from: '-3x' is no time; write 2026-11-01"),
             (["--from", "-1d", "--set", "7"], "the meter has no set 7 of channels; it has 1"),
             (["--from", "-1d", "--output", "/"], "/: Is a directory"),
         ],
@@ -257,7 +385,46 @@ class TestTheCommand:
 
     def test_times_of_which_the_meter_knows_nothing(self, command, capsys):
         assert main([*command, "--from", "2001-01-01", "--to", "2001-01-02"]) == 0
-        assert capsys.readouterr().err == "nesgw: the meter has no intervals of that time\n"
+        oldest = (datetime.now(UTC) - timedelta(days=29)).replace(hour=0, minute=0, second=0, microsecond=0)
+        assert capsys.readouterr().err == (
+            f"nesgw: the meter has no intervals of that time; it keeps {oldest.astimezone():%Y-%m-%d %H:%M} and later\n"
+        )
+
+    def test_times_of_which_it_knows_a_part(self, command, capsys):
+        assert main([*command, "--from", "-60d", "--to", "-28d"]) == 0
+        out, err = capsys.readouterr()
+        assert out.count("\n") > 10
+        assert re.fullmatch(r"nesgw: the meter keeps \S+ 00:00 and later; what was before is lost\n", err)
+
+    @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+    def test_output_to_stdout_by_name(self, command, capsys, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)
+        assert main([*command, "--from", "-1h", "--output", name]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 5
+        assert not (tmp_path / "-").exists()
+
+    def test_output_that_takes_nothing_is_74_at_once(self, command, capsys):
+        assert main([*command, "--from", "-1d", "--output", "/dev/full"]) == 74
+        assert capsys.readouterr().err.splitlines()[-1] == (
+            "nesgw: /dev/full: No space left on device: make room there, or write to another place"
+        )
+
+    def test_sums_by_the_hour(self, command, capsys):
+        assert main([*command, "--from", "-3h", "--by", "hour", "--json"]) == 0
+        spans = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len(spans) in (3, 4)
+        assert all(span["incomplete"] == [] for span in spans)
+
+    @pytest.mark.parametrize(
+        ("contradiction", "says"),
+        [
+            (["--decimal-comma", "--json"], "--decimal-comma is for CSV"),
+            (["--by", "day", "--influx"], "--by and --influx"),
+        ],
+    )
+    def test_options_that_contradict_each_other_are_64(self, command, capsys, contradiction, says):
+        assert main([*command, "--from", "-1d", *contradiction]) == 64
+        assert says in capsys.readouterr().err
 
 
 class TestInterrupted:

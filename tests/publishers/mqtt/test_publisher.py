@@ -19,7 +19,9 @@ import pytest
 from nesgw.config.settings import MqttSettings, Secret, TlsSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
-from nesgw.publishers.mqtt.publisher import BrokerSession, MqttPublisher, Pace
+from nesgw.publishers.mqtt.delivery import Pace
+from nesgw.publishers.mqtt.publisher import MqttPublisher
+from nesgw.publishers.mqtt.session import BrokerSession
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener, TlsBroker, eventually, free_port, retained_topics
 
@@ -144,7 +146,7 @@ class TestPublishing:
         listener.wait_for(STATUS.topic)
         gateway.publisher.set(replace(DISCOVERY, payload=""))
         listener.wait_for(DISCOVERY.topic, "")
-        eventually(lambda: DISCOVERY.topic not in gateway.publisher._wanted, "it is forgotten")
+        eventually(lambda: DISCOVERY.topic not in gateway.publisher._wanted._messages, "it is forgotten")
         assert DISCOVERY.topic not in retained_topics(broker.port)
 
     def test_a_state_that_is_not_retained_is_repeated_when_home_assistant_can_have_subscribed(
@@ -188,7 +190,7 @@ class TestTheBrokerIsAway:
     def test_trouble_is_reported_once_and_not_for_each_attempt(
         self, absent_broker: Broker, gateways: list[Gateway]
     ) -> None:
-        gateways.append(gateway := Gateway(settings_of(absent_broker), HASTE._replace(slowest_retry=0.05)).started())
+        gateways.append(gateway := Gateway(settings_of(absent_broker), replace(HASTE, slowest_retry=0.05)).started())
         gateway.complaint()
         time.sleep(0.5)
         assert len(gateway.reports) == 1
@@ -252,6 +254,7 @@ class TestTheBrokerIsAway:
 
     def test_nothing_piles_up_while_it_takes_nothing(self, broker: Broker, gateway: Gateway) -> None:
         gateway.started(*EVERYTHING).connected()
+        eventually(lambda: STATE.topic in retained_topics(broker.port), "the state")
         broker.freeze(True)
         tracemalloc.start()
         try:
@@ -301,7 +304,7 @@ class TestFarewell:
         assert time.monotonic() - began < 1
 
     def test_a_stop_does_not_wait_for_a_broker_that_hangs(self, broker: Broker) -> None:
-        gateway = Gateway(settings_of(broker), HASTE._replace(goodbye=0.3)).started(*EVERYTHING).connected()
+        gateway = Gateway(settings_of(broker), replace(HASTE, goodbye=0.3)).started(*EVERYTHING).connected()
         broker.freeze(True)
         began = time.monotonic()
         gateway.publisher.stop()
@@ -363,7 +366,7 @@ class TestHomeAssistantStarts:
     def test_a_birth_said_twice_is_one_birth_and_a_death_is_none(
         self, broker: Broker, gateways: list[Gateway], listener: Listener
     ) -> None:
-        gateways.append(Gateway(settings_of(broker), HASTE._replace(rediscovery=(0.2, 0.2))).started(*EVERYTHING))
+        gateways.append(Gateway(settings_of(broker), replace(HASTE, rediscovery=(0.2, 0.2))).started(*EVERYTHING))
         listener.wait_for(STATUS.topic)
         listener.say("homeassistant/status", "offline")
         listener.say("homeassistant/status", "online")
@@ -375,7 +378,7 @@ class TestHomeAssistantStarts:
         self, broker: Broker, gateways: list[Gateway], listener: Listener
     ) -> None:
         listener.say("homeassistant/status", "online", retain=True)
-        gateways.append(Gateway(settings_of(broker), HASTE._replace(rediscovery=(0.1, 0.1))).started(*EVERYTHING))
+        gateways.append(Gateway(settings_of(broker), replace(HASTE, rediscovery=(0.1, 0.1))).started(*EVERYTHING))
         listener.wait_for(STATUS.topic)
         time.sleep(0.5)
         assert len(listener.payloads(DISCOVERY.topic)) == 1
@@ -449,7 +452,8 @@ class TestTls:
                 "127.0.0.1",
                 "ca_file",
                 "its certificate is made out to another name: "
-                "set host to the name in the certificate, or verify_hostname = false under [mqtt.tls]",
+                "set host to a name that the certificate lists as subjectAltName (its CN does not count), "
+                "or verify_hostname = false under [mqtt.tls]",
             ),
         ],
         ids=["wrong CA", "wrong name"],
@@ -491,8 +495,8 @@ class TestTls:
         )
 
 
-class TestTwins:
-    PACE = HASTE._replace(twin_retry=0.4, steady=0.0)
+class TestTwoGatewaysOfOneName:
+    PACE = replace(HASTE, conflict_retry=0.4, steady=0.0)
 
     @staticmethod
     def live(gateway: Gateway, started: str, stop: threading.Event) -> threading.Thread:

@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from nesgw_container import app, keeper
+from nesgw_container import keeper
 from nesgw_container.pulse import Pulse
-from nesgw_container.supervisor import Supervisor
 
 OPTIONS: Final = Path("/data/options.json")  # written by the Supervisor at each start
 # A tmpfs in every container; the container's own root is on the SD card.
@@ -31,6 +30,10 @@ def main(arguments: list[str]) -> int:
     MEMORY.mkdir(mode=0o700, exist_ok=True)
     with keeper.Signals() as signals:
         if OPTIONS.exists():
+            # Half of this process's memory, which a container elsewhere can do without.
+            from nesgw_container import app
+            from nesgw_container.supervisor import Supervisor
+
             address = os.environ.get("NESGW_SUPERVISOR", SUPERVISOR)
             supervisor = Supervisor(address, os.environ.get("SUPERVISOR_TOKEN", ""))
             return app.run(OPTIONS, MEMORY, supervisor, signals, pulse)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +39,7 @@ def run(form: Path, memory: Path, supervisor: Supervisor, signals: Signals, puls
     watch = _Watch(broker, supervisor)
 
     def changed() -> bool:
-        if watch.news():
+        if watch.has_changed():
             _say("the broker or its login has changed: taken up")
             take_up(watch.broker)
             return True
@@ -57,8 +56,8 @@ class _Watch:
         self.broker = broker
         self._supervisor = supervisor
 
-    def news(self) -> bool:
-        """Ask the Supervisor, unless the broker is the owner's own. One that is away for now is no news."""
+    def has_changed(self) -> bool:
+        """Ask the Supervisor, unless the broker is the owner's own. One that is away for now has not changed."""
         if self.broker is None:
             return False
         try:
@@ -87,7 +86,7 @@ def _wait(
 
 
 def _token(path: Path) -> Path:
-    _write_private(path, secrets.token_urlsafe(32))
+    _write_private(path, os.urandom(32).hex())
     return path
 
 

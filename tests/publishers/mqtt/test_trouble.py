@@ -1,4 +1,4 @@
-"""What a person is told about certificates and brokers, without a broker."""
+"""What a person is told about certificates and brokers, without a trouble."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from cryptography.hazmat.primitives import serialization
 
 from nesgw.config.settings import MqttSettings, TlsSettings
 from nesgw.errors import ConfigError
-from nesgw.publishers.mqtt import broker
+from nesgw.publishers.mqtt import trouble
 
 SETTINGS = MqttSettings("box", 8883, tls=TlsSettings())
 
 
 def mistake(tls: TlsSettings) -> str:
     with pytest.raises(ConfigError) as error:
-        broker.tls_context(tls)
+        trouble.tls_context(tls)
     (line,) = error.value.problems
     return line
 
 
 class TestCertificateFiles:
     def test_without_files_the_systems_cas_are_trusted_and_names_checked(self) -> None:
-        context = broker.tls_context(TlsSettings())
+        context = trouble.tls_context(TlsSettings())
         assert context.check_hostname
         assert context.verify_mode is ssl.CERT_REQUIRED
 
     def test_certificate_and_key_may_share_a_file(self, certificates: Path) -> None:
-        broker.tls_context(TlsSettings(certificates / "ca.pem", certificates / "client_both.pem"))
+        trouble.tls_context(TlsSettings(certificates / "ca.pem", certificates / "client_both.pem"))
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         file = tmp_path / "ca.pem"
@@ -103,7 +103,7 @@ class TestCertificateFiles:
     ],
 )
 def test_why_there_is_no_connection_is_one_line(error: Exception, line: str) -> None:
-    assert str(broker.unreachable(SETTINGS, error)) == f"MQTT broker box:8883: {line}"
+    assert str(trouble.unreachable(SETTINGS, error)) == f"MQTT broker box:8883: {line}"
 
 
 @pytest.mark.parametrize(
@@ -116,4 +116,4 @@ def test_why_there_is_no_connection_is_one_line(error: Exception, line: str) -> 
 def test_a_certificate_out_of_date_is_one_line(code: int, line: str) -> None:
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code = code
-    assert str(broker.bad_tls(SETTINGS, error)) == f"MQTT broker box:8883: {line}"
+    assert str(trouble.bad_tls(SETTINGS, error)) == f"MQTT broker box:8883: {line}"

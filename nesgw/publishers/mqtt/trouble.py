@@ -8,12 +8,21 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 from nesgw.config.settings import MqttSettings, TlsSettings
 from nesgw.errors import BrokerUnavailable, ConfigError
+from nesgw.publishers.message import Message
+from nesgw.values import printable
+
+
+def brokers(settings: MqttSettings) -> tuple[MqttSettings, ...]:
+    """Return the settings of each broker alone, the preferred one first."""
+    return tuple(replace(settings, host=host, other_hosts=()) for host in settings.hosts)
 
 
 class Stage(Enum):
@@ -99,6 +108,12 @@ def _mistake(option: str, file: Path | str, problem: str, advice: str) -> Config
     return ConfigError([f"[mqtt.tls] {option}: {file}: {problem}: {advice}"])
 
 
+def bad_files(settings: MqttSettings, mistake: ConfigError) -> BrokerUnavailable:
+    """Say which certificate file keeps us from connecting; the line holds the advice already."""
+    problem, _, advice = mistake.problems[0].rpartition(": ")
+    return trouble(settings, Stage.TLS, problem, advice)
+
+
 def trouble(settings: MqttSettings, stage: Stage, problem: str, advice: str) -> BrokerUnavailable:
     """Make the error that says what is wrong with this broker."""
     return BrokerUnavailable(host=settings.host, port=settings.port, problem=problem, advice=advice, stage=stage.value)
@@ -147,7 +162,10 @@ def bad_tls(settings: MqttSettings, error: ssl.SSLError) -> BrokerUnavailable:
             advice = "set ca_file under [mqtt.tls] to the certificate of the broker's CA"
         elif code in _WRONG_NAME:
             problem = "its certificate is made out to another name"
-            advice = "set host to the name in the certificate, or verify_hostname = false under [mqtt.tls]"
+            advice = (
+                "set host to a name that the certificate lists as subjectAltName (its CN does not count), "
+                "or verify_hostname = false under [mqtt.tls]"
+            )
         elif code == _EXPIRED:
             problem, advice = "its certificate has expired", "renew it, and check this machine's clock"
         elif code == _NOT_YET_VALID:
@@ -199,9 +217,107 @@ def silent(settings: MqttSettings, closed: bool) -> BrokerUnavailable:
     return trouble(settings, Stage.REACH, problem, advice)
 
 
-# The return codes of CONNACK, as MQTT 5 numbers them.
+# What can be told from the first bytes of an answer (MQTT 3.1.1, 3.2; RFC 8446, 5.1).
+_CONNACK: Final = b"\x20\x02"
+_TLS_ALERT: Final = b"\x15\x03"
+_NO_SUCH_VERSION: Final = 1
+_SHOWN: Final = 60
+
+
+def no_broker(settings: MqttSettings, answer: bytes) -> BrokerUnavailable:
+    """Say that what listens there speaks no MQTT; ``answer`` is how what it says begins, as far as that is known."""
+    if answer.startswith(_TLS_ALERT):
+        advice = "set enabled = true under [mqtt.tls], or the port without TLS (mostly 1883)"
+        return trouble(settings, Stage.TLS, "it speaks TLS on this port", advice)
+    if answer.startswith(_CONNACK) and answer[3:4] == bytes([_NO_SUCH_VERSION]):
+        return trouble(settings, Stage.LOGIN, "it does not speak MQTT 3.1.1", "update the broker")
+    line = answer.decode("ascii", "replace").strip().partition("\r")[0].partition("\n")[0]
+    said = f' (it says "{printable(line, _SHOWN)}")' if line.isascii() and line.isprintable() and line else ""
+    return trouble(settings, Stage.REACH, f"what answers there is no MQTT broker{said}", _ADDRESS)
+
+
+def no_mqtt(settings: MqttSettings) -> BrokerUnavailable:
+    """Say that a broker that had let us in sent bytes that are no packets."""
+    advice = "nothing to do unless it lasts; nesgw tries again. If it does, update or restart the broker"
+    return trouble(settings, Stage.USE, "it sent what is no MQTT", advice)
+
+
+def lost(settings: MqttSettings) -> BrokerUnavailable:
+    """Say that a good connection is no more."""
+    return trouble(settings, Stage.USE, "the connection was lost", "nothing to do unless it lasts; nesgw tries again")
+
+
+def no_acknowledgement(settings: MqttSettings, seconds: float) -> BrokerUnavailable:
+    """Say that the broker answers pings but no messages."""
+    problem = f"it has acknowledged nothing for {seconds:.0f} s although the connection stands"
+    return trouble(settings, Stage.USE, problem, "restart the broker if it lasts; nesgw connects again")
+
+
+def unreadable(settings: MqttSettings, topics: Iterable[str]) -> BrokerUnavailable:
+    """Say which topics a subscription was refused for."""
+    problem = f"it does not let us read {', '.join(topics)}"
+    return trouble(settings, Stage.USE, problem, "allow it in the broker's access control list")
+
+
+def nothing_back(settings: MqttSettings) -> BrokerUnavailable:
+    """Say that not one of our own messages can be read: an access control list works without a word."""
+    who = f'user "{settings.username}"' if settings.username else "clients without a login"
+    problem = "it takes our messages, but none of them can be read back"
+    advice = f"allow {who} to write and to read our topics (docs/mqtt.md) in the broker's access control list"
+    return trouble(settings, Stage.USE, problem, advice)
+
+
+_NAMED: Final = 3  # topics in a sentence
+
+
+def not_kept(settings: MqttSettings, messages: Sequence[Message]) -> BrokerUnavailable:
+    """Say which retained messages the broker has taken and does not have."""
+    sizes = [f"{each.topic} ({len(each.payload.encode()):,} bytes)".replace(",", " ") for each in messages]
+    more = f" and {len(sizes) - _NAMED} more" if len(sizes) > _NAMED else ""
+    problem = f"it takes, but does not keep {', '.join(sizes[:_NAMED])}{more}"
+    advice = "raise its limit for the size of messages, or allow the topic in its access control list"
+    return trouble(settings, Stage.USE, problem, advice)
+
+
+def keeps_nothing(settings: MqttSettings) -> BrokerUnavailable:
+    """Say that the broker passes messages on and retains none."""
+    advice = "allow retained messages there: until then Home Assistant learns of nothing that was sent before its start"
+    return trouble(settings, Stage.USE, "it keeps no retained messages", advice)
+
+
+def name_conflict(settings: MqttSettings, name: str, other: str) -> BrokerUnavailable:
+    """Say that another gateway uses our name."""
+    problem = f'another gateway named "{name}" is connected to it too ({other})'
+    return trouble(settings, Stage.USE, problem, "give one of the two another [gateway] name")
+
+
+def meter_conflict(settings: MqttSettings, others: Mapping[str, str], ours: Collection[str]) -> BrokerUnavailable:
+    """Say which gateways read meters that we read (``others``: by the meter's id); ``ours`` are those we publish."""
+    who = [
+        f'meter {meter} is read by gateway "{printable(name, 40)}" too, which '
+        + ("came later and waits" if meter in ours else "came first: it is not published from here")
+        for meter, name in list(others.items())[:_NAMED]
+    ]
+    advice = "take it out of the configuration of one of the two; if they are two meters, ask the utility for their ids"
+    return trouble(settings, Stage.USE, "; ".join(who), advice)
+
+
+_LONGEST_LOGIN: Final = 65_535  # bytes (MQTT 3.1.1, 1.5.3)
+
+
+def check_login(settings: MqttSettings) -> None:
+    """Refuse a user name or password that no CONNECT packet can carry."""
+    for option, size in (("username", len(settings.username.encode())), ("password", len(settings.password.reveal()))):
+        if size > _LONGEST_LOGIN:
+            problem = f"the {option} is longer than MQTT allows ({_LONGEST_LOGIN} bytes)"
+            raise trouble(settings, Stage.LOGIN, problem, f"correct the {option} under [mqtt]")
+
+
+# The return codes of CONNACK, as MQTT 5 numbers them, which is how paho gives them.
 _PROTOCOL: Final = 132
 _CLIENT_ID: Final = 133
+_BAD_LOGIN: Final = 134
+_NOT_AUTHORIZED: Final = 135
 _UNAVAILABLE: Final = 136
 
 
@@ -213,6 +329,8 @@ def refused(settings: MqttSettings, code: int) -> BrokerUnavailable:
         problem, advice = "it refuses our client id", "allow it there, or choose another [gateway] name"
     elif code == _UNAVAILABLE:
         problem, advice = "it is not ready", "nothing to do unless it lasts; nesgw tries again"
+    elif code not in (_BAD_LOGIN, _NOT_AUTHORIZED):
+        problem, advice = "it refuses us with a code that MQTT 3.1.1 does not know", "look into the broker's log"
     elif settings.username:
         problem = f'it refused the login of user "{settings.username}"'
         advice = "check username and password_file under [mqtt]"

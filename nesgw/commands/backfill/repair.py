@@ -1,0 +1,223 @@
+"""One run of nesgw backfill: the meter's sensors in Home Assistant, what is wrong with each, and its repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from nesgw.commands.backfill.home_assistant import HomeAssistant, Statistic, in_unit
+from nesgw.commands.backfill.memory import MeterMemory, Register
+from nesgw.commands.backfill.pages import hours, hours_table, still_differing
+from nesgw.commands.backfill.plan import (
+    HOUR,
+    Disagreement,
+    HourRow,
+    MeterHistory,
+    NotFarEnough,
+    NotNow,
+    Plan,
+    differing,
+    is_good,
+    plan,
+)
+from nesgw.commands.backfill.suspects import first_suspect
+from nesgw.commands.terminal.times import local
+from nesgw.errors import NothingFilled
+
+RECENT: Final = timedelta(days=3)  # are always compared; further back only what looks as if something were missing
+FURTHER: Final = timedelta(days=1)  # back, where a hole begins before what was read
+MARGIN: Final = timedelta(hours=2)  # before a hole: the hour that has to be right, and its last interval
+BEFORE: Final = timedelta(days=1)  # of Home Assistant's rows, before what is compared
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """A register with its statistic."""
+
+    register: Register
+    statistic: Statistic
+
+    @property
+    def key(self) -> str:
+        """The field's name."""
+        return self.register.channel.key
+
+    @property
+    def title(self) -> str:
+        """The register's name, and what the owner calls the sensor."""
+        return f"{self.register.channel.name} ({self.statistic.statistic_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is to be done for one sensor."""
+
+    sensor: Sensor
+    plan: Plan
+    history: MeterHistory
+
+
+class Repair:
+    """All sensors of one meter, compared with its memory; then written, if somebody wants it.
+
+    ``since`` and ``until`` are the hours that may be written; None: where something is missing, and all.
+    """
+
+    def __init__(
+        self, assistant: HomeAssistant, memory: MeterMemory, since: datetime | None, until: datetime | None
+    ) -> None:
+        self._assistant = assistant
+        self._memory = memory
+        self._until = until
+        self._remarks: list[str] = []
+        self._findings: list[Finding] = []
+        self.problems: list[str] = []
+        sensors = self._sensors()
+        begin = self._look_back(sensors) if since is None else max(since, memory.oldest)
+        self._begin = begin
+        for sensor in sensors:
+            self._compare(sensor, begin, is_fixed=since is not None)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to be written."""
+        return bool(self._findings)
+
+    @property
+    def amount(self) -> str:
+        """How much is to be written."""
+        return hours(sum(len(each.plan.rows) for each in self._findings))
+
+    def shown(self) -> Iterator[str]:
+        """What would be written, hour by hour; and what cannot be."""
+        for each in self._findings:
+            yield from hours_table(each.sensor.title, each.sensor.statistic.unit, each.plan)
+            yield ""
+        yield from self._remarks
+        if not self._findings and not self._remarks and not self.problems:
+            since = f"since {local(self._begin)}"
+            yield f"Nothing to be filled: Home Assistant has what the meter remembers, as far as compared ({since})."
+
+    def write(self) -> Iterator[str]:
+        """Write, read back, and say what was done."""
+        for each in self._findings:
+            wrong = self._mend(each)
+            yield f"{each.sensor.title}: {hours(len(each.plan.rows))} written"
+            if wrong:
+                self.problems.append(still_differing(each.sensor.title, wrong))
+
+    # What there is
+
+    def _sensors(self) -> list[Sensor]:
+        """Find the sensors of the meter's registers. Raises NothingFilled if there is none."""
+        found: list[Sensor] = []
+        for register in self._memory.registers:
+            entity = self._assistant.entity(f"nesgw_{self._memory.meter_id}_{register.channel.key}")
+            if entity is None or entity.disabled:
+                continue
+            statistic = self._assistant.statistic(entity.entity_id)
+            if statistic is None:
+                self._remarks.append(f"{entity.entity_id}: {self._assistant.why_not(entity.entity_id)}")
+            else:
+                found.append(Sensor(register, statistic))
+        if not found:
+            raise self._no_sensor()
+        return found
+
+    def _no_sensor(self) -> NothingFilled:
+        if self._remarks:
+            return NothingFilled(problem="; ".join(self._remarks), advice="")
+        others = self._assistant.meters()
+        there = f"; it knows {', '.join(others)}" if others else ""
+        return NothingFilled(
+            problem=f"Home Assistant has no energy sensor of meter {self._memory.meter_id} that is enabled{there}",
+            advice="see whether [homeassistant] url is right, and whether its MQTT integration shows this meter",
+        )
+
+    def _look_back(self, sensors: Sequence[Sensor]) -> datetime:
+        """Say where to begin: some days ago, or at the first hour that looks as if something were missing."""
+        reach = self._memory.oldest
+        suspect = first_suspect([self._assistant.rows(sensor.statistic, reach) for sensor in sensors])
+        recent = self._memory.now - RECENT
+        return max(reach, recent if suspect is None else min(recent, suspect - MARGIN))
+
+    # What is wrong
+
+    def _compare(self, sensor: Sensor, begin: datetime, *, is_fixed: bool) -> None:
+        """Plan one sensor's repair; begin earlier if a hole does, unless that is fixed."""
+        while True:
+            history = self._history(sensor, begin)
+            rows, history = up_to(self._until, self._rows(sensor, history, begin), history)
+            try:
+                planned = plan(rows, history)
+            except NotNow as reason:
+                self._remarks.append(f"{sensor.title}: {reason}: try again after the next full hour")
+                return
+            except NotFarEnough as reason:
+                if not is_fixed and begin > self._memory.oldest:
+                    begin = max(begin - FURTHER, self._memory.oldest)
+                    continue
+                self.problems.append(f"{sensor.title}: {reason}")
+                return
+            except Disagreement as reason:
+                self.problems.append(f"{sensor.title}: {reason}")
+                return
+            if planned:
+                self._findings.append(Finding(sensor, planned, history))
+            elif planned.unknown:
+                self._remarks.append(
+                    f"{sensor.title}: {hours(len(planned.unknown))} that the meter does not know either"
+                )
+            return
+
+    def _history(self, sensor: Sensor, begin: datetime) -> MeterHistory:
+        """Say what the register was from the hour before on, in the statistic's unit."""
+        self._memory.reach_back(begin - MARGIN)
+        known = self._memory.history(sensor.register)
+        statistic = sensor.statistic
+
+        def converted(values: Mapping[datetime, float]) -> dict[datetime, float]:
+            return in_unit({hour: value for hour, value in values.items() if hour > begin - 2 * HOUR}, statistic)
+
+        return MeterHistory(
+            at_end=converted(known.at_end),
+            late=converted(known.late),
+            step=known.step * statistic.per_kilo,
+            burst=converted(known.burst),
+            early=converted(known.early),
+        )
+
+    def _rows(self, sensor: Sensor, history: MeterHistory, begin: datetime) -> list[HourRow]:
+        """Home Assistant's rows as far as the meter's memory goes."""
+        last = max(history.at_end, default=begin)
+        return [row for row in self._assistant.rows(sensor.statistic, begin - BEFORE) if row.start <= last]
+
+    # What is written
+
+    def _mend(self, finding: Finding) -> list[datetime]:
+        """Write, and return the hours that are not what the meter counted even so."""
+        statistic, planned = finding.sensor.statistic, finding.plan
+        for shift in planned.shifts:
+            self._assistant.shift(statistic, shift)
+        if planned.rows:
+            self._assistant.import_rows(statistic, planned.rows)
+        changed = [bar.start for bar in planned.bars]
+        rows = self._assistant.rows(statistic, min(changed) - 2 * HOUR)
+        return differing(rows, min(changed) - HOUR, max(changed), finding.history)
+
+
+def up_to(
+    until: datetime | None, rows: Sequence[HourRow], history: MeterHistory
+) -> tuple[Sequence[HourRow], MeterHistory]:
+    """Leave out the hours from ``until`` on, but for the first right one, which shows that those before are past."""
+    if until is None:
+        return rows, history
+    for place, row in enumerate(rows):
+        if row.start + HOUR > until and is_good(row, history):
+            at_end = {
+                hour: register for hour, register in history.at_end.items() if hour + HOUR <= until or hour == row.start
+            }
+            return rows[: place + 1], replace(history, at_end=at_end)
+    return rows, history
