@@ -60,16 +60,9 @@ def doctor(config: Path) -> int:
         groups = os.getgrouplist(user.pw_name, user.pw_gid)
         rights = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups, "cwd": "/"}
     sys.stdout.flush()
-    command = [*_ourselves(), "doctor", "--config", str(config.absolute())]
+    # -P: nothing that lies in the present folder takes the place of a module.
+    command = [sys.executable, "-P", "-m", "nesgw", "doctor", "--config", str(config.absolute())]
     return subprocess.run(command, check=False, **rights).returncode  # noqa: S603 (ourselves)
-
-
-def _ourselves() -> list[str]:
-    """The command that started us: the package for Debian 12 finds its libraries only with that."""
-    started = Path(sys.argv[0])
-    if started.name == "nesgw" and started.is_file() and os.access(started, os.X_OK):
-        return [str(started.absolute())]
-    return [sys.executable, "-m", "nesgw"]
 
 
 def first_value(folder: Path, since: float) -> Report | None:

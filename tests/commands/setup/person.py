@@ -9,7 +9,6 @@ import re
 import select
 import signal
 import struct
-import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
@@ -71,7 +70,7 @@ class Screen:
 
 
 class Person:
-    """Starts nesgw on a terminal of its own; ends it at the end. ``raw`` is every byte that came."""
+    """Starts a program on a terminal of its own; ends it at the end. ``raw`` is every byte that came."""
 
     def __init__(self, words: Sequence[str], columns: int = 60, environment: Mapping[str, str] | None = None) -> None:
         self.screen = Screen(columns)
@@ -80,7 +79,7 @@ class Person:
         self.process, self._terminal = pty.fork()
         if self.process == 0:
             environment = {**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1", **(environment or {})}
-            os.execve(sys.executable, [sys.executable, "-m", "nesgw", *words], environment)
+            os.execvpe(words[0], words, environment)
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("4H", 40, columns, 0, 0))
 
     def __enter__(self) -> Self:

@@ -58,7 +58,8 @@ def config(tmp_path: Path) -> Iterator[Path]:
 
 
 def at_keyboard(config: Path, *words: str) -> Person:
-    return Person(["setup", "--config", str(config), *words], columns=60, environment={"NO_COLOR": "1"})
+    command = [sys.executable, "-m", "nesgw", "setup", "--config", str(config), *words]
+    return Person(command, columns=60, environment={"NO_COLOR": "1"})
 
 
 def by_options(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
