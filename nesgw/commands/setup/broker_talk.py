@@ -58,7 +58,7 @@ class BrokerTalk:
     def _stays_off(self) -> bool:
         if self._present.mqtt("enabled") is not False or self._interview.is_given(ask.MQTT_HOST):
             return False
-        return self._interview.agreed("MQTT is switched off in the configuration. Leave it so?")
+        return self._interview.agreed("MQTT is switched off. Leave it so?")
 
     # Where it is
 

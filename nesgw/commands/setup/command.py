@@ -74,7 +74,7 @@ def _finish(outcome: Outcome, interview: Interview, options: argparse.Namespace)
         screen.wrong("put right what doctor says, then: sudo nesgw doctor, and sudo systemctl restart nesgw")
     elif options.no_service or not service.is_installed() or os.geteuid() != 0:
         screen.say(f"It is configured. To start it: {_how_to_start(options.config)}")
-    elif interview.agreed("Start the service now and at every start of this machine?"):
+    elif interview.agreed("Start it, now and at every boot?"):
         return _started(outcome, interview)
     else:
         screen.say(f"To start it: {_how_to_start(options.config)}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from nesgw.commands.doctor.report import load_report
 from nesgw.commands.setup import probe, service
@@ -42,6 +43,8 @@ from nesgw.errors import (
 )
 from nesgw.ports.find import find_adapters
 from nesgw.publishers.console import summary
+
+T = TypeVar("T")
 
 _AUTO: Final = "auto"
 
@@ -104,22 +107,22 @@ class Conversation:
                 port = self._port(adapters)
                 place = self._place(port, adapters)
                 others = ports_of_the_others(self._configured(), place.name, port, adapters, _same_device)
-                met = self._freed(place)
+                met = self._with_the_port(partial(self._answering, place))
             except (PortUnavailable, NoAnswer) as error:
                 self._interview.met(error)
             else:
                 if met is not None:
                     return met, others
 
-    def _freed(self, place: MeterSettings) -> MeterSettings | None:
-        """Meet the meter; where the service has its port, without the service. None: another port is wanted."""
+    def _with_the_port(self, use: Callable[[], T]) -> T:
+        """Do something with a meter; where the service has its port, without the service."""
         try:
-            return self._answering(place)
+            return use()
         except PortBusy as busy:
             if not self._may_stop_the_service(busy):
                 raise
             self._stopped = service.stop()
-            return self._answering(place)
+            return use()
 
     def _port(self, adapters: Sequence[str]) -> str:
         """Ask for the port; name what there is, and who is there."""
@@ -180,15 +183,14 @@ class Conversation:
         """Return what is configured of the meter at a port, or what is usual for a new one."""
         name, possible = chosen(self._configured(), port, adapters, _same_device)
         for each in possible:
-            if name is None and self._interview.agreed(
-                f"Is it the meter {each} that is configured already?", otherwise=False
-            ):
+            if name is None and self._interview.agreed(f"Is it the meter {each}, configured before?", otherwise=False):
                 name = each
         place = next((each for each in self._settings.meters if each.name == name), MeterSettings(""))
-        return replace(place, port=port, interface=self._interface or place.interface)
+        own_name_of_it = place.port if place.port != _AUTO and _same_device(place.port, port) else port
+        return replace(place, port=own_name_of_it, interface=self._interface or place.interface)
 
     def _answering(self, place: MeterSettings) -> MeterSettings | None:
-        """See whether a meter answers, and help to seat the probe. Raises NoAnswer or PortUnavailable."""
+        """See whether a meter answers, and help to seat the probe; None if another port is wanted."""
         if place.interface == "mep":
             self._screen.say("The MEP port says who the meter is only with its key.")
             return place
@@ -207,10 +209,10 @@ class Conversation:
         return probe.align(place)
 
     def _may_stop_the_service(self, busy: PortBusy) -> bool:
-        by_service = "nesgw" in str(busy.facts.get("holder", "")) or "python" in str(busy.facts.get("holder", ""))
-        if not by_service or os.geteuid() != 0 or not service.is_active():
+        holder = str(busy.facts.get("holder", ""))
+        if os.geteuid() != 0 or not service.is_active() or f"process {service.process()})" not in holder:
             return False
-        return self._interview.agreed("The running service reads this meter. Stop it while we set up?")
+        return self._interview.agreed("The service reads this meter. Stop it meanwhile?")
 
     # --- The key
 
@@ -242,7 +244,7 @@ class Conversation:
         """Read with a key; trouble that may pass does not count against it. Raises KeyRefused."""
         while True:
             try:
-                who, reading = probe.first_reading(place, key.value)
+                who, reading = self._with_the_port(lambda: probe.first_reading(place, key.value))
             except KeyRefused:
                 raise
             except NesgwError as error:
@@ -265,7 +267,7 @@ class Conversation:
         if report is not None and report.key_refused:
             self._screen.wrong("the meter refused the key of the configuration: another one is needed")
             return None
-        return own if self._interview.agreed("The configuration has a key for this meter. Use it?") else None
+        return own if self._interview.agreed("Use the key that the configuration has?") else None
 
     def _own_key(self, name: str) -> Key | None:
         for section in self._config.meter:

@@ -20,6 +20,7 @@ from nesgw.errors import ConfigError, NesgwError, WrongUsage
 T = TypeVar("T")
 
 _WIDEST: Final = 78
+_ROOM: Final = 16  # for the answer, on the line of the question
 _KEEP: Final = "\N{NO-BREAK SPACE}"  # shown as a blank, at which no line ends
 _UNIT: Final = re.compile(r"([0-9] x )?[0-9]+( [0-9]{3})*(\.[0-9]+)? (A|W|kW|kWh)\b")
 _YES: Final = {"y": True, "yes": True, "n": False, "no": False}
@@ -62,7 +63,10 @@ class Screen:
     def ask(self, prompt: str, otherwise: str | None) -> str:
         """Ask, and return what was typed; ``otherwise`` where that is nothing."""
         shown = f" [{otherwise}]" if otherwise else ""
-        self._prompt(f"{prompt}{shown}: ")
+        if len(prompt) + len(shown) + _ROOM > shutil.get_terminal_size().columns:
+            self.say(prompt)
+            prompt = ""
+        self._prompt(f"{prompt}{shown}: ".lstrip())
         line = sys.stdin.readline()
         if not line.endswith("\n"):
             print(flush=True)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,12 +45,26 @@ def enable() -> bool:
     return _systemctl("enable", UNIT) and _systemctl("restart", UNIT)
 
 
+def process() -> str:
+    """The number of its process, as text."""
+    return _said("show", "--property=MainPID", "--value", UNIT).strip()
+
+
 def _systemctl(*words: str) -> bool:
+    done = _done(words)
+    return done is not None and done.returncode == 0
+
+
+def _said(*words: str) -> str:
+    done = _done(words)
+    return done.stdout if done else ""
+
+
+def _done(words: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
     program = shutil.which("systemctl")
     if program is None:
-        return False
-    done = subprocess.run([program, *words], check=False, capture_output=True)  # noqa: S603 (words of our own)
-    return done.returncode == 0
+        return None
+    return subprocess.run([program, *words], check=False, capture_output=True, text=True)  # noqa: S603 (our own words)
 
 
 def doctor(config: Path) -> int:

@@ -33,7 +33,7 @@ def main(root: str) -> int:
             person.answers("User of the broker", "")
             person.answers("Password", "correct horse")
             person.answers("Write this?", "")
-            person.answers("Start the service now", "")
+            person.answers("Start it, now", "")
             code = person.ends(90.0)
         finally:
             print(person.screen)
