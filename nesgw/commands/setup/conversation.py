@@ -50,7 +50,7 @@ _AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Agreement:
     """What was agreed upon."""
 
     files: list[NewFile]
@@ -71,7 +71,7 @@ class Conversation:
         self._settings: Settings = loader.settings(self._config)
         self._stopped = False
 
-    def hold(self) -> Outcome | None:
+    def hold(self) -> Agreement | None:
         """Ask everything; None if the person does not want it written in the end."""
         if not self._interview.silent:
             self._screen.say("Nothing is written before the end, and Ctrl-C leaves everything as it is.")
@@ -90,7 +90,7 @@ class Conversation:
         if not self._agreed_to(files):
             self._screen.say("nothing was written")
             return None
-        return Outcome(files, Path(config.cache.directory) / meter.name, meter.label, config.mqtt.enabled)
+        return Agreement(files, Path(config.cache.directory) / meter.name, meter.label, config.mqtt.enabled)
 
     def give_back(self) -> None:
         """Start the service again, if it was stopped for its port."""

@@ -33,7 +33,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class BrokerAccess:
     """What is configured of the broker. ``password`` is None where it stays as it is."""
 
     host: str
@@ -50,7 +50,7 @@ class Answers:
     meter: Meter
     key: Secret | None
     key_file: Path | None = None  # that holds the key already, beside the configuration
-    broker: Broker | None = None  # None: stays as it is
+    broker: BrokerAccess | None = None  # None: stays as it is
     password_file: Path | None = None  # as key_file
     other_ports: tuple[tuple[str, str], ...] = ()  # meters that need a port of their own now, each with it
 

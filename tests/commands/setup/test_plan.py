@@ -9,7 +9,7 @@ import pytest
 
 from nesgw.commands.setup.plan import (
     Answers,
-    Broker,
+    BrokerAccess,
     Configured,
     Meter,
     Present,
@@ -57,7 +57,7 @@ def test_from_nothing_a_configuration_that_is_sound() -> None:
     answers = Answers(
         Meter("house", BY_ID, label="House", max_power=17_250.0),
         KEY,
-        broker=Broker("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
+        broker=BrokerAccess("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
     )
     files = planned(present(), answers)
     assert [(file.path.name, file.secret) for file in files] == [
@@ -76,7 +76,9 @@ def test_from_nothing_a_configuration_that_is_sound() -> None:
 
 
 def test_no_secret_is_in_the_configuration_or_shown_by_the_plan() -> None:
-    answers = Answers(Meter("house", BY_ID, label="House"), KEY, broker=Broker("pi", 1883, password=Secret("horse")))
+    answers = Answers(
+        Meter("house", BY_ID, label="House"), KEY, broker=BrokerAccess("pi", 1883, password=Secret("horse"))
+    )
     files = planned(present(SHIPPED), answers)
     assert "a7941d85bce8a8fa2ab7" not in files[-1].text.reveal_text()
     assert "a7941d85bce8a8fa2ab7" not in repr(files)
@@ -88,7 +90,7 @@ def test_the_configuration_as_shipped_is_filled_in_and_keeps_its_comments() -> N
     answers = Answers(
         Meter("house", BY_ID, label="Home"),
         KEY,
-        broker=Broker("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
+        broker=BrokerAccess("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
     )
     assert written(present(SHIPPED), answers) == {
         "house.key": "a7941d85bce8a8fa2ab7\n",
@@ -102,7 +104,7 @@ def test_the_configuration_as_shipped_is_filled_in_and_keeps_its_comments() -> N
 
 
 def test_what_is_so_already_is_not_written() -> None:
-    answers = Answers(Meter("house", "auto", label="House"), None, broker=Broker("localhost", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("localhost", 1883))
     assert written(present(SHIPPED), answers) == {}
 
 
@@ -156,14 +158,14 @@ def test_a_broker_without_login_forgets_the_password() -> None:
     text = SHIPPED.replace('password_file = ""', 'password_file = "/etc/nesgw/mqtt.password"').replace(
         'username = ""', 'username = "nesgw"'
     )
-    answers = Answers(Meter("house", "auto", label="House"), None, broker=Broker("localhost", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("localhost", 1883))
     new = written(present(text), answers)["config.toml"]
     assert 'username = ""' in new
     assert "password_file" not in new
 
 
 def test_tls_is_switched_on_in_a_table_of_its_own() -> None:
-    answers = Answers(Meter("house", "auto", label="House"), None, broker=Broker("pi.lan", 8883, tls=True))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("pi.lan", 8883, tls=True))
     new = written(present(SHIPPED), answers)["config.toml"]
     assert new.endswith("\n[mqtt.tls]\nenabled = true\n")
     assert "port = 8883                    # 8883 with tls" in new
@@ -171,13 +173,13 @@ def test_tls_is_switched_on_in_a_table_of_its_own() -> None:
 
 def test_a_list_of_brokers_stays_where_the_chosen_one_is_in_it() -> None:
     text = '[[meter]]\nname = "house"\nlabel = "House"\n[mqtt]\nhost = ["one.lan", "two.lan"]\n'
-    answers = Answers(Meter("house", "auto", label="House"), None, broker=Broker("two.lan", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("two.lan", 1883))
     assert written(present(text), answers) == {}
 
 
 def test_a_configuration_written_in_an_unusual_way_is_left_alone_and_the_owner_is_told_what_to_set() -> None:
     text = 'mqtt = { host = "localhost" }\n[[meter]]\nname = "house"\nlabel = "House"\n'
-    answers = Answers(Meter("house", "auto", label="House"), None, broker=Broker("pi.lan", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("pi.lan", 1883))
     with pytest.raises(ConfigError, match=r"config.toml: .*: set mqtt.host by hand"):
         planned(present(text), answers)
 
