@@ -27,7 +27,7 @@ from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
 
 _PROOF: Final = Span(0, 0, 1)  # BT00, which every meter has
-KEPT_FOR_POLLS: Final = 10  # reads: for the next polls, and to learn the meter again
+KEPT_FOR_POLLS: Final = 30  # reads: for the next polls, and to learn the meter again
 _AROUND: Final = 35  # bytes on the wire beside those of the table, both ways
 _THINKING: Final = 0.02  # seconds of the meter's before it answers
 _SEGMENT: Final = 117  # bytes of an answer, after each of which it pauses
@@ -173,7 +173,9 @@ class MepLink:
         beginning = timing.spacing if self._client else timing.settle
         if not self._memory.key_proven:
             pieces += [_PROOF.size] * 2  # once with a number of ours, and again with the meter's
-        waiting = max(0, len(pieces) + KEPT_FOR_POLLS - self.spare) * INTERVAL
+        # Polls a second apart share out the reads by themselves: ``poll_plan``.
+        kept = KEPT_FOR_POLLS if self._settings.poll_interval > POLL else 0
+        waiting = max(0, len(pieces) + kept - self.spare) * INTERVAL
         return beginning + waiting + sum(max(timing.spacing, self._seconds(piece)) for piece in pieces)
 
     def _seconds(self, size: int) -> float:
