@@ -22,6 +22,7 @@ from nesgw.mep.digest import DigestKey
 from nesgw.mep.frames import AROUND_DATA, LARGEST_READ
 from nesgw.mep.link import Link
 from nesgw.mep.pace import INTERVAL
+from nesgw.meter.poll_plan import POLL
 from nesgw.optical.read_plan import Span
 from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port

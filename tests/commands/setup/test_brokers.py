@@ -11,7 +11,7 @@ from nesgw.commands.setup.brokers import Reached, reach, takes_others, ways
 from nesgw.commands.setup.plan import BrokerAccess
 from nesgw.config.settings import MqttSettings, Secret
 from nesgw.errors import BrokerUnavailable
-from tests.broker_fixtures import BrokerAccess as Mosquitto
+from tests.broker_fixtures import Broker as Mosquitto
 from tests.broker_fixtures import free_port
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
