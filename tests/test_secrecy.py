@@ -24,6 +24,9 @@ from nesgw.commands.check_config import Checked
 from nesgw.commands.doctor.gateway_steps import GatewayCase
 from nesgw.commands.doctor.meter_steps import MeterCase
 from nesgw.commands.doctor.service_steps import ServiceCase
+from nesgw.commands.setup.conversation import Agreement
+from nesgw.commands.setup.plan import Answers, BrokerPlan, MeterPlan, NewFile
+from nesgw.commands.setup.questions import TypedKey
 from nesgw.commands.target import Target
 from nesgw.config import loader
 from nesgw.config.document import Document, Source
@@ -97,6 +100,11 @@ def samples() -> dict[str, object]:
         MeterCase(meter, parse_key(KEY)),
         ServiceCase(Path("c.toml"), config),
         GatewayCase(settings.cache, settings.mqtt, "", Topics("nesgw", "nesgw")),
+        TypedKey(parse_key(KEY), Secret(KEY)),
+        NewFile(Path("house.key"), Secret(KEY), secret=True),
+        Agreement([NewFile(Path("house.key"), Secret(KEY), secret=True)], Path("house"), "House", publishes=True),
+        Answers(MeterPlan("house"), Secret(KEY), broker=BrokerPlan("pi", 1883, password=Secret(PASSWORD))),
+        BrokerPlan("pi", 1883, password=Secret(PASSWORD)),
         Security(KEY.encode()),
         DigestKey(KEY.encode()),
         _Exchange(

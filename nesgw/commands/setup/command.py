@@ -12,7 +12,7 @@ from nesgw.commands.check_config import config_argument
 from nesgw.errors import EX_OK, WrongUsage
 
 if TYPE_CHECKING:
-    from nesgw.commands.setup.conversation import Outcome
+    from nesgw.commands.setup.conversation import Agreement
     from nesgw.commands.setup.dialogue import Interview
 
 
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         conversation.give_back()
 
 
-def _finish(outcome: Outcome, interview: Interview, options: argparse.Namespace) -> int:
+def _finish(outcome: Agreement, interview: Interview, options: argparse.Namespace) -> int:
     """Write, look at it as the service will, and start that."""
     from nesgw.commands.setup import service
     from nesgw.commands.setup.files import write
@@ -90,7 +90,7 @@ def _how_to_start(config: Path) -> str:
     return f"nesgw run --config {config}"
 
 
-def _started(outcome: Outcome, interview: Interview) -> int:
+def _started(outcome: Agreement, interview: Interview) -> int:
     """Start the service, and wait for its first reading."""
     import time
 

@@ -18,7 +18,7 @@ from nesgw.commands.setup.dialogue import Interview
 from nesgw.commands.setup.plan import (
     Answers,
     Configured,
-    Meter,
+    MeterPlan,
     NewFile,
     Present,
     chosen,
@@ -50,7 +50,7 @@ _AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Agreement:
     """What was agreed upon."""
 
     files: list[NewFile]
@@ -71,7 +71,7 @@ class Conversation:
         self._settings: Settings = loader.settings(self._config)
         self._stopped = False
 
-    def hold(self) -> Outcome | None:
+    def hold(self) -> Agreement | None:
         """Ask everything; None if the person does not want it written in the end."""
         if not self._interview.silent:
             self._screen.say("Nothing is written before the end, and Ctrl-C leaves everything as it is.")
@@ -90,7 +90,7 @@ class Conversation:
         if not self._agreed_to(files):
             self._screen.say("nothing was written")
             return None
-        return Outcome(files, Path(config.cache.directory) / meter.name, meter.label, config.mqtt.enabled)
+        return Agreement(files, Path(config.cache.directory) / meter.name, meter.label, config.mqtt.enabled)
 
     def give_back(self) -> None:
         """Start the service again, if it was stopped for its port."""
@@ -278,14 +278,14 @@ class Conversation:
 
     # --- The meter
 
-    def _meter(self, place: MeterSettings) -> Meter:
+    def _meter(self, place: MeterSettings) -> MeterPlan:
         label = self._interview.take(replace(ask.LABEL, otherwise=place.shown_as or ask.LABEL.otherwise))
         usual = power_text(place.max_power) if place.max_power else ask.MAX_POWER.otherwise
         power = self._interview.take(replace(ask.MAX_POWER, otherwise=usual))
         if power is not None:
             self._screen.say(f"The main fuse allows {power_text(power)}.")
         name = place.name or ask.name_of(label, self._present.names)
-        return Meter(name, place.port, place.interface, label, power, place.dtr)
+        return MeterPlan(name, place.port, place.interface, label, power, place.dtr)
 
     # --- The end
 

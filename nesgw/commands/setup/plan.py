@@ -21,7 +21,7 @@ _AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Meter:
+class MeterPlan:
     """What is configured of a meter, as far as setup asks for it."""
 
     name: str
@@ -33,7 +33,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class BrokerPlan:
     """What is configured of the broker. ``password`` is None where it stays as it is."""
 
     host: str
@@ -47,10 +47,10 @@ class Broker:
 class Answers:
     """Everything that was answered. ``key`` is the text of a new key; None: it stays where it is."""
 
-    meter: Meter
+    meter: MeterPlan
     key: Secret | None
     key_file: Path | None = None  # that holds the key already, beside the configuration
-    broker: Broker | None = None  # None: stays as it is
+    broker: BrokerPlan | None = None  # None: stays as it is
     password_file: Path | None = None  # as key_file
     other_ports: tuple[tuple[str, str], ...] = ()  # meters that need a port of their own now, each with it
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nesgw.commands.setup import brokers, conversation, probe, service
-from nesgw.commands.setup.conversation import Conversation, Outcome
+from nesgw.commands.setup.conversation import Agreement, Conversation
 from nesgw.commands.setup.dialogue import Interview, Screen
 from nesgw.commands.setup.present import read_present
 from nesgw.errors import ConfigError, KeyRefused, PortAmbiguous
@@ -85,7 +85,7 @@ def etc(tmp_path: Path) -> Path:
 THE_REST = (("Name", ""), ("Main fuse", ""), ("MQTT is switched off", ""), ("Write", ""))
 
 
-def held(config: Path, screen: Screen, *, silent: bool = False, **given: str) -> Outcome:
+def held(config: Path, screen: Screen, *, silent: bool = False, **given: str) -> Agreement:
     talk = Conversation(Interview(given, screen, silent=silent), read_present(config), None)
     try:
         outcome = talk.hold()
@@ -95,7 +95,7 @@ def held(config: Path, screen: Screen, *, silent: bool = False, **given: str) ->
     return outcome
 
 
-def texts(outcome: Outcome) -> dict[str, str]:
+def texts(outcome: Agreement) -> dict[str, str]:
     return {file.path.name: file.text.reveal_text() for file in outcome.files}
 
 
