@@ -299,14 +299,21 @@ class MeterMisbehaved(Retryable):
     do = "if it lasts, please report it with the output of nesgw dump"
 
 
+# Why the MEP port may be silent, in the order in which to look.
+MEP_CAUSES: Final = (
+    "the cable (TxD, RxD, ground), its RS-232 levels, and Enable, which has to be on",
+    "another program on the port",
+    "a reading at the optical port, which shares the meter's line",
+    "the baud rate",
+    "a meter that asks for TLS",
+    "at last, the utility may have switched the port off: ask it to activate the MEP port",
+)
+
+
 class MepNoAnswer(NoAnswer):
     """Silence on the MEP port."""
 
-    do = (
-        "look in this order: the cable (TxD, RxD, ground), its RS-232 levels, and Enable, which has to be on; another "
-        "program on the port; a reading at the optical port, which shares the meter's line; the baud rate; a meter "
-        "that asks for TLS; at last, the utility may have switched the port off: ask it to activate the MEP port"
-    )
+    do = "look in this order: " + "; ".join(MEP_CAUSES)
 
 
 class LoopedBack(MepNoAnswer):
@@ -409,7 +416,10 @@ class IdentityTaken(Retryable):
 
     kind = "identity"
     what = "another meter of this gateway has the same number {id}: {other}"
-    do = "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
+    do = (
+        "read each meter through one port only: its optical and its MEP port share one line, and disturb one another; "
+        "if these are two meters, ask the utility for their numbers"
+    )
 
 
 class OperatorNeeded(NesgwError):
@@ -431,11 +441,11 @@ class KeyRefused(OperatorNeeded):
 
 
 class MepKeyRefused(KeyRefused):
-    """The MEP port does not take the key, or the key does not open what we read."""
+    """The MEP port does not take the key. ``form`` is the one in which the key was understood."""
 
     do = (
-        "compare the key with the utility's letter: 20 characters are taken as they stand, also where they look like "
-        "hex digits; ask for the MEP key (MBK) of this very meter"
+        "compare the key with the utility's letter: it was taken as {form}; 20 characters are taken as they stand, "
+        "also where they look like hex digits; ask for the MEP key (MBK) of this very meter"
     )
 
 
@@ -443,6 +453,13 @@ class KeyRests(MepKeyRefused):
     """The MEP port refused the key not long ago, so the meter was not asked."""
 
     what = "the meter refused the key; it is shown again in {seconds} s"
+
+
+class MepTableClosed(MepKeyRefused):
+    """The MEP port takes the key, which does not open this table."""
+
+    what = "the key does not open this table of the meter: {service} was answered {code}"
+    do = "ask for the MEP key (MBK) of this very meter; what its hardware lock covers, no key opens"
 
 
 class TokenRefused(OperatorNeeded):

@@ -21,8 +21,8 @@ from pydantic import BaseModel
 
 import nesgw
 from nesgw.commands.check_config import Checked
+from nesgw.commands.doctor.case import MeterCase
 from nesgw.commands.doctor.gateway_steps import GatewayCase
-from nesgw.commands.doctor.meter_steps import MeterCase
 from nesgw.commands.doctor.service_steps import ServiceCase
 from nesgw.commands.setup.conversation import Agreement
 from nesgw.commands.setup.plan import Answers, BrokerPlan, MeterPlan, NewFile

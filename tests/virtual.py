@@ -3,17 +3,20 @@
 import threading
 from contextlib import contextmanager
 from dataclasses import fields
+from datetime import timedelta
 
 from nesgw.commands.reader import BurstReader
 from nesgw.config.settings import MeterSettings, Secret
 from nesgw.gateway.worker import Worker
 from nesgw.meter.meter import Meter
 from nesgw.publishers.payloads import MeterStatus
-from nesgw.simulator import DEFAULT_KEY, SimulatedMeter, VirtualLine
+from nesgw.simulator import DEFAULT_KEY, MepPort, SimulatedMeter, VirtualLine
 
 
 class VirtualPort(VirtualLine):
     """The line with what a port has beyond it."""
+
+    interface = "optical"
 
     def __init__(self, meter, baud=9600):
         super().__init__(meter, baud)
@@ -32,9 +35,57 @@ class VirtualPort(VirtualLine):
         self._baud = baud
         self.meter.set_pace(baud)
 
+    def unpaced(self):
+        """Pass the bytes on at once: what takes no time is simulated sooner."""
+        self.meter.set_pace(None)
 
-def line_to(profile="83331-3i", **overrides):
-    return VirtualPort(SimulatedMeter(profile, clock=lambda: 1_000_000.0, **overrides))
+
+class VirtualMepPort(VirtualPort):
+    """The same meter's MEP port, with the wire for Enable. ``meter`` is the meter, ``port`` its port."""
+
+    interface = "mep"
+
+    def __init__(self, meter, baud=9600, **manners):
+        self.port = MepPort(meter, **manners)
+        self.port.enable(False, meter.clock())
+        super().__init__(self.port, baud)
+        self.meter = meter
+        self.written = []  # when each request was sent, and what
+        self.rts = False
+
+    @property
+    def rts(self):
+        return self._rts
+
+    @rts.setter
+    def rts(self, on):
+        self._rts = on
+        self.port.enable(on, self.clock())
+
+    @property
+    def baud(self):
+        return self._baud
+
+    @baud.setter
+    def baud(self, baud):
+        self._baud = baud
+        self.port.set_pace(baud)
+
+    def write(self, data):
+        self.written.append((self.clock(), data))
+        super().write(data)
+
+    def unpaced(self):
+        self.port.set_pace(None)
+
+    def close(self):
+        super().close()
+        self.rts = False
+
+
+def line_to(profile="83331-3i", interface="optical", manners=None, **overrides):
+    meter = SimulatedMeter(profile, clock=lambda: 1_000_000.0, **overrides)
+    return VirtualMepPort(meter, **(manners or {})) if interface == "mep" else VirtualPort(meter)
 
 
 def settings_with(key=DEFAULT_KEY, **options):
@@ -42,11 +93,16 @@ def settings_with(key=DEFAULT_KEY, **options):
     return MeterSettings("house", key=Secret(key), **{"port": "virtual", "session": "per-poll", **options})
 
 
+def true_time(line):
+    """What a right clock shows in the meter's world."""
+    return line.meter._epoch + timedelta(seconds=line.clock() - line.meter.started)
+
+
 def meter_on(line, settings=None, **options):
     """A meter on the line; ``options`` are of its settings, or of the object itself."""
     own = {field.name: options.pop(field.name) for field in fields(MeterSettings) if field.name in options}
     return Meter(
-        settings or settings_with(**own),
+        settings or settings_with(**{"interface": line.interface, **own}),
         clock=line.clock,
         sleep=line.sleep,
         opener=lambda *_args, **_options: line,
@@ -57,7 +113,7 @@ def meter_on(line, settings=None, **options):
 @contextmanager
 def reader_on(line):
     """Read as a command does that finds no daemon; at no pace, for what takes no time is simulated sooner."""
-    line.meter.set_pace(None)
+    line.unpaced()
     reader = BurstReader(meter_on(line), clock=line.clock, sleep=line.sleep)
     try:
         yield reader
@@ -78,6 +134,7 @@ class MeterPublisher:
         self.times = []
         self.statuses = []
         self.events = []
+        self.demands = []
         self.sub_meters = []
 
     def expect(self, meter):
@@ -90,6 +147,9 @@ class MeterPublisher:
     def accept(self, reading):
         self.readings.append(reading)
         self.times.append(self.line.clock())
+
+    def accept_demand(self, demand, running):
+        self.demands.append((demand, running))
 
     def emit(self, entries):
         self.events += entries
@@ -117,6 +177,7 @@ def work(
     on_change=lambda: None,
     server=None,
     wall_clock=None,
+    zone=None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
@@ -128,7 +189,7 @@ def work(
             happenings.pop(len(publisher.statuses))(line.meter)
         line.sleep(seconds)
 
-    settings = settings_with(poll_interval=interval, **options)
+    settings = settings_with(poll_interval=interval, interface=line.interface, **options)
     worker = Worker(
         settings,
         lambda turn: meter_on(line, settings, stop=turn),
@@ -138,7 +199,8 @@ def work(
         on_change=on_change,
         clock=line.clock,
         pause=pause,
-        **({"wall_clock": wall_clock} if wall_clock else {}),
+        wall_clock=wall_clock or (lambda: true_time(line)),
+        zone=zone,
     )
     worker.run()
     if worker.defect:

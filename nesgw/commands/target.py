@@ -12,7 +12,8 @@ from nesgw.commands.check_config import config_argument
 from nesgw.errors import ConfigError, WrongUsage
 
 if TYPE_CHECKING:
-    from nesgw.config.settings import MeterSettings, Secret, Settings
+    from nesgw.config.key import Key
+    from nesgw.config.settings import Interface, MeterSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,12 @@ class Target:
 
     meter: MeterSettings
     folder: Path | None  # the daemon's for this meter, on the RAM disk
-    read_key: Callable[[], Secret] = field(repr=False)
+    read_key: Callable[[], Key] = field(repr=False)
 
     def with_key(self) -> MeterSettings:
         """Return what a session of our own needs. Raises ConfigError where the key cannot be read."""
-        return replace(self.meter, key=self.read_key())
+        key = self.read_key()
+        return replace(self.meter, key=key.value, key_form=key.form)
 
 
 def target_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +35,9 @@ def target_arguments(parser: argparse.ArgumentParser) -> None:
     config_argument(parser)
     parser.add_argument("--port", metavar="DEV", help="read this port without a configuration; needs --key-file")
     parser.add_argument("--key-file", metavar="FILE", help="the file with the key, for --port")
+    parser.add_argument(
+        "--interface", choices=("optical", "mep"), help="for --port: which of the meter's ports (default: optical)"
+    )
     parser.add_argument("--meter", metavar="NAME", help="which meter of the configuration")
 
 
@@ -40,6 +45,8 @@ def target(options: argparse.Namespace) -> Target:
     """Find out which meter is meant. Raises WrongUsage or ConfigError."""
     if bool(options.port) != bool(options.key_file):
         raise WrongUsage(command=options.command, problem="--port and --key-file go together")
+    if options.interface and not options.port:
+        raise WrongUsage(command=options.command, problem="--interface goes with --port")
     if options.port and options.meter:
         raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
     return _from_options(options) if options.port else configured_target(options.config, options.meter)
@@ -49,11 +56,12 @@ def _from_options(options: argparse.Namespace) -> Target:
     from nesgw.config.secrets import read_key_file
     from nesgw.config.settings import MeterSettings
 
+    interface: Interface = options.interface or "optical"
     try:
-        key = read_key_file(options.key_file).value
+        key = read_key_file(options.key_file, interface)
     except ValueError as error:
         raise ConfigError([f"--key-file: {error}"]) from None
-    return Target(MeterSettings(options.port, options.port, session="per-poll"), None, lambda: key)
+    return Target(MeterSettings(options.port, options.port, interface=interface, session="per-poll"), None, lambda: key)
 
 
 def configured_target(config: Path, name: str | None) -> Target:
@@ -63,10 +71,12 @@ def configured_target(config: Path, name: str | None) -> Target:
     settings = loader.settings(loader.read(config))
     meter = choose(settings, name)
 
-    def read_key() -> Secret:
-        key = choose(loader.load(config), meter.name).key
-        assert key is not None  # noqa: S101 (a configuration without it is refused)
-        return key
+    def read_key() -> Key:
+        from nesgw.config.key import Key
+
+        complete = choose(loader.load(config), meter.name)
+        assert complete.key is not None  # noqa: S101 (a configuration without it is refused)
+        return Key(complete.key, complete.key_form)
 
     own = replace(meter, session="per-poll", negotiate_baud=False)
     return Target(own, settings.cache.directory / meter.name, read_key)

@@ -97,6 +97,7 @@ def _meter(section: MeterSection, found: Secrets) -> MeterSettings:
         label=section.label,
         interface=section.interface,
         key=key.value if key else None,
+        key_form=key.form if key else "",
         poll_interval=section.poll_interval,
         session=section.session,
         max_session=section.max_session,

@@ -107,6 +107,7 @@ class MeterSettings:
     label: str = ""
     interface: Interface = "optical"
     key: Secret | None = None
+    key_form: str = ""  # in which it was written: "40 hex digits"
     poll_interval: float = 10.0  # seconds
     session: SessionOption = "auto"
     max_session: float = 300.0  # seconds

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 import structlog
@@ -37,6 +37,7 @@ from nesgw.gateway.slow_tables import (
     SUB_METERS_EVERY,
     AlarmsFound,
     Bookmarks,
+    DemandFound,
     DriftFound,
     EntriesFound,
     Found,
@@ -45,22 +46,25 @@ from nesgw.gateway.slow_tables import (
 )
 from nesgw.gateway.trouble_log import TroubleLog
 from nesgw.meter.meter import Meter
+from nesgw.meter.poll_plan import PollPlan
 from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.plausibility.sub_meters import SubMeterPlausibility
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
+from nesgw.tables.interval_demand import Demand, RecentReadings, RegisterReading, Running
 from nesgw.tables.mbus import MbusReading
 from nesgw.values import Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
 # before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
-# dimensions is allowed as much again.
+# dimensions is allowed as much again, and a second for each of its reads that the port's average holds up.
 BEFORE_BEAT: Final = 1.5
 SHORTEST_LIMIT: Final = 8.5
 LONGEST_LIMIT: Final = 30.0
 LEARNING: Final = 20.0
+LEARNING_READS: Final = 60
 
 # A refused key: asked again after five minutes, then ever more rarely. A meter counts refusals, raises an alarm,
 # and from firmware 4.30 on may lock its port.
@@ -73,9 +77,14 @@ LONGEST_PAUSE: Final = 3600.0
 FIRST_RETRY: Final = 1.0
 LATER_RETRY: Final = 10.0
 PORT_RETRY: Final = 5.0
+# A meter that is read through its other port already has one line for both: it is left to the other, but for a look.
+TAKEN_RETRY: Final = 60.0
 
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
+
+DEMAND_PAUSE: Final = 8.0  # seconds between two messages of the running interval, at the least
+DEMAND_LASTS: Final = 45.0  # seconds in which the next interval is read: no "unknown" at each change
 
 LONGEST_WAIT: Final = 2.0  # seconds between two signs of life while there is nothing to do
 
@@ -107,6 +116,8 @@ class Worker(threading.Thread):
         self.facts: Facts | None = None
         self.reading: Reading | None = None
         self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
+        self.demand: Demand | None = None
+        self.running: Running | None = None  # its interval that is not over
         self.wake = threading.Event()  # ends a pause early
         self._meter = make_meter(self._is_ending)
         self._publisher = publisher
@@ -123,11 +134,16 @@ class Worker(threading.Thread):
         self._account = Account()
         self._freshness = Freshness(interval, lambda online: publisher.available(online=online))
         self._troubles = TroubleLog(self._log, clock)
+        self._plan = PollPlan(interval)
+        self._notice: NesgwError | None = None  # of the port, as said last
         self._slow_tables: SlowTables | None = None
         self._zone = zone
         self._server = server
         self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
         self._on_change = on_change
+        self._wall_clock = wall_clock
+        self._recent = RecentReadings()
+        self._demand_due = self._running_lasts = 0.0
         self._quiet = QuietTime(settings.quiet, wall_clock)
         self._is_quiet = False
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
@@ -155,7 +171,8 @@ class Worker(threading.Thread):
             due = beat.start
             while self._wait_until(max(min(due, self._not_after), self._not_before), beat):
                 self._not_after = float("inf")
-                self._poll(beat)
+                if not self._plan.leaves_out(self._meter.spare):
+                    self._poll(beat)
                 due = beat.after(self._clock())
         except Exception as defect:  # the main thread ends the process with it
             self.defect = defect
@@ -222,7 +239,7 @@ class Worker(threading.Thread):
         self._account.polled()
         done = False
         try:
-            with self._meter.session(started + self._limit + (LEARNING if self._meter.to_be_identified else 0.0)):
+            with self._meter.session(started + self._time_allowed()):
                 self._register(self._meter.facts(on_identity=self._publisher.expect))
                 self._meter.look_for_traces()
                 self._resolve(*self._read())
@@ -245,11 +262,18 @@ class Worker(threading.Thread):
                 self._failed(error)
         self.look()
         self._report_session_mode()
+        self._report_port()
         sent, received = self._meter.traffic
         self._account.note(bytes_sent=sent, bytes_received=received)
         self._publisher.report(self.status)
         if self._state() != before:
             self._on_change()
+
+    def _time_allowed(self) -> float:
+        if not self._meter.to_be_identified:
+            return self._limit
+        spare = self._meter.spare
+        return self._limit + LEARNING + (0 if spare is None else max(0, LEARNING_READS - spare))
 
     def _state(self) -> tuple[object, ...]:
         """What others want to hear of at once."""
@@ -257,7 +281,8 @@ class Worker(threading.Thread):
 
     def _read(self) -> tuple[Reading, Verdict]:
         """Read once; a suspect reading is read again at once, after asking the meter whether it is still the same."""
-        reading = self._meter.reading()
+        reading = self._meter.reading(energies=self._plan.wants_energies(self._meter.spare, self._clock()))
+        self._register(self._meter.facts())
         verdict = self._plausibility.judge(reading.values, self._clock())
         if verdict.outcome is Outcome.SUSPECT:
             self._register(self._meter.facts(verify=True))
@@ -270,7 +295,8 @@ class Worker(threading.Thread):
             self._log.warning(verdict.message)
             self._account.note(notice=verdict.message)
         if verdict.accepted:
-            self._accepted(replace(reading, values=verdict.values))
+            reading = replace(reading, values=verdict.values)
+            self._accepted(self._plan.completed(reading, self._energies, self._clock()))
         else:
             self._rejected(verdict)
 
@@ -284,6 +310,24 @@ class Worker(threading.Thread):
         self._troubles.recovered()
         self._account.accepted(reading)
         self._account.note(fell_from=self._plausibility.fallen())
+        self._go_on_with_demand(reading)
+
+    def _go_on_with_demand(self, reading: Reading) -> None:
+        """Say how the running interval stands, often enough for its entities and not with each of many polls."""
+        imported, exported = (reading.values.get(key) for key in ("energy_import", "energy_export"))
+        self._recent.add(RegisterReading(self._wall_clock().astimezone(UTC), imported, exported))
+        if self.demand and self._clock() >= self._demand_due:
+            running = self._recent.running(self.demand)
+            if running or self._clock() >= self._running_lasts:
+                self._publish_demand(running)
+
+    def _publish_demand(self, running: Running | None) -> None:
+        now = self._clock()
+        self._demand_due = now + DEMAND_PAUSE
+        self.running = running
+        if running:
+            self._running_lasts = now + DEMAND_LASTS
+        self._publisher.accept_demand(self.demand, running)
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
@@ -299,6 +343,9 @@ class Worker(threading.Thread):
             pause = (self._key_backoff if isinstance(error, KeyRefused) else self._other_backoff).pause()
             self._not_before, self._obstacle = self._clock() + pause, error
             self._troubles.failed(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
+        elif isinstance(error, IdentityTaken):
+            self._not_before = self._clock() + TAKEN_RETRY
+            self._troubles.failed(kind, str(error), at_once=True)
         else:
             self._not_after = self._clock() + self._retry(error)
             self._troubles.failed(kind, str(error), at_once=False)
@@ -307,6 +354,10 @@ class Worker(threading.Thread):
         if isinstance(error, PortUnavailable):
             return PORT_RETRY
         return FIRST_RETRY if self.status.consecutive_failures == 1 else LATER_RETRY
+
+    @property
+    def _energies(self) -> frozenset[str]:
+        return self.facts.layout.fields_of(23) if self.facts else frozenset()
 
     # What changes slowly
 
@@ -329,7 +380,8 @@ class Worker(threading.Thread):
         if slow is None or slow.facts is not facts:
             # Of the same meter: the status lags behind until the broker has them.
             marks = slow.bookmarks if slow else Bookmarks(self.status.last_event, self.status.last_outage)
-            slow = self._slow_tables = SlowTables(facts, marks, zone=self._zone)
+            demand = slow.demand if slow else None
+            slow = self._slow_tables = SlowTables(facts, marks, zone=self._zone, now=self._wall_clock, demand=demand)
         return slow
 
     def _publish(self, found: Found) -> None:
@@ -338,6 +390,9 @@ class Worker(threading.Thread):
                 self._compare_alarms(keys)
             case DriftFound(seconds):
                 self._account.note(clock_drift_s=seconds)
+            case DemandFound(demand):
+                self.demand = demand
+                self._publish_demand(self._recent.running(demand) if demand else None)
             case EntriesFound():
                 self._publisher.emit(found.entries)
             case SubMeterFound(reading):
@@ -367,6 +422,7 @@ class Worker(threading.Thread):
         if known is facts:
             return
         self.facts = facts
+        self._plan.forget()
         if self._serving:
             self._serving.remember(self._meter.identity_parts)
         identity, layout = facts.identity, facts.layout
@@ -380,6 +436,8 @@ class Worker(threading.Thread):
             )
             for remark in layout.remarks:
                 self._log.info(remark)
+            if facts.alarms is None:
+                self._log.info("alarms: not offered to this key, so they are left out (BT03)")
             if known is not None:
                 self._log.warning(
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
@@ -390,6 +448,8 @@ class Worker(threading.Thread):
             self._plausibility = Plausibility(limit, register_unit=layout.energy_unit)
             self._sub_meter_judges.clear()
             self._slow_tables = None
+            self.demand = self.running = None
+            self._recent.clear()
             self.sub_meters.clear()
             self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):
@@ -414,11 +474,23 @@ class Worker(threading.Thread):
         self._log.info(f"going on from the reading accepted {since}")
 
     def _report_session_mode(self) -> None:
-        """Log once how sessions are held, and why."""
+        """Log once how sessions are held, and why; what is not decided yet is for who looks closely."""
         mode, reason = self._meter.mode, self._meter.mode_reason
         if (mode, reason) != (self.status.session, self.status.session_reason):
             self._account.note(session=mode, session_reason=reason)
-            self._log.info(f"session {mode} ({reason})")
+            say = self._log.debug if self._meter.choosing_mode else self._log.info
+            say(f"session {mode} ({reason})")
+
+    def _report_port(self) -> None:
+        """Say what the port has to say: once, until it is over."""
+        if remark := self._meter.remark:
+            self._troubles.remark("port", remark)
+        notice = self._meter.notice
+        if type(notice) is not type(self._notice):
+            self._notice = notice
+            self._account.note(notice=notice and str(notice))
+            if notice:
+                self._log.warning(str(notice))
 
     def in_words(self) -> str:
         """Say how the meter stands, for systemctl status."""

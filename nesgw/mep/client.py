@@ -21,6 +21,7 @@ from nesgw.errors import (
     MepNoAnswer,
     MepPollTooLong,
     MepRequestDamaged,
+    MepTableClosed,
     MeterBusy,
     MeterMisbehaved,
     NesgwError,
@@ -31,6 +32,7 @@ from nesgw.errors import (
     WrongLevels,
 )
 from nesgw.mep.answer_size import SHORT_READ
+from nesgw.mep.digest import KEY_LENGTH
 from nesgw.mep.frames import LARGEST_READ, FullRead, PartialRead, Request, ResponseCode
 from nesgw.mep.link import Event, GaveUp, Link, LinkStatistics, Reason, Received, Refused
 from nesgw.mep.read_plan import AnySpan, coalesce, end_of
@@ -79,13 +81,16 @@ class MepClient:
         sleep: Callable[[float], None] = time.sleep,
         stop: Callable[[], bool] = lambda: False,
         trace: Callable[..., object] | None = None,
+        key_form: str = "",
     ) -> None:
+        """``key_form`` says in which form the key was given ("40 hex digits"), for who has to compare it."""
         self._port = port
         self._link = link
         self._clock = clock
         self._sleep = sleep
         self._stop = stop
         self._trace = trace or (lambda *_: None)  # takes a %-template and what stands in it, as a logger does
+        self._key_form = key_form or f"{KEY_LENGTH} bytes"
         self._limit: float | None = None
         self._spoiled = GaveUp(Reason.TOO_LONG)  # the last long answer that was
         link.timing = replace(link.timing, byte_time=10 / port.baud)
@@ -275,8 +280,7 @@ class MepClient:
             case ResponseCode.TABLE_NOT_POSSIBLE:
                 return TableNotPresent(table=table_name(request.table))
             case ResponseCode.NO_PERMISSION:
-                cause = "the key is too weak for this table, or the meter's hardware lock covers it"
-                return MepKeyRefused(service=str(request), code=f"{code}: {cause}")
+                return MepTableClosed(service=str(request), code=str(code))
             case ResponseCode.WRONG_STATE:
                 return TlsWanted(service=str(request), code=str(code))
             case _ if code in _PASSING:
@@ -288,9 +292,11 @@ class MepClient:
         self._trace("-- gave up on %s: %s in %s attempts", request, event.reason.value, event.transmissions)
         if event.reason is Reason.KEY:
             if event.transmissions:
-                return MepKeyRefused(service=str(request), code=str(ResponseCode.WRONG_DIGEST))
-            rest = self._link.key_rests_until - self._clock()
-            return KeyRests(service=str(request), code=str(ResponseCode.WRONG_DIGEST), seconds=round(rest))
+                return MepKeyRefused(service=str(request), code=str(ResponseCode.WRONG_DIGEST), form=self._key_form)
+            rest = round(self._link.key_rests_until - self._clock())
+            return KeyRests(
+                service=str(request), code=str(ResponseCode.WRONG_DIGEST), form=self._key_form, seconds=rest
+            )
         if event.reason in (Reason.CUT_SHORT, Reason.TOO_LONG) and self._link.answer_size.weak:
             return self._enable_weak()
         kind = {

@@ -208,6 +208,11 @@ class Link:
         return self._state
 
     @property
+    def key_proven(self) -> bool:
+        """Whether the meter has taken the key, and not refused it since."""
+        return self._key_proven
+
+    @property
     def key_rests_until(self) -> float:
         """When a refused key may be tried again."""
         return self._key_rests_until

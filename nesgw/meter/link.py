@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from nesgw.errors import NesgwError
 from nesgw.optical.read_plan import Span
 
 
@@ -16,6 +17,22 @@ class MeterLink(Protocol):
     """
 
     has_sessions: bool  # False: no logon, so there is nothing to hold, to renew or to end between polls (MEP)
+
+    @property
+    def spare(self) -> int | None:
+        """How many reads may be made at once; None where the port asks for no average."""
+
+    @property
+    def jumps(self) -> int | None:
+        """How often so far the meter did what it does when its dimensions change; None where it does nothing."""
+
+    @property
+    def notice(self) -> NesgwError | None:
+        """What a person should mend although reading goes on."""
+
+    @property
+    def remark(self) -> str | None:
+        """What its owner should know of this port, once."""
 
     @property
     def in_session(self) -> bool:

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Final
 
-from nesgw.config.settings import MeterSettings
+from nesgw.config.settings import Interface, MeterSettings
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, TableNotPresent
 from nesgw.meter.link import MeterLink
+from nesgw.meter.mep_link import MepLink
 from nesgw.meter.optical_link import OpticalLink
-from nesgw.meter.profile import IDENTITY, NEEDED_AGAIN, OPTIONAL, Facts, confirm, identify, still_the_same
+from nesgw.meter.profile import IDENTITY, NEEDED_AGAIN, OPTIONAL, Facts, ask_version, confirm, identify, still_the_same
 from nesgw.meter.queries.events import newest_event
 from nesgw.meter.reader import Reader, run
 from nesgw.meter.session import MeterSession
@@ -23,6 +24,8 @@ from nesgw.ports.serial_port import open_port
 from nesgw.tables.extent import may_be_read
 from nesgw.tables.register import Part
 from nesgw.values import MeterIdentity, Reading
+
+_LINKS: Final[Mapping[Interface, type[OpticalLink | MepLink]]] = {"optical": OpticalLink, "mep": MepLink}
 
 # Dimensions change when the utility reconfigures the meter: found within this time even if nothing else shows it.
 _FACTS_LAST: Final = 3600.0
@@ -37,7 +40,7 @@ class Meter:
     """One meter. Not thread-safe: one worker, or one command, owns it.
 
     ``stop`` is asked several times a second during every wait; once it says True the wait ends with ``Stopped``.
-    ``link`` is the way there; by default the port of the settings.
+    ``link`` is the way there; by default the port and the interface of the settings.
     """
 
     def __init__(
@@ -52,13 +55,18 @@ class Meter:
         trace: Callable[..., object] | None = None,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        link = link or OpticalLink(settings, stop=stop, clock=clock, sleep=sleep, opener=opener, trace=trace)
+        link = link or _LINKS[settings.interface](
+            settings, stop=stop, clock=clock, sleep=sleep, opener=opener, trace=trace
+        )
+        self._link: MeterLink = link
         self._session = MeterSession(link, settings, clock=clock)
         self._optional = OptionalTables(self._session)
         self._clock = clock
         self._wall_clock = wall_clock
         self._facts: Facts | None = None
         self._learnt = float("-inf")
+        self._jumps: int | None = None  # of the link, when it was asked last what they mean
+        self._version: bytes | None = None  # of the dimensions
         self._asked: str | None = None  # whose tables were found missing
         key = settings.key.reveal() if settings.key else None
         self._key_forms = (key, key.hex().encode(), key.hex().upper().encode()) if key else ()
@@ -75,9 +83,29 @@ class Meter:
         return self._session.mode_reason
 
     @property
+    def choosing_mode(self) -> bool:
+        """Whether the mode is yet to be found out."""
+        return self._session.choosing
+
+    @property
     def traffic(self) -> tuple[int, int]:
         """Bytes sent and received since the start, over every time the port was opened."""
         return self._session.traffic
+
+    @property
+    def spare(self) -> int | None:
+        """How many reads may be made at once; None where the port asks for no average."""
+        return self._link.spare
+
+    @property
+    def notice(self) -> NesgwError | None:
+        """What a person should mend although reading goes on."""
+        return self._link.notice
+
+    @property
+    def remark(self) -> str | None:
+        """What its owner should know of this port, once."""
+        return self._link.remark
 
     @property
     def in_session(self) -> bool:
@@ -109,27 +137,48 @@ class Meter:
         """How long reading a part takes at the most, on a sound line; outside a session, with opening one."""
         return self._session.seconds(part)
 
-    def reading(self) -> Reading:
-        """Return one poll's values, read in this session; not judged yet."""
-        layout = self.facts().layout
-        return layout.reading(self._session.read_all(layout.reads), self._wall_clock())
+    def reading(self, *, energies: bool = True) -> Reading:
+        """Return one poll's values, read in this session; not judged yet. ``energies``: those of BT23 as well."""
+        while True:
+            facts = self.facts()
+            parts = facts.layout.reads if energies else facts.layout.parts_of(28)
+            blocks = self._session.read_all(parts)
+            if self.facts() is facts:  # else its dimensions have changed under our hands
+                return facts.layout.reading(blocks, self._wall_clock())
 
     @property
     def to_be_identified(self) -> bool:
         """Whether ``facts`` will ask for everything, which takes longer than a poll."""
-        return self._facts is None or self._clock() - self._learnt > _FACTS_LAST
+        return self._facts is None or (self._link.jumps is None and self._may_be_outdated)
+
+    @property
+    def _may_be_outdated(self) -> bool:
+        return self._clock() - self._learnt > _FACTS_LAST
 
     def facts(self, *, verify: bool = False, on_identity: Callable[[str], object] = lambda _: None) -> Facts:
         """Return who the meter is and its layout; asks the meter the first time, in doubt, and every hour.
 
         ``on_identity`` is called early with the id that the meter gives, which may yet turn out to be wrong.
         """
-        doubted = verify or self._session.doubted
         facts = self._facts
-        if facts is None or self.to_be_identified or (doubted and not run(still_the_same(facts), self._optional)):
+        if facts is None or self.to_be_identified or not self._still_holds(facts, verify=verify):
             facts = self._identified(on_identity)
         self._session.doubted = False
         return facts
+
+    def _still_holds(self, facts: Facts, *, verify: bool) -> bool:
+        """Look whether anything has changed, where there is a reason to."""
+        if self._link.jumps != self._jumps:
+            jumps, version = self._link.jumps, run(ask_version(), self._session)
+            if version is None or version != self._version:
+                return False
+            self._jumps = jumps
+        outdated = self._may_be_outdated
+        if (verify or self._session.doubted or outdated) and not run(still_the_same(facts), self._optional):
+            return False
+        if outdated:
+            self._learnt = self._clock()
+        return True
 
     def _identified(self, on_identity: Callable[[str], object]) -> Facts:
         """Ask for everything; what differs from before is asked once more, and counts if it was said twice."""
@@ -142,6 +191,9 @@ class Meter:
                 self._optional.forget()  # what another meter had and lacked
             on_identity(identity.id)
 
+        self._jumps = self._link.jumps
+        if self._jumps is not None:
+            self._version = run(ask_version(), self._session)
         facts = run(identify(known, heard), self._optional)
         if not facts.published_like(before):
             run(confirm(facts, known), self._optional)

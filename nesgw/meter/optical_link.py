@@ -30,6 +30,10 @@ class OpticalLink:
     """One probe. The port is opened for the first session, if none is given, and stays open until ``close``."""
 
     has_sessions = True
+    spare = None
+    jumps = None
+    notice = None
+    remark = None
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ from nesgw.tables.identity import (
 from nesgw.tables.installation import (
     BT15,
     ET04_PHASES,
+    ET04_VERSION,
     ET42_TIER_SIZE,
     AbsentPhases,
     Installation,
@@ -148,6 +149,11 @@ def still_the_same(facts: Facts) -> Query[bool]:
     """Ask whether it is the same meter with the same dimensions: the cheap look, in doubt."""
     identity = yield from _identity((yield ET29), facts.identity)
     return identity == facts.identity and (yield from _dimensions()) == facts.dimensions
+
+
+def ask_version() -> Query[bytes | None]:
+    """Ask for the number that a meter changes with its dimensions; None where it tells none."""
+    return (yield ET04_VERSION)
 
 
 def _declared(known: MeterIdentity | None, on_identity: Callable[[MeterIdentity], object]) -> Query[Declared]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -160,9 +161,11 @@ def _check_search(search: str) -> None:
     if not pattern:
         raise ValueError('a part of the name of the adapter follows: "hwgrep://0403:6001"')
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"the pattern behind hwgrep:// is no regular expression: {error.msg}") from None
+        with warnings.catch_warnings(action="error", category=FutureWarning):  # "[[" will mean something else one day
+            re.compile(pattern)
+    except (re.error, FutureWarning) as error:
+        why = getattr(error, "msg", error)
+        raise ValueError(f"the pattern behind hwgrep:// is no regular expression: {why}") from None
     for option in options:
         name, _, value = option.partition("=")
         if name not in ("n", "skip_busy"):

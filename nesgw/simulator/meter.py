@@ -115,6 +115,11 @@ class SimulatedMeter:
         self._clock_step = 0.0  # seconds by which the clock was set
         self._frozen: tuple[int, Truth] | None = None
 
+    def reconfigure(self, **changes: object) -> None:
+        """Give the meter other dimensions, as the utility does from afar; ``changes`` replace fields of the profile."""
+        with self.lock:
+            self.profile = dataclasses.replace(self.profile, version=self.profile.version + 1, **changes)  # type: ignore[arg-type]
+
     # --- the line's side ---------------------------------------------------------------------------------------
 
     @property

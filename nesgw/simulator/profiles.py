@@ -138,6 +138,7 @@ class Profile:
     ratios_applied: bool = True  # BT15.8.0
     energy_unit: int = 1
 
+    version: int = 1  # of the dimensions (ET04)
     has_actual: bool = True  # BT21, BT71
     has_sources: bool = True  # BT22, BT27
     alarm_bytes: int = 9

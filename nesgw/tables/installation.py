@@ -14,6 +14,7 @@ from nesgw.tables.register import EXTENDED, Part, nonsense
 
 BT15: Final = Part("BT15", 15, 0, 17)  # meters behind transformers only
 ET04_PHASES: Final = Part("ET04", EXTENDED + 4, 62, 1)
+ET04_VERSION: Final = Part("ET04", EXTENDED + 4, 116, 1)  # of the dimensions: another one, other dimensions
 ET42_TIER_SIZE: Final = Part("ET42", EXTENDED + 42, 21, 2)
 
 ENERGY_UNITS: Final = (1, 10, 100)

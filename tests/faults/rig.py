@@ -15,6 +15,8 @@ from nesgw.simulator import DEFAULT_KEY
 from tests.faults.truth import wrong_values
 from tests.virtual import line_to, meter_on, settings_with
 
+GRAIN = 1e-3  # seconds
+
 
 @dataclass
 class Recorder:
@@ -57,18 +59,31 @@ class Rig:
     """Make one, then ``run`` it until a virtual time; the clock begins at zero."""
 
     def __init__(
-        self, folder, profile="83331-3i", *, interval=10.0, key=DEFAULT_KEY, plan=(), meter=None, paced=True, **options
+        self,
+        folder,
+        profile="83331-3i",
+        *,
+        interface="optical",
+        interval=10.0,
+        key=DEFAULT_KEY,
+        plan=(),
+        meter=None,
+        manners=None,
+        paced=True,
+        **options,
     ):
-        self.line = line_to(profile, faults=plan, **(meter or {}))
+        self.line = line_to(profile, interface, manners, faults=plan, **(meter or {}))
         if not paced:
-            self.line.meter.set_pace(None)
+            self.line.unpaced()
         self.start = self.line.clock()
         self.longest = max(interval, 12.0)
         self.broker = Recorder(self)
         self.stop = threading.Event()
         self.until = 0.0
+        self.at = {}  # what happens when, in seconds after the start
+        self.line.read, self.line.sleep = self._happen(self.line.read), self._happen(self.line.sleep)
         of_meter = {name: options.pop(name) for name in ("wall_clock",) if name in options}
-        settings = settings_with(key, label="House", poll_interval=interval, **options)
+        settings = settings_with(key, interface=interface, label="House", poll_interval=interval, **options)
         publisher = MeterPublisher(
             settings,
             Topics("nesgw", "nesgw"),
@@ -86,6 +101,17 @@ class Rig:
             clock=self.line.clock,
             pause=self._pause,
         )
+
+    def _happen(self, read):
+        """Let happen what is due while a poll waits for its answers, and while nothing is waited for."""
+
+        def noticing(seconds):
+            result = read(min([seconds, *(max(moment - self.now, GRAIN) for moment in self.at)]))
+            for moment in sorted(moment for moment in self.at if moment <= self.now):
+                self.at.pop(moment)()
+            return result
+
+        return noticing
 
     @property
     def now(self) -> float:

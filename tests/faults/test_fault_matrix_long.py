@@ -47,7 +47,7 @@ def online(rig):
 
 
 class TestTheKey:
-    @pytest.mark.expects_warnings("^the meter refused the key: Security was answered err")
+    @pytest.mark.expects_warnings("^the meter refused the key: it answered Security with err")
     def test_a_key_refused_for_hours_is_tried_ever_more_rarely_and_the_right_one_is_taken_within_the_hour(
         self, tmp_path, noting, logged
     ):
@@ -74,7 +74,7 @@ class TestTheKey:
         noting("a wrong key for five hours", rig, end, HOUR + 10, injected=len(tries))
         assert DEFAULT_KEY.decode() not in repr((logged, rig.broker.topics, rig.worker.in_words()))
 
-    @pytest.mark.expects_warnings("^the meter refused the key: Security was answered err")
+    @pytest.mark.expects_warnings("^the meter refused the key: it answered Security with err")
     def test_a_meter_that_locks_its_port_after_three_refusals_is_left_alone(self, tmp_path, noting):
         """Firmware 4.30 and later. Three refusals take fifteen minutes here, at a poll's pace thirty seconds."""
         rig = Rig(tmp_path, "gen4-4.30", key=b"0" * 20, meter={"failures_allowed": 3, "lockout_minutes": 5})

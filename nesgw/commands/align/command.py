@@ -1,4 +1,7 @@
-"""nesgw align: live in the terminal: how well the probe sits, and when it is the wrong way round; needs no key."""
+"""nesgw align: live in the terminal: how well the probe sits, and when it is the wrong way round; needs no key.
+
+For the optical port alone.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from nesgw import CONFIG_FILE
 from nesgw.commands.check_config import config_argument
 from nesgw.commands.terminal.numbers import at_least_one
 from nesgw.commands.terminal.screen import Block, Paint
-from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable
+from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable, WrongUsage
 
 if TYPE_CHECKING:
     from nesgw.commands.align.judge import Window
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 
 _PERIOD: Final = 0.4  # seconds from attempt to attempt; a little more while nothing answers
 _REOPEN: Final = 1.0
+_NO_PROBE: Final = (
+    "it is for the optical port, on which a probe sits; "
+    "this meter is read through its MEP port, which nesgw doctor looks at"
+)
 _WIDEST: Final = 100
 
 
@@ -73,6 +80,8 @@ def _place(options: argparse.Namespace) -> MeterSettings:
             loader.read(options.config)  # one that is named is wanted: this says what is wrong with it
         return MeterSettings("", dtr=options.dtr)
     meter = choose(loader.settings(loader.read(options.config)), options.meter)
+    if meter.interface == "mep":
+        raise WrongUsage(command="align", problem=_NO_PROBE)
     return replace(meter, dtr=meter.dtr or options.dtr)
 
 

@@ -16,9 +16,9 @@ from nesgw.commands.terminal.screen import Paint
 from nesgw.errors import EX_OK, ConfigError, WrongUsage
 
 if TYPE_CHECKING:
+    from nesgw.commands.doctor.case import MeterCase, NoKey
     from nesgw.commands.doctor.examination import Finding, Step
     from nesgw.commands.doctor.gateway_steps import GatewayCase
-    from nesgw.commands.doctor.meter_steps import MeterCase, NoKey
     from nesgw.config.key import Key
     from nesgw.config.schema import Config, MeterSection
     from nesgw.config.settings import Interface, MeterSettings, Settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MARK_WIDTH: Final = 9
 _TITLE_WIDTH: Final = 16  # and more where titles begin with the name of a meter
 _CONFIGURATION: Final = "configuration"
-_INTERFACES: Final = ("optical",)
+_INTERFACES: Final = ("optical", "mep")
 _WITHOUT: Final = "the probe can be tried without one: nesgw align, or nesgw doctor --port DEV"
 
 Found = tuple[str, "Finding"]
@@ -99,7 +99,8 @@ def _wrapped(text: str, room: int | None, sign: str) -> list[str]:
 
 def _from_port(options: argparse.Namespace) -> Iterator[tuple[str, Finding, int]]:
     """Take the steps of a meter that no configuration knows of."""
-    from nesgw.commands.doctor.meter_steps import METER_STEPS, MeterCase, NoKey
+    from nesgw.commands.doctor.case import MeterCase, NoKey
+    from nesgw.commands.doctor.meter_steps import METER_STEPS
     from nesgw.config.settings import MeterSettings
 
     settings = MeterSettings(options.port, options.port, interface=options.interface or "optical")
@@ -136,9 +137,6 @@ def _findings(options: argparse.Namespace) -> Iterator[tuple[str, Finding, int]]
     for title, finding in _examined(SERVICE_STEPS, ServiceCase(options.config, config)):
         yield title, finding, longest
     for meter, prefix in zip(meters, prefixes, strict=True):
-        if meter.interface not in METER_STEPS:
-            yield f"{prefix}meter", skipped(f"its {meter.interface} port is looked at by: nesgw read"), longest
-            continue
         with _meter_case(meter, config, settings, options.config) as case:
             for title, finding in _examined(METER_STEPS[meter.interface], case):
                 yield prefix + title, finding, longest
@@ -159,7 +157,7 @@ def _examined(steps: Iterable[Step[Any]], case: Any) -> Iterator[Found]:
 
 
 def _meter_case(meter: MeterSettings, config: Config, settings: Settings, source: Path) -> MeterCase:
-    from nesgw.commands.doctor.meter_steps import MeterCase, NoKey
+    from nesgw.commands.doctor.case import MeterCase, NoKey
     from nesgw.commands.doctor.report import load_report
     from nesgw.config import credentials
     from nesgw.config.secrets import has_none, read_key
@@ -197,7 +195,7 @@ def _key_of(file: str, interface: Interface) -> Key:
 
 def _why_no_key(place: Path | None) -> NoKey:
     """Tell a key that is not there from one that cannot be read and from what is no key."""
-    from nesgw.commands.doctor.meter_steps import NoKey
+    from nesgw.commands.doctor.case import NoKey
     from nesgw.config.secrets import private_text
 
     if place is None or not place.exists():

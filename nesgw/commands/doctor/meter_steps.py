@@ -11,18 +11,17 @@ import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from nesgw.commands.align.judge import Seat, Window
+from nesgw.commands.align.judge import Seat
+from nesgw.commands.doctor.case import MeterCase, NoKey
 from nesgw.commands.doctor.examination import Finding, Step, failed, failed_with, ok, skipped
+from nesgw.commands.doctor.mep_steps import long_answers, prove_line
 from nesgw.commands.doctor.report import PATIENT, Report, age, ago
 from nesgw.config.access import service_user
-from nesgw.config.key import Key
-from nesgw.config.settings import Interface, MeterSettings
+from nesgw.config.settings import Interface
 from nesgw.errors import (
     EX_CONFIG,
     EX_NOPERM,
@@ -38,7 +37,7 @@ from nesgw.meter.meter import Meter
 from nesgw.meter.optical_link import OpticalLink
 from nesgw.optical.line_test import LineTest
 from nesgw.ports.find import find_port
-from nesgw.ports.port import Port, is_bridge
+from nesgw.ports.port import is_bridge
 from nesgw.ports.serial_port import open_port
 from nesgw.publishers.console import summary
 
@@ -48,50 +47,11 @@ _SESSION: Final = 30.0  # for a session that reads everything, on a bad line
 _ROOT: Final = "root"
 
 
-class NoKey(Enum):
-    """Why there is no key to show."""
-
-    NOT_GIVEN = "none was given (--key-file FILE): what needs one is not tried"
-    CREDENTIAL = "it is a systemd credential, which only the service sees"
-    MISSING = "without it nesgw reads no values"
-    UNREADABLE = "the file is there"
-    MALFORMED = "what is there is no key"
-
-
-@dataclass
-class MeterCase:
-    """A meter under examination, and what the steps have opened of it. Closes all that as a context manager."""
-
-    settings: MeterSettings
-    key: Key | None = field(repr=False)
-    no_key: NoKey = NoKey.MISSING  # where there is none
-    key_problem: str = ""
-    key_since: float = 0.0  # when the file that holds the key was changed last
-    report: Report | None = None
-    name: str = ""  # of the port, once it is found
-    port: Port | None = None
-    busy: PortBusy | None = None
-    service: Report | None = None  # what the service says, while it holds the port
-    window: Window = field(default_factory=Window)
-    meter: Meter | None = None
-    life: ExitStack = field(default_factory=ExitStack)
-
-    def __enter__(self) -> MeterCase:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.life.close()
-
-    @property
-    def service_lives(self) -> bool:
-        """Whether a service reports on this meter."""
-        return self.report is not None and self.report.is_live(self.settings.poll_interval)
-
-
-_ASK: Final = (
-    "ask the utility for the optical read-only key of this very meter. "
-    "The probe and the meter can be tried without it, below"
-)
+_ASK: Final[Mapping[Interface, str]] = {
+    "optical": "ask the utility for the optical read-only key of this very meter. "
+    "The probe and the meter can be tried without it, below",
+    "mep": "ask the utility for the MEP key (MBK) of this very meter. The cable can be tried without it, below",
+}
 _COPY: Final = "copy it again from the utility's letter: all of it, and nothing of what stands beside it"
 
 
@@ -107,7 +67,9 @@ def _key(case: MeterCase) -> Finding:
         case NoKey.UNREADABLE:
             return failed(case.key_problem, exit_code=EX_CONFIG)
         case NoKey.MISSING:
-            return failed(case.key_problem, f"{NoKey.MISSING.value}; {_ASK}", exit_code=EX_CONFIG)
+            return failed(
+                case.key_problem, f"{NoKey.MISSING.value}; {_ASK[case.settings.interface]}", exit_code=EX_CONFIG
+            )
 
 
 def _port_exists(case: MeterCase) -> Finding:
@@ -127,8 +89,9 @@ def _permission(case: MeterCase) -> Finding:
     if is_bridge(case.name) and case.service_lives:
         return ok("not needed on the network; the service has the connection, so none is made here")
     settings = case.settings
+    rts = settings.rts or settings.interface == "mep"
     try:
-        case.port = open_port(case.name, baud=settings.baud, rts=settings.rts, dtr=settings.dtr)
+        case.port = open_port(case.name, baud=settings.baud, rts=rts, dtr=settings.dtr)
     except PortBusy as busy:
         case.busy = busy  # for the next step: who gets this answer has the permission
     else:
@@ -260,18 +223,37 @@ def _key_accepted(case: MeterCase) -> Finding:
         return ok("the service reads with it")
     if case.key is None or case.port is None:
         return skipped("there is no key to show", blocks=True)
-    place = replace(case.settings, port=case.name, key=case.key.value, session="per-poll", negotiate_baud=False)
-    case.meter = Meter(place, link=OpticalLink(place, port=case.port))
-    try:
-        case.life.enter_context(case.meter.session(time.monotonic() + _SESSION))
-    except KeyRefused as refusal:
-        return failed_with(refusal)
+    if case.refusal:
+        return failed_with(case.refusal)
+    if case.meter is None:
+        place = replace(case.settings, port=case.name, key=case.key.value, session="per-poll", negotiate_baud=False)
+        case.meter = Meter(place, link=OpticalLink(place, port=case.port))
+        try:
+            case.life.enter_context(case.meter.session(time.monotonic() + _SESSION))
+        except KeyRefused as refusal:
+            return failed_with(refusal)
     return ok("the meter took it")
 
 
 def _worth_another_try(case: MeterCase, report: Report) -> bool:
     """Whether the key is another one than the meter refused, or that was long ago."""
     return report.age > PATIENT or case.key_since > time.time() - report.age
+
+
+def _cable(case: MeterCase) -> Finding:
+    """Have the meter answer, with our key if it may be shown; what it says of that is for the next step."""
+    if case.service is not None:
+        return _service_reads(case, case.service)
+    refused_lately = case.report is not None and case.report.key_refused and not _worth_another_try(case, case.report)
+    return prove_line(case, with_key=not refused_lately)
+
+
+def _who(case: MeterCase) -> Finding:
+    if case.service is not None:
+        return skipped("the service has the port")
+    assert case.meter is not None  # noqa: S101
+    meter = case.meter.facts().identity
+    return ok(f"{meter.manufacturer} {meter.model}, serial number {meter.serial}, firmware {meter.firmware}")
 
 
 def _tables(case: MeterCase) -> Finding:
@@ -294,5 +276,16 @@ METER_STEPS: Final[Mapping[Interface, tuple[Step[MeterCase], ...]]] = {
         Step("open tables", _identity, needs=("meter answers",)),
         Step("key accepted", _key_accepted, needs=("key", "open tables")),
         Step("tables", _tables, needs=("key accepted",)),
+    ),
+    "mep": (
+        Step("key", _key),
+        Step("port", _port_exists),
+        Step("permission", _permission, needs=("port",)),
+        Step("port free", _port_free, needs=("permission",)),
+        Step("cable, Enable", _cable, needs=("port free",)),
+        Step("key accepted", _key_accepted, needs=("key", "cable, Enable")),
+        Step("meter", _who, needs=("key accepted",)),
+        Step("tables", _tables, needs=("meter",)),
+        Step("long answers", long_answers, needs=("tables",)),
     ),
 }

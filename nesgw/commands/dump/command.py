@@ -120,7 +120,7 @@ def _write(path: Path, text: str) -> None:
 def _key(target: Target) -> bytes | None:
     """The key, to be looked for in what was read; the daemon has done so where this user may not know it."""
     try:
-        return target.read_key().reveal()
+        return target.read_key().value.reveal()
     except ConfigError:
         return None
 

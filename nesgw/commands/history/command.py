@@ -188,7 +188,7 @@ class _Work:
         words = ["nesgw", "history", "--from", _text(last), "--to", _text(self._until)]
         for name in ("csv", "json", "influx", "decimal_comma"):
             words += [f"--{name.replace('_', '-')}"] if getattr(options, name) else []
-        for name in ("by", "set", "port", "key_file", "meter"):
+        for name in ("by", "set", "port", "key_file", "interface", "meter"):
             value = getattr(options, name)
             words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
         words += [] if options.config == Path(CONFIG_FILE) else ["--config", str(options.config)]

@@ -79,7 +79,7 @@ def et04(now: Moment) -> bytes:
     return fields(
         128,
         *((13, "B", 50), (14, "8s", b"PROGRAM1"), (53, "B", 10), (56, "H", 20), (58, "H", 80), (60, "H", 230)),
-        *((62, "B", absent), (98, "H", 60), (111, "B", 50), (116, "B", 1)),
+        *((62, "B", absent), (98, "H", 60), (111, "B", 50), (116, "B", now.profile.version & 0xFF)),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nesgw.commands.doctor import meter_steps
+from nesgw.commands.doctor.case import MeterCase
 from nesgw.commands.doctor.examination import Examination, Mark, Step, failed, ok, skipped
 from nesgw.commands.doctor.gateway_steps import GATEWAY_STEPS, GatewayCase
 from nesgw.commands.doctor.meter_steps import METER_STEPS, may_open
@@ -235,7 +236,7 @@ class TestPermission:
         device = tmp_path / "ttyUSB7"
         device.touch()
         device.chmod(0o660)
-        case = meter_steps.MeterCase(MeterSettings("house", str(device)), None)
+        case = MeterCase(MeterSettings("house", str(device)), None)
         case.name = str(device)
         return case
 

@@ -89,6 +89,29 @@ def test_every_table_of_the_simulated_meter_that_is_on_the_list_is_read_whole():
         assert len(data) >= len(image.rstrip(b"\0")), name
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_over_the_mep_port_a_dump_has_the_same_tables_as_far_as_it_offers_them(profile):
+    """Those that do not change while they are read, byte for byte."""
+    optical, mep = (dumped(line_to(profile, interface, key_opens_all=True)) for interface in ("optical", "mep"))
+    assert mep.data.keys() <= optical.data.keys()
+    assert {"BT01", "BT21", "BT23", "BT28", "BT74", "ET03"} & optical.data.keys() <= mep.data.keys()
+    for name in {
+        "BT00",
+        "BT01",
+        "BT20",
+        "BT21",
+        "BT22",
+        "BT27",
+        "BT61",
+        "BT62",
+        "BT71",
+        "ET03",
+        "ET42",
+    } & mep.data.keys():
+        assert mep.data[name] == optical.data[name], name
+    assert set(mep.refused) - set(optical.refused) >= {"BT03"}
+
+
 class TestWhatIsRefused:
     def test_its_code_is_kept_and_plays_back(self, tmp_path):
         line = line_to("gen2-2.01", key_opens_all=False)
