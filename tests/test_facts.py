@@ -16,6 +16,7 @@ TABLES_ELSEWHERE = {
     "commands/dump/command.py",
     "gateway/slow_tables.py",
     "meter/meter.py",
+    "meter/poll_plan.py",
     "meter/profile.py",
     "meter/queries/alarms.py",
     "publishers/ram_disk.py",

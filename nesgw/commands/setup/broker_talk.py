@@ -10,7 +10,7 @@ from nesgw.commands.setup import brokers
 from nesgw.commands.setup import questions as ask
 from nesgw.commands.setup.brokers import Reached
 from nesgw.commands.setup.dialogue import Interview
-from nesgw.commands.setup.plan import BrokerPlan, Present
+from nesgw.commands.setup.plan import BrokerAccess, Present
 from nesgw.commands.setup.questions import BrokerPlace, Question
 from nesgw.config import loader
 from nesgw.config.schema import Config
@@ -35,16 +35,16 @@ class BrokerTalk:
         self._settings = replace(loader.settings(config).mqtt, password=_own_password(config))
         self._password_file = interview.file_beside(ask.MQTT_PASSWORD, present.path)
 
-    def hold(self) -> tuple[BrokerPlan | None, Path | None]:
+    def hold(self) -> tuple[BrokerAccess | None, Path | None]:
         """Return the broker, and the file that has its password already; None if MQTT is off and stays so."""
         if self._stays_off():
             return None, None
         asked = self._question()
-        tried = BrokerPlan("", brokers.PLAIN)
+        tried = BrokerAccess("", brokers.PLAIN)
         while (place := self._interview.take(asked)) is not None:
             known = self._known(place)
             choices = self._ways(place, known)
-            tried = BrokerPlan(place.host, *choices[0], username=self._username(known), password=self._password())
+            tried = BrokerAccess(place.host, *choices[0], username=self._username(known), password=self._password())
             try:
                 broker = self._logged_in(tried, choices)
             except BrokerUnavailable as error:
@@ -109,7 +109,7 @@ class BrokerTalk:
             return None
         return self._interview.take(ask.MQTT_PASSWORD, ask.file_of_password)
 
-    def _logged_in(self, broker: BrokerPlan, choices: list[tuple[int, bool]]) -> BrokerPlan:
+    def _logged_in(self, broker: BrokerAccess, choices: list[tuple[int, bool]]) -> BrokerAccess:
         """Log in, and ask for user and password where the broker does. Raises BrokerUnavailable."""
         while True:
             try:
@@ -122,7 +122,7 @@ class BrokerTalk:
                 broker = self._with_login(reached.broker)
                 choices = [(broker.port, broker.tls)]
 
-    def _with_login(self, broker: BrokerPlan) -> BrokerPlan:
+    def _with_login(self, broker: BrokerAccess) -> BrokerAccess:
         usual = None if self._interview.silent else broker.username or self._settings.username or _USER
         user = self._interview.take(replace(ask.MQTT_USERNAME, otherwise=usual))
         password = self._interview.take(ask.MQTT_PASSWORD, ask.file_of_password)
@@ -146,7 +146,7 @@ class BrokerTalk:
             "with a few lines that docs/broker.md has"
         )
 
-    def _welcome(self, broker: BrokerPlan) -> None:
+    def _welcome(self, broker: BrokerAccess) -> None:
         how = f'as user "{broker.username}"' if broker.username else "without a login"
         self._screen.well(f"{broker.host}:{broker.port} lets us in {how}{', with TLS' if broker.tls else ''}")
         if brokers.is_here(broker.host) and not brokers.takes_others(broker.port):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from nesgw.commands.setup import mdns
-from nesgw.commands.setup.plan import BrokerPlan
+from nesgw.commands.setup.plan import BrokerAccess
 from nesgw.commands.terminal.progress import Progress
 from nesgw.config.settings import NO_SECRET, MqttSettings, TlsSettings
 from nesgw.errors import BrokerUnavailable
@@ -85,7 +85,7 @@ def ways(place_port: int | None, tls: bool | None) -> list[tuple[int, bool]]:
     return [(place_port, usual)] if usual else [(place_port, False), (place_port, True)]
 
 
-def reach(settings: MqttSettings, broker: BrokerPlan, choices: Sequence[tuple[int, bool]]) -> BrokerPlan:
+def reach(settings: MqttSettings, broker: BrokerAccess, choices: Sequence[tuple[int, bool]]) -> BrokerAccess:
     """Return the broker with the first port that lets us in. Raises BrokerUnavailable of the first that is there."""
     first: BrokerUnavailable | None = None
     for port, tls in choices:
@@ -110,7 +110,7 @@ def _is_no_tls(trouble: BrokerUnavailable, first: BrokerUnavailable | None) -> b
 class Reached(Exception):
     """A broker is there, and does not let us in."""
 
-    def __init__(self, broker: BrokerPlan, trouble: BrokerUnavailable) -> None:
+    def __init__(self, broker: BrokerAccess, trouble: BrokerUnavailable) -> None:
         super().__init__()
         self.broker = broker
         self.trouble = trouble
@@ -121,7 +121,7 @@ class Reached(Exception):
         return bool(self.trouble.facts["stage"] == Stage.LOGIN.value)
 
 
-def attempt(settings: MqttSettings, broker: BrokerPlan) -> None:
+def attempt(settings: MqttSettings, broker: BrokerAccess) -> None:
     """Log in and read one topic. Raises BrokerUnavailable."""
     with Progress() as progress:
         progress.step(f"trying {broker.host}:{broker.port}")
@@ -129,7 +129,7 @@ def attempt(settings: MqttSettings, broker: BrokerPlan) -> None:
             session.retained([Topics(settings.base_topic, "nesgw", "homeassistant").gateway_status])
 
 
-def settings_of(settings: MqttSettings, broker: BrokerPlan) -> MqttSettings:
+def settings_of(settings: MqttSettings, broker: BrokerAccess) -> MqttSettings:
     """Return the settings that a configuration with this broker would make."""
     return replace(
         settings,

@@ -21,7 +21,7 @@ _AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class MeterPlan:
+class Meter:
     """What is configured of a meter, as far as setup asks for it."""
 
     name: str
@@ -33,7 +33,7 @@ class MeterPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerPlan:
+class BrokerAccess:
     """What is configured of the broker. ``password`` is None where it stays as it is."""
 
     host: str
@@ -47,10 +47,10 @@ class BrokerPlan:
 class Answers:
     """Everything that was answered. ``key`` is the text of a new key; None: it stays where it is."""
 
-    meter: MeterPlan
+    meter: Meter
     key: Secret | None
     key_file: Path | None = None  # that holds the key already, beside the configuration
-    broker: BrokerPlan | None = None  # None: stays as it is
+    broker: BrokerAccess | None = None  # None: stays as it is
     password_file: Path | None = None  # as key_file
     other_ports: tuple[tuple[str, str], ...] = ()  # meters that need a port of their own now, each with it
 

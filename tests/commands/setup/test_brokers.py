@@ -8,7 +8,7 @@ import pytest
 
 from nesgw.commands.setup import brokers
 from nesgw.commands.setup.brokers import Reached, reach, takes_others, ways
-from nesgw.commands.setup.plan import BrokerPlan
+from nesgw.commands.setup.plan import BrokerAccess
 from nesgw.config.settings import MqttSettings, Secret
 from nesgw.errors import BrokerUnavailable
 from tests.broker_fixtures import Broker as Mosquitto
@@ -50,36 +50,36 @@ def test_the_usual_ports_are_tried_and_tls_is_never_given_up() -> None:
 
 
 def test_the_first_port_that_lets_us_in_is_taken(broker: Mosquitto) -> None:
-    found = reach(USUAL, BrokerPlan("127.0.0.1", 0), [(free_port(), False), (broker.port, False)])
+    found = reach(USUAL, BrokerAccess("127.0.0.1", 0), [(free_port(), False), (broker.port, False)])
     assert (found.port, found.tls) == (broker.port, False)
 
 
 def test_where_none_is_there_the_first_failure_counts() -> None:
     first = free_port()
     with pytest.raises(BrokerUnavailable, match="no broker listens there") as trouble:
-        reach(USUAL, BrokerPlan("127.0.0.1", 0), [(first, False), (free_port(), True)])
+        reach(USUAL, BrokerAccess("127.0.0.1", 0), [(first, False), (free_port(), True)])
     assert trouble.value.facts["port"] == first
 
 
 def test_a_broker_that_wants_a_login_says_so(password_broker: Mosquitto) -> None:
     with pytest.raises(Reached) as reached:
-        reach(USUAL, BrokerPlan("127.0.0.1", 0), ways(password_broker.port, None))
+        reach(USUAL, BrokerAccess("127.0.0.1", 0), ways(password_broker.port, None))
     assert reached.value.asks_for_a_login
     assert reached.value.broker.port == password_broker.port
 
 
 def test_a_login_is_tried(password_broker: Mosquitto) -> None:
     choices = [(password_broker.port, False)]
-    right = BrokerPlan("127.0.0.1", 0, username="meter", password=Secret("correct horse"))
+    right = BrokerAccess("127.0.0.1", 0, username="meter", password=Secret("correct horse"))
     assert reach(USUAL, right, choices).username == "meter"
     with pytest.raises(Reached):
-        reach(USUAL, BrokerPlan("127.0.0.1", 0, username="meter", password=Secret("wrong")), choices)
+        reach(USUAL, BrokerAccess("127.0.0.1", 0, username="meter", password=Secret("wrong")), choices)
 
 
 def test_the_password_of_the_configuration_goes_with_its_user() -> None:
     settings = MqttSettings(username="meter", password=Secret("kept"))
-    assert brokers.settings_of(settings, BrokerPlan("pi", 1883, username="meter")).password == Secret("kept")
-    assert not brokers.settings_of(settings, BrokerPlan("pi", 1883)).password
+    assert brokers.settings_of(settings, BrokerAccess("pi", 1883, username="meter")).password == Secret("kept")
+    assert not brokers.settings_of(settings, BrokerAccess("pi", 1883)).password
 
 
 def test_home_assistant_is_found_by_its_name_or_by_multicast(monkeypatch: pytest.MonkeyPatch) -> None:

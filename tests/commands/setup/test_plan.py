@@ -9,9 +9,9 @@ import pytest
 
 from nesgw.commands.setup.plan import (
     Answers,
-    BrokerPlan,
+    BrokerAccess,
     Configured,
-    MeterPlan,
+    Meter,
     Present,
     chosen,
     planned,
@@ -55,9 +55,9 @@ def written(before: Present, answers: Answers) -> dict[str, str]:
 
 def test_from_nothing_a_configuration_that_is_sound() -> None:
     answers = Answers(
-        MeterPlan("house", BY_ID, label="House", max_power=17_250.0),
+        Meter("house", BY_ID, label="House", max_power=17_250.0),
         KEY,
-        broker=BrokerPlan("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
+        broker=BrokerAccess("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
     )
     files = planned(present(), answers)
     assert [(file.path.name, file.secret) for file in files] == [
@@ -77,7 +77,7 @@ def test_from_nothing_a_configuration_that_is_sound() -> None:
 
 def test_no_secret_is_in_the_configuration_or_shown_by_the_plan() -> None:
     answers = Answers(
-        MeterPlan("house", BY_ID, label="House"), KEY, broker=BrokerPlan("pi", 1883, password=Secret("horse"))
+        Meter("house", BY_ID, label="House"), KEY, broker=BrokerAccess("pi", 1883, password=Secret("horse"))
     )
     files = planned(present(SHIPPED), answers)
     assert "a7941d85bce8a8fa2ab7" not in files[-1].text.reveal_text()
@@ -88,9 +88,9 @@ def test_no_secret_is_in_the_configuration_or_shown_by_the_plan() -> None:
 
 def test_the_configuration_as_shipped_is_filled_in_and_keeps_its_comments() -> None:
     answers = Answers(
-        MeterPlan("house", BY_ID, label="Home"),
+        Meter("house", BY_ID, label="Home"),
         KEY,
-        broker=BrokerPlan("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
+        broker=BrokerAccess("homeassistant.local", 1883, username="nesgw", password=Secret("correct horse")),
     )
     assert written(present(SHIPPED), answers) == {
         "house.key": "a7941d85bce8a8fa2ab7\n",
@@ -104,12 +104,12 @@ def test_the_configuration_as_shipped_is_filled_in_and_keeps_its_comments() -> N
 
 
 def test_what_is_so_already_is_not_written() -> None:
-    answers = Answers(MeterPlan("house", "auto", label="House"), None, broker=BrokerPlan("localhost", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("localhost", 1883))
     assert written(present(SHIPPED), answers) == {}
 
 
 def test_a_second_meter_becomes_a_block_at_the_end() -> None:
-    answers = Answers(MeterPlan("annex", OTHER, label="Annex"), KEY)
+    answers = Answers(Meter("annex", OTHER, label="Annex"), KEY)
     assert written(present(SHIPPED), answers) == {
         "annex.key": "a7941d85bce8a8fa2ab7\n",
         "config.toml": SHIPPED
@@ -118,7 +118,7 @@ def test_a_second_meter_becomes_a_block_at_the_end() -> None:
 
 
 def test_where_there_is_a_folder_of_meters_it_becomes_a_file_there() -> None:
-    answers = Answers(MeterPlan("annex", OTHER, "mep", label="Annex"), KEY)
+    answers = Answers(Meter("annex", OTHER, "mep", label="Annex"), KEY)
     assert written(present(SHIPPED, folder=True), answers)["conf.d/annex.toml"] == (
         f'[[meter]]\nname = "annex"\nlabel = "Annex"\ninterface = "mep"\nport = "{OTHER}"\n'
         'key_file = "/etc/nesgw/annex.key"\n'
@@ -127,7 +127,7 @@ def test_where_there_is_a_folder_of_meters_it_becomes_a_file_there() -> None:
 
 def test_a_meter_is_changed_in_the_file_in_which_it_stands() -> None:
     annex = '# the annex\n[[meter]]\nname = "annex"\nlabel = "Annex"\nport = "/dev/ttyUSB1"\nkey_file = "/k/annex"\n'
-    answers = Answers(MeterPlan("annex", OTHER, label="Annex"), None)
+    answers = Answers(Meter("annex", OTHER, label="Annex"), None)
     assert written(present(SHIPPED, annex), answers) == {
         "conf.d/annex.toml": annex.replace("/dev/ttyUSB1", OTHER),
     }
@@ -135,20 +135,20 @@ def test_a_meter_is_changed_in_the_file_in_which_it_stands() -> None:
 
 def test_a_new_key_goes_into_the_file_that_is_named_already() -> None:
     elsewhere = SHIPPED.replace("house.key", "keys/of-the-house")
-    answers = Answers(MeterPlan("house", BY_ID, label="House"), KEY)
+    answers = Answers(Meter("house", BY_ID, label="House"), KEY)
     assert "keys/of-the-house" in written(present(elsewhere), answers)
 
 
 def test_a_new_key_takes_the_place_of_one_in_the_configuration() -> None:
     inline = '[[meter]]\nname = "house"\nlabel = "House"\nkey = "0123456789abcdefghij"\nport = "auto"\n'
-    answers = Answers(MeterPlan("house", "auto", label="House"), KEY)
+    answers = Answers(Meter("house", "auto", label="House"), KEY)
     assert written(present(inline), answers)["config.toml"] == (
         '[[meter]]\nname = "house"\nlabel = "House"\nport = "auto"\nkey_file = "/etc/nesgw/house.key"\n'
     )
 
 
 def test_a_key_file_beside_the_configuration_is_named_and_not_copied() -> None:
-    answers = Answers(MeterPlan("house", BY_ID, label="House"), KEY, key_file=ETC / "given.key")
+    answers = Answers(Meter("house", BY_ID, label="House"), KEY, key_file=ETC / "given.key")
     new = written(present(SHIPPED), answers)
     assert list(new) == ["config.toml"]
     assert 'key_file = "/etc/nesgw/given.key"' in new["config.toml"]
@@ -158,14 +158,14 @@ def test_a_broker_without_login_forgets_the_password() -> None:
     text = SHIPPED.replace('password_file = ""', 'password_file = "/etc/nesgw/mqtt.password"').replace(
         'username = ""', 'username = "nesgw"'
     )
-    answers = Answers(MeterPlan("house", "auto", label="House"), None, broker=BrokerPlan("localhost", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("localhost", 1883))
     new = written(present(text), answers)["config.toml"]
     assert 'username = ""' in new
     assert "password_file" not in new
 
 
 def test_tls_is_switched_on_in_a_table_of_its_own() -> None:
-    answers = Answers(MeterPlan("house", "auto", label="House"), None, broker=BrokerPlan("pi.lan", 8883, tls=True))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("pi.lan", 8883, tls=True))
     new = written(present(SHIPPED), answers)["config.toml"]
     assert new.endswith("\n[mqtt.tls]\nenabled = true\n")
     assert "port = 8883                    # 8883 with tls" in new
@@ -173,13 +173,13 @@ def test_tls_is_switched_on_in_a_table_of_its_own() -> None:
 
 def test_a_list_of_brokers_stays_where_the_chosen_one_is_in_it() -> None:
     text = '[[meter]]\nname = "house"\nlabel = "House"\n[mqtt]\nhost = ["one.lan", "two.lan"]\n'
-    answers = Answers(MeterPlan("house", "auto", label="House"), None, broker=BrokerPlan("two.lan", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("two.lan", 1883))
     assert written(present(text), answers) == {}
 
 
 def test_a_configuration_written_in_an_unusual_way_is_left_alone_and_the_owner_is_told_what_to_set() -> None:
     text = 'mqtt = { host = "localhost" }\n[[meter]]\nname = "house"\nlabel = "House"\n'
-    answers = Answers(MeterPlan("house", "auto", label="House"), None, broker=BrokerPlan("pi.lan", 1883))
+    answers = Answers(Meter("house", "auto", label="House"), None, broker=BrokerAccess("pi.lan", 1883))
     with pytest.raises(ConfigError, match=r"config.toml: .*: set mqtt.host by hand"):
         planned(present(text), answers)
 
