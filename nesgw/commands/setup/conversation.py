@@ -18,7 +18,7 @@ from nesgw.commands.setup.dialogue import Interview
 from nesgw.commands.setup.plan import (
     Answers,
     Configured,
-    MeterPlan,
+    Meter,
     NewFile,
     Present,
     chosen,
@@ -278,14 +278,14 @@ class Conversation:
 
     # --- The meter
 
-    def _meter(self, place: MeterSettings) -> MeterPlan:
+    def _meter(self, place: MeterSettings) -> Meter:
         label = self._interview.take(replace(ask.LABEL, otherwise=place.shown_as or ask.LABEL.otherwise))
         usual = power_text(place.max_power) if place.max_power else ask.MAX_POWER.otherwise
         power = self._interview.take(replace(ask.MAX_POWER, otherwise=usual))
         if power is not None:
             self._screen.say(f"The main fuse allows {power_text(power)}.")
         name = place.name or ask.name_of(label, self._present.names)
-        return MeterPlan(name, place.port, place.interface, label, power, place.dtr)
+        return Meter(name, place.port, place.interface, label, power, place.dtr)
 
     # --- The end
 
