@@ -77,6 +77,8 @@ LONGEST_PAUSE: Final = 3600.0
 FIRST_RETRY: Final = 1.0
 LATER_RETRY: Final = 10.0
 PORT_RETRY: Final = 5.0
+# A meter that is read through its other port already has one line for both: it is left to the other, but for a look.
+TAKEN_RETRY: Final = 60.0
 
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
@@ -341,6 +343,9 @@ class Worker(threading.Thread):
             pause = (self._key_backoff if isinstance(error, KeyRefused) else self._other_backoff).pause()
             self._not_before, self._obstacle = self._clock() + pause, error
             self._troubles.failed(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
+        elif isinstance(error, IdentityTaken):
+            self._not_before = self._clock() + TAKEN_RETRY
+            self._troubles.failed(kind, str(error), at_once=True)
         else:
             self._not_after = self._clock() + self._retry(error)
             self._troubles.failed(kind, str(error), at_once=False)

@@ -26,7 +26,7 @@ from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener, TlsBroker, eventually, free_port, retained_topics
 
 TOPICS = Topics("nesgw", "pi")
-HASTE = Pace(first_retry=0.05, slowest_retry=0.2, slowest_refused=0.2, settling=0.2, discovery_gap=0.3)
+HASTE = Pace(first_retry=0.05, slowest_retry=0.2, slowest_refused=0.2, settling=0.2, discovery_gap=0.3, former=1.0)
 
 GATEWAY_DISCOVERY = Message("homeassistant/device/nesgw_gateway_pi/config", '{"g":1}', Part.GATEWAY_DISCOVERY)
 DISCOVERY = Message("homeassistant/device/nesgw_42/config", '{"m":1}', Part.METER_DISCOVERY)
