@@ -5,6 +5,7 @@ The branches are chosen by what the daemon does about them:
     NesgwError
       ConfigError              stop; systemd does not restart it
       WrongUsage               of a command
+      SetupDenied              of nesgw setup
       Retryable                close the session, wait, try again
         PortUnavailable          the device is missing, busy, not permitted or gone
         NoAnswer                 silence, nothing but our own echo, or another device
@@ -98,6 +99,15 @@ class WrongUsage(NesgwError):
 
     def __str__(self) -> str:
         return f"{self.happened}; {self.remedy}"  # as argparse's own complaints end
+
+
+class SetupDenied(NesgwError):
+    """nesgw setup could write nothing at its end."""
+
+    kind = "setup"
+    exit_code = EX_NOPERM
+    what = "user {user} may not write to {folder}"
+    do = "run: sudo nesgw setup"
 
 
 class Retryable(NesgwError):
@@ -406,7 +416,10 @@ class IdentityTaken(Retryable):
 
     kind = "identity"
     what = "another meter of this gateway has the same number {id}: {other}"
-    do = "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
+    do = (
+        "read each meter through one port only: its optical and its MEP port share one line, and disturb one another; "
+        "if these are two meters, ask the utility for their numbers"
+    )
 
 
 class OperatorNeeded(NesgwError):

@@ -32,6 +32,7 @@ from nesgw.tables.alarms import ALARMS, EARTH_FAULT, Alarm
 from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
 from nesgw.tables.event_log import Event
 from nesgw.tables.firmware import ALL
+from nesgw.tables.interval_demand import Demand, Month, Peak, Powers, Running
 from nesgw.tables.outages import Outage
 from nesgw.tables.register import Field, Register
 from nesgw.values import Firmware, MeterIdentity, Reading
@@ -155,6 +156,13 @@ def _gateway_diagnostics() -> str:
 
 
 _DIAGNOSTIC: Final = {
+    "import_demand": "Drawn power, averaged over the last complete interval of the load profile.",
+    "running_import_demand": "What the average of the running interval will be if it goes on as in the last minute.",
+    "peak_import_month": "The highest interval of this month, by the meter's local time.",
+    "peak_import_last_month": "The highest interval of the month before.",
+    "export_demand": "Fed-in power, averaged over the last complete interval.",
+    "peak_export_month": "The highest interval of this month.",
+    "peak_export_last_month": "The highest interval of the month before.",
     "last_read": "When the latest reading was accepted.",
     "consecutive_failures": "Polls that failed since the last good one; 0 while all is well.",
     "failed_polls": "All polls that failed since the start.",
@@ -243,6 +251,7 @@ _TOPIC: Final = {
     "availability": "`online` while its readings are fresh, else `offline`",
     "state": "JSON: the reading, once per accepted poll",
     "status": "JSON: how reading it goes, within two seconds of each poll",
+    "demand": "JSON: average power of the last quarter of an hour, of the running one, the highest of the month",
     "event": "JSON: an entry of the meter's own log, each once",
     "value": "the plain number, only with `per_value_topics = true`",
     "discovery": "Home Assistant's discovery of the meter",
@@ -330,6 +339,38 @@ _MEANING: Final = {
 }
 
 
+def _demand_entities() -> str:
+    return _diagnostics({**home_assistant.DEMAND["import"], **home_assistant.DEMAND["export"]})
+
+
+def _demand_example() -> str:
+    begin = datetime(2026, 10, 31, 23, tzinfo=UTC)
+    quarter = timedelta(minutes=15)
+    start = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    november = Month(
+        begin,
+        datetime(2026, 11, 30, 23, tzinfo=UTC),
+        known=1870,
+        expected=1870,
+        imported=Peak(4212.0, datetime(2026, 11, 3, 17, 30, tzinfo=UTC)),
+        exported=Peak(0.0, begin),
+    )
+    october = replace(
+        november,
+        begin=datetime(2026, 9, 30, 22, tzinfo=UTC),
+        end=begin,
+        known=2900,
+        expected=2980,
+        imported=Peak(3980.0, datetime(2026, 10, 9, 16, 15, tzinfo=UTC)),
+        exported=Peak(0.0, datetime(2026, 9, 30, 22, tzinfo=UTC)),
+    )
+    demand = Demand(
+        quarter, ("import", "export"), start, Powers(692.0, 0.0), month=november, last_month=october, drift=-3.0
+    )
+    running = Running(start + quarter, 365.0, Powers(701.0, 0.0), Powers(744.5, 0.0))
+    return _json_block(payloads.demand_state(demand, running))
+
+
 def _event_example() -> str:
     event = Event(412, _NOW, 3, None, "0000", "BT74")
     outage = Outage(_NOW - timedelta(seconds=95), _NOW, 95, None, "ET81", 7)
@@ -377,6 +418,7 @@ def _discovery(firmware: Firmware, fields: Iterable[Field], alarms: Iterable[Ala
         poll_interval=10,
         alarms=alarms,
         events=True,
+        demand=("import", "export"),
     )
 
 
@@ -524,6 +566,8 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "gateway-diagnostics": _gateway_diagnostics,
     "topics": _topics,
     "state-example": _state_example,
+    "demand-entities": _demand_entities,
+    "demand-example": _demand_example,
     "event-example": _event_example,
     "info-keys": _info_keys,
     "meter-status-keys": _meter_status_keys,

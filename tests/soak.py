@@ -1,9 +1,10 @@
 """A soak in accelerated time: a hundred thousand polls of the real worker, publisher and RAM disk, with random faults.
 
-    scripts/soak [--polls N] [--seed N] [--profile NAME] [--session MODE]
+    scripts/soak [--polls N] [--seed N] [--profile NAME] [--session MODE] [--interface I]
 
-What must come out: no wrong value published, no poll lost that no fault excused, memory and threads flat. Each reading
-is compared with the simulated meter's registers. Ends with 1 if anything of it does not hold.
+Both links side by side, as in a daemon with two meters, unless --interface names one; N polls each. What must come
+out: no wrong value published, no poll lost that no fault excused, memory and threads flat. Each reading is compared
+with the simulated meter's registers. Ends with 1 if anything of it does not hold.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from pathlib import Path
 import structlog
 
 from benchmarks.options import Parser, at_least_one
+from nesgw.config.settings import Interface
 from nesgw.simulator.faults import Fault
 from nesgw.simulator.household import VARIANTS, build
 from nesgw.simulator.profiles import PROFILES
 from tests.faults.figures import memory
-from tests.faults.rig import Recorder, Rig
+from tests.faults.mep_rows import OWN
+from tests.faults.rig import GRAIN, Recorder, Rig
 from tests.faults.truth import wrong_values
 
 INTERVAL = 10.0
 CHANCE = 0.04  # that a fault is planned with a poll
+OF_THE_PORT = 0.3  # that it is one of those that the MEP port has alone
 # A fault may spoil what begins within one interval of its end, and no more: that is the promise.
 EXCUSED = INTERVAL + 1.0
 
@@ -91,8 +95,11 @@ class Counting(Recorder):
 class Soak(Rig):
     """A rig that plans its own faults and keeps account of the polls."""
 
-    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        super().__init__(folder, options.profile, interval=INTERVAL, paced=False, session=options.session)
+    def __init__(self, folder: Path, options: argparse.Namespace, interface: Interface) -> None:
+        super().__init__(
+            folder, options.profile, interface=interface, interval=INTERVAL, paced=False, session=options.session
+        )
+        self.interface = interface
         self.broker = Counting(self)
         self.worker._publisher._broker = self.broker
         self.options = options
@@ -133,17 +140,28 @@ class Soak(Rig):
             self._say()
 
     def _plan(self, at):
-        name, arguments, seconds = random_fault(self.chance, *self.bases)
-        self.line.meter.faults.expect(Fault(at, name, arguments), Fault(at + seconds, "clear"))
+        if self.interface == "mep" and self.chance.random() < OF_THE_PORT:
+            name, seconds = self._plan_of_the_port(at)
+        else:
+            name, arguments, seconds = random_fault(self.chance, *self.bases)
+            self.line.meter.faults.expect(Fault(at, name, arguments), Fault(at + seconds, "clear"))
+            if self.interface == "mep" and name == "late":
+                seconds += arguments["seconds"]  # this port gives no answer before the one that is late
         self.windows.append((at, at + seconds))
         self.free_at = at + seconds
         self.done[name] += 1
+
+    def _plan_of_the_port(self, at):
+        row = self.chance.choice([row for row in OWN if not row.plan])
+        self.at[at] = lambda: row.begin(self.line)
+        self.at[at + row.lasts + GRAIN] = lambda: row.end(self.line)
+        return row.name, row.lasts
 
     def _say(self):
         self.settled = self.settled or memory()
         spent = time.monotonic() - self.began
         print(
-            f"{self.polls:7d} polls  {self.now / 86400:5.1f} days  {spent:5.0f} s  "
+            f"{self.interface:7}  {self.polls:7d} polls  {self.now / 86400:5.1f} days  {spent:5.0f} s  "
             f"{self.broker.published} published  {self.broker.wrong_count} wrong  "
             f"{len(self.lost)} of {self.owed} owed lost  {sum(self.done.values())} faults  "
             f"RSS {memory():.1f} MB  {threading.active_count()} threads",
@@ -157,18 +175,27 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", default="83331-3i", choices=PROFILES)
     parser.add_argument("--session", default="per-poll", choices=("auto", "per-poll", "keep-open"))
+    parser.add_argument("--interface", choices=("optical", "mep"), help="this link alone (default: both)")
     options = parser.parse_args()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     threads = threading.active_count()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        soak = Soak(Path(folder), options)
-        soak.worker.run()
-        if soak.worker.defect:
-            raise soak.worker.defect
-    grown = memory() - soak.settled
-    failures = dict(sorted(soak.worker.status.failures.items()))
-    print(f"faults: {dict(soak.done)}\nfailed polls by kind: {failures}, rejected: {soak.worker.status.rejected}")
-    sound = not soak.broker.wrong_count and not soak.lost and threading.active_count() == threads and grown < 5
+        interfaces = (options.interface,) if options.interface else ("optical", "mep")
+        soaks = [Soak(Path(folder, interface), options, interface) for interface in interfaces]
+        for soak in soaks:
+            soak.worker.start()
+        for soak in soaks:
+            soak.worker.join()
+            if soak.worker.defect:
+                raise soak.worker.defect
+    grown = memory() - max(soak.settled for soak in soaks)
+    for soak in soaks:
+        status = soak.worker.status
+        print(f"{soak.interface}: faults: {dict(soak.done)}")
+        print(f"{soak.interface}: failed polls by kind: {dict(sorted(status.failures.items()))}", end="")
+        print(f", rejected: {status.rejected}")
+    lost = any(soak.lost or soak.broker.wrong_count for soak in soaks)
+    sound = not lost and threading.active_count() == threads and grown < 5
     print("sound" if sound else "NOT SOUND")
     return 0 if sound else 1
 

@@ -136,6 +136,7 @@ def test_nobody_knows_the_daemon_but_the_command_line():
         ("serial", {"ports/find.py", "ports/rfc2217.py", "ports/serial_port.py"}),
         ("paho", {"publishers/mqtt/connection.py"}),
         ("systemd", {"gateway/systemd.py"}),
+        ("websockets", {"commands/backfill/home_assistant.py"}),
     ],
 )
 def test_each_library_to_the_outside_is_known_in_one_place(library, homes):

@@ -24,6 +24,10 @@ from nesgw.commands.check_config import Checked
 from nesgw.commands.doctor.case import MeterCase
 from nesgw.commands.doctor.gateway_steps import GatewayCase
 from nesgw.commands.doctor.service_steps import ServiceCase
+from nesgw.commands.setup.conversation import Agreement
+from nesgw.commands.setup.plan import Answers, BrokerAccess, NewFile
+from nesgw.commands.setup.plan import Meter as SetupMeter
+from nesgw.commands.setup.questions import TypedKey
 from nesgw.commands.target import Target
 from nesgw.config import loader
 from nesgw.config.document import Document, Source
@@ -93,7 +97,12 @@ def samples() -> dict[str, object]:
         meter,
         settings.mqtt,
         dataclasses.replace(settings.http, token=Secret(PASSWORD)),
-        Target(meter, None, lambda: Secret(KEY)),
+        Target(meter, None, lambda: parse_key(KEY)),
+        TypedKey(parse_key(KEY), Secret(KEY)),
+        BrokerAccess("localhost", 1883, username="me", password=Secret(PASSWORD)),
+        Answers(SetupMeter("house", "/dev/ttyUSB0"), Secret(KEY)),
+        new_file := NewFile(Path("c.toml"), Secret(TEXT), secret=True),
+        Agreement([new_file], Path("/run/nesgw/house"), "House", publishes=True),
         MeterCase(meter, parse_key(KEY)),
         ServiceCase(Path("c.toml"), config),
         GatewayCase(settings.cache, settings.mqtt, "", Topics("nesgw", "nesgw")),

@@ -3,6 +3,7 @@
 import threading
 from contextlib import contextmanager
 from dataclasses import fields
+from datetime import timedelta
 
 from nesgw.commands.reader import BurstReader
 from nesgw.config.settings import MeterSettings, Secret
@@ -92,6 +93,11 @@ def settings_with(key=DEFAULT_KEY, **options):
     return MeterSettings("house", key=Secret(key), **{"port": "virtual", "session": "per-poll", **options})
 
 
+def true_time(line):
+    """What a right clock shows in the meter's world."""
+    return line.meter._epoch + timedelta(seconds=line.clock() - line.meter.started)
+
+
 def meter_on(line, settings=None, **options):
     """A meter on the line; ``options`` are of its settings, or of the object itself."""
     own = {field.name: options.pop(field.name) for field in fields(MeterSettings) if field.name in options}
@@ -128,6 +134,7 @@ class MeterPublisher:
         self.times = []
         self.statuses = []
         self.events = []
+        self.demands = []
         self.sub_meters = []
 
     def expect(self, meter):
@@ -140,6 +147,9 @@ class MeterPublisher:
     def accept(self, reading):
         self.readings.append(reading)
         self.times.append(self.line.clock())
+
+    def accept_demand(self, demand, running):
+        self.demands.append((demand, running))
 
     def emit(self, entries):
         self.events += entries
@@ -167,6 +177,7 @@ def work(
     on_change=lambda: None,
     server=None,
     wall_clock=None,
+    zone=None,
     **options,
 ):
     """Run a worker until it has reported so many polls; ``before_poll`` maps a poll's number to what happens then."""
@@ -188,7 +199,8 @@ def work(
         on_change=on_change,
         clock=line.clock,
         pause=pause,
-        **({"wall_clock": wall_clock} if wall_clock else {}),
+        wall_clock=wall_clock or (lambda: true_time(line)),
+        zone=zone,
     )
     worker.run()
     if worker.defect:

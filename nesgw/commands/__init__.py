@@ -26,6 +26,7 @@ from nesgw.values import printable
 
 # Each command with its module below this package.
 _MODULES: Final = {
+    "setup": "setup.command",
     "run": "run",
     "read": "read.command",
     "history": "history.command",

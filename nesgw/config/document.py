@@ -20,6 +20,7 @@ _OPTION: Final = re.compile(r"\s*([\w.-]+)\s*=")
 _AT: Final = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 _OPTION_AND_REST: Final = re.compile(r"(\s*([\w.-]+)\s*[=:]\s*)(.*)")
 _SECRET_OPTIONS: Final = re.compile(r"(^|[_.-])(key|password|token|secret)$", re.IGNORECASE)
+_LONG_WORD: Final = re.compile(r"[^\s\"'/]{16,}")
 _MASK: Final = "********"
 
 
@@ -163,7 +164,10 @@ def _without_secret(line: str) -> str:
     match = _OPTION_AND_REST.match(line)
     if match is None:
         return line if line.lstrip().startswith("[") else ""
-    return match[1] + _MASK if _SECRET_OPTIONS.search(match[2]) else line
+    if _SECRET_OPTIONS.search(match[2]):
+        return match[1] + _MASK
+    # Of a misspelt option nobody knows what it holds: no word is shown that is as long as a key.
+    return match[1] + _LONG_WORD.sub(_MASK, match[3])
 
 
 _QUOTES: Final = "texts stand in straight double quotes"

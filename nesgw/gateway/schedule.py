@@ -46,6 +46,10 @@ class Gap:
         """Whether what takes so long would be over in time."""
         return now + seconds <= self.ends
 
+    def only(self, share: float, now: float) -> Gap:
+        """Return the first part of what is left of the gap."""
+        return self if share == 1.0 else self.at_most(now + share * (self.ends - now))
+
     def at_most(self, until: float) -> Gap:
         """Return a gap that ends by then at the latest."""
         return self if self.ends <= until else Gap(until, until + self.limit - self.ends)

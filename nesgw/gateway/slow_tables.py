@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final, Protocol, TypeAlias
 
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, TableNotPresent
@@ -17,6 +17,7 @@ from nesgw.gateway.schedule import Gap
 from nesgw.meter.profile import Facts
 from nesgw.meter.queries.alarms import active_alarms
 from nesgw.meter.queries.clock import read_clock
+from nesgw.meter.queries.demand import DemandLook
 from nesgw.meter.queries.events import event_logs
 from nesgw.meter.queries.outages import outage_log
 from nesgw.meter.queries.sub_meters import (
@@ -27,6 +28,7 @@ from nesgw.meter.queries.sub_meters import (
 )
 from nesgw.meter.reader import Reader, step
 from nesgw.tables.event_log import Event, look_for_events
+from nesgw.tables.interval_demand import Demand
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.outages import Outage, decode_outages
 from nesgw.tables.query import PendingQuery, Query
@@ -39,6 +41,10 @@ ALARMS_EVERY: Final = 60.0
 LOGS_EVERY: Final = 60.0
 CLOCK_EVERY: Final = 600.0
 SUB_METERS_EVERY: Final = 300.0
+DEMAND_EVERY: Final = 3600.0  # at the longest: an interval of the load profile is mostly a quarter of an hour
+AFTER_INTERVAL: Final = 3.0  # seconds that the meter takes to write one
+SOON: Final = 10.0
+HALF: Final = 0.5
 _LOGS: Final = ("events", "outages")
 # After nonsense a task rests: the same bytes will come again.
 AFTER_NONSENSE: Final = 3600.0
@@ -81,7 +87,14 @@ class SubMeterFound:
     reading: MbusReading
 
 
-Found: TypeAlias = AlarmsFound | DriftFound | EntriesFound | SubMeterFound
+@dataclass(frozen=True, slots=True)
+class DemandFound:
+    """The demand as it is now; None if the meter keeps no load profile that tells it."""
+
+    demand: Demand | None
+
+
+Found: TypeAlias = AlarmsFound | DriftFound | EntriesFound | SubMeterFound | DemandFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +112,25 @@ class _Task:
     begin: Callable[[], Query[list[Found]]]
     due: float = 0.0
     query: PendingQuery[list[Found]] | None = field(default=None)
+    pause: Callable[[], float] | None = None  # until the next, where it is not always as long
+    share: float = 1.0  # of a gap: what takes minutes leaves time to commands
 
 
 class SlowTables:
     """The slow tasks of one meter. ``zone`` is this machine's time zone: used if the meter's clock agrees with it."""
 
-    def __init__(self, facts: Facts, bookmarks: Bookmarks, *, zone: tzinfo | None = None) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        bookmarks: Bookmarks,
+        *,
+        zone: tzinfo | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        demand: DemandLook | None = None,
+    ) -> None:
         self.facts = facts
+        self.demand = demand or DemandLook(facts, zone, now)
+        self.demand.facts = facts
         self.bookmarks = bookmarks
         self._byteorder = facts.general.byteorder
         self._remarks: list[str] = []
@@ -125,6 +150,11 @@ class SlowTables:
             _Task("outages", LOGS_EVERY, self._outages),
             _Task("sub-meters", SUB_METERS_EVERY, self._sub_meters),
         ]
+        self._demand_task = _Task("demand", DEMAND_EVERY, self._demand, pause=self._until_next_interval)
+        self._months = _Task(
+            "months", DEMAND_EVERY, self._fill_months, due=math.inf, pause=lambda: math.inf, share=HALF
+        )
+        self._tasks += [self._demand_task, self._months]
 
     def run(self, reader: TimedReader, clock: Callable[[], float], gap: Gap, *, logs: bool = True) -> Iterator[Found]:
         """Read what is due, as long as each read will be over before the gap is; yield what was found.
@@ -134,17 +164,20 @@ class SlowTables:
         session with it; the others have their turn in the next.
         """
         too_long: set[str] = set()
+        began = clock()
         while task := self._next(clock(), too_long, logs=logs):
             if task.query is None:
                 task.query = PendingQuery(task.begin())
             part = task.query.wanted
             if part is not None:
-                if not gap.has_room(reader.seconds(part), clock()):
+                if not gap.only(task.share, began).has_room(reader.seconds(part), clock()):
                     too_long.add(task.name)
                     continue
                 try:
                     step(task.query, reader)
                 except (TableNotPresent, KeyRefused) as lacking:
+                    if task is self._demand_task:
+                        yield DemandFound(None)
                     self._remarks.append(f"{task.name}: not on this meter ({lacking.happened})")
                     task.query, task.due = None, math.inf
                     continue
@@ -161,7 +194,7 @@ class SlowTables:
                         self.bookmarks = replace(self.bookmarks, **{found.log: found.bookmark})
                     yield found
                 task.query = None
-                task.due = clock() + task.every
+                task.due = clock() + (task.pause() if task.pause else task.every)
 
     def take_remarks(self) -> list[str]:
         """Say what was found missing or senseless since the last call."""
@@ -185,6 +218,22 @@ class SlowTables:
         found = yield from read_clock(self.facts, self._machine_zone)
         self._zone = found.zone
         return [DriftFound(found.drift)]
+
+    def _demand(self) -> Query[list[Found]]:
+        found = yield from self.demand.look()
+        if not self.demand.is_filled and self._months.query is None and found.start is not None:
+            self._months.due = 0.0
+        return [DemandFound(found)]
+
+    def _fill_months(self) -> Query[list[Found]]:
+        yield from self.demand.fill()
+        self._demand_task.due = 0.0  # say what they are
+        return []
+
+    def _until_next_interval(self) -> float:
+        """Seconds until there is something new: soon after the interval; it may take a while to be there."""
+        left = self.demand.seconds_to_next()
+        return min(left + AFTER_INTERVAL, DEMAND_EVERY) if left > 0 else min(max(SOON, -left), SOON * 6)
 
     def _events(self) -> Query[list[Found]]:
         if self._event_logs is None:

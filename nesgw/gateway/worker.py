@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 import structlog
@@ -37,6 +37,7 @@ from nesgw.gateway.slow_tables import (
     SUB_METERS_EVERY,
     AlarmsFound,
     Bookmarks,
+    DemandFound,
     DriftFound,
     EntriesFound,
     Found,
@@ -52,6 +53,7 @@ from nesgw.plausibility.sub_meters import SubMeterPlausibility
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
+from nesgw.tables.interval_demand import Demand, RecentReadings, RegisterReading, Running
 from nesgw.tables.mbus import MbusReading
 from nesgw.values import Reading
 
@@ -75,9 +77,14 @@ LONGEST_PAUSE: Final = 3600.0
 FIRST_RETRY: Final = 1.0
 LATER_RETRY: Final = 10.0
 PORT_RETRY: Final = 5.0
+# A meter that is read through its other port already has one line for both: it is left to the other, but for a look.
+TAKEN_RETRY: Final = 60.0
 
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
+
+DEMAND_PAUSE: Final = 8.0  # seconds between two messages of the running interval, at the least
+DEMAND_LASTS: Final = 45.0  # seconds in which the next interval is read: no "unknown" at each change
 
 LONGEST_WAIT: Final = 2.0  # seconds between two signs of life while there is nothing to do
 
@@ -109,6 +116,8 @@ class Worker(threading.Thread):
         self.facts: Facts | None = None
         self.reading: Reading | None = None
         self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
+        self.demand: Demand | None = None
+        self.running: Running | None = None  # its interval that is not over
         self.wake = threading.Event()  # ends a pause early
         self._meter = make_meter(self._is_ending)
         self._publisher = publisher
@@ -132,6 +141,9 @@ class Worker(threading.Thread):
         self._server = server
         self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
         self._on_change = on_change
+        self._wall_clock = wall_clock
+        self._recent = RecentReadings()
+        self._demand_due = self._running_lasts = 0.0
         self._quiet = QuietTime(settings.quiet, wall_clock)
         self._is_quiet = False
         self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
@@ -298,6 +310,24 @@ class Worker(threading.Thread):
         self._troubles.recovered()
         self._account.accepted(reading)
         self._account.note(fell_from=self._plausibility.fallen())
+        self._go_on_with_demand(reading)
+
+    def _go_on_with_demand(self, reading: Reading) -> None:
+        """Say how the running interval stands, often enough for its entities and not with each of many polls."""
+        imported, exported = (reading.values.get(key) for key in ("energy_import", "energy_export"))
+        self._recent.add(RegisterReading(self._wall_clock().astimezone(UTC), imported, exported))
+        if self.demand and self._clock() >= self._demand_due:
+            running = self._recent.running(self.demand)
+            if running or self._clock() >= self._running_lasts:
+                self._publish_demand(running)
+
+    def _publish_demand(self, running: Running | None) -> None:
+        now = self._clock()
+        self._demand_due = now + DEMAND_PAUSE
+        self.running = running
+        if running:
+            self._running_lasts = now + DEMAND_LASTS
+        self._publisher.accept_demand(self.demand, running)
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
@@ -313,6 +343,9 @@ class Worker(threading.Thread):
             pause = (self._key_backoff if isinstance(error, KeyRefused) else self._other_backoff).pause()
             self._not_before, self._obstacle = self._clock() + pause, error
             self._troubles.failed(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
+        elif isinstance(error, IdentityTaken):
+            self._not_before = self._clock() + TAKEN_RETRY
+            self._troubles.failed(kind, str(error), at_once=True)
         else:
             self._not_after = self._clock() + self._retry(error)
             self._troubles.failed(kind, str(error), at_once=False)
@@ -347,7 +380,8 @@ class Worker(threading.Thread):
         if slow is None or slow.facts is not facts:
             # Of the same meter: the status lags behind until the broker has them.
             marks = slow.bookmarks if slow else Bookmarks(self.status.last_event, self.status.last_outage)
-            slow = self._slow_tables = SlowTables(facts, marks, zone=self._zone)
+            demand = slow.demand if slow else None
+            slow = self._slow_tables = SlowTables(facts, marks, zone=self._zone, now=self._wall_clock, demand=demand)
         return slow
 
     def _publish(self, found: Found) -> None:
@@ -356,6 +390,9 @@ class Worker(threading.Thread):
                 self._compare_alarms(keys)
             case DriftFound(seconds):
                 self._account.note(clock_drift_s=seconds)
+            case DemandFound(demand):
+                self.demand = demand
+                self._publish_demand(self._recent.running(demand) if demand else None)
             case EntriesFound():
                 self._publisher.emit(found.entries)
             case SubMeterFound(reading):
@@ -411,6 +448,8 @@ class Worker(threading.Thread):
             self._plausibility = Plausibility(limit, register_unit=layout.energy_unit)
             self._sub_meter_judges.clear()
             self._slow_tables = None
+            self.demand = self.running = None
+            self._recent.clear()
             self.sub_meters.clear()
             self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):

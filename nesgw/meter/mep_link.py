@@ -22,11 +22,13 @@ from nesgw.mep.digest import DigestKey
 from nesgw.mep.frames import AROUND_DATA, LARGEST_READ
 from nesgw.mep.link import Link
 from nesgw.mep.pace import INTERVAL
+from nesgw.meter.poll_plan import POLL
 from nesgw.optical.read_plan import Span
 from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
 
 _PROOF: Final = Span(0, 0, 1)  # BT00, which every meter has
+KEPT_FOR_POLLS: Final = 30  # reads: for the next polls, and to learn the meter again
 _AROUND: Final = 35  # bytes on the wire beside those of the table, both ways
 _THINKING: Final = 0.02  # seconds of the meter's before it answers
 _SEGMENT: Final = 117  # bytes of an answer, after each of which it pauses
@@ -162,14 +164,19 @@ class MepLink:
             raise
 
     def seconds(self, size: int) -> float:
-        """How long reading so many bytes takes at the most, on a sound line; outside a session, with opening one."""
+        """How long reading so many bytes takes at the most, on a sound line; outside a session, with opening one.
+
+        What is read beside the polls leaves them enough of the average that the guide asks for.
+        """
         timing, now = self._memory.timing, self._clock()
         most = self._memory.answer_size.largest_read(now) if self._client else LARGEST_READ
         pieces = [min(most, size - start) for start in range(0, size, most)]
         beginning = timing.spacing if self._client else timing.settle
         if not self._memory.key_proven:
             pieces += [_PROOF.size] * 2  # once with a number of ours, and again with the meter's
-        waiting = max(0, len(pieces) - self.spare) * INTERVAL
+        # Polls a second apart share out the reads by themselves: ``poll_plan``.
+        kept = KEPT_FOR_POLLS if self._settings.poll_interval > POLL else 0
+        waiting = max(0, len(pieces) + kept - self.spare) * INTERVAL
         return beginning + waiting + sum(max(timing.spacing, self._seconds(piece)) for piece in pieces)
 
     def _seconds(self, size: int) -> float:

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nesgw import HOMEPAGE, __version__
 from nesgw.publishers.languages import Language, translated
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nesgw.tables.mbus import MbusReading
 
 Component = dict[str, object]
+Direction = Literal["import", "export"]
 
 NOTHING_WRONG: Final = "none"  # "None" would be shown as unknown
 
@@ -46,9 +47,13 @@ def meter_discovery(
     qos: int = 1,
     alarms: Iterable[Alarm] = (),
     events: bool = False,
+    demand: Iterable[Direction] = (),
     language: Language = "en",
 ) -> Message:
-    """Announce the meter with a sensor for each field and alarm, its log, and what there is to say of reading it."""
+    """Announce the meter with a sensor for each field and alarm, its log, and what there is to say of reading it.
+
+    ``demand`` are the directions of which the load profile tells the demand.
+    """
     meter = identity.id
     unique = meter_device(meter)
     components = {field.key: _sensor_of(field) for field in fields}
@@ -57,6 +62,11 @@ def meter_discovery(
         for key, facts in METER_DIAGNOSTICS.items()
     }
     components |= {f"alarm_{alarm.key}": _sensor_of_alarm(alarm, topics.status(meter)) for alarm in alarms}
+    components |= {
+        key: {**facts, "state_topic": topics.demand(meter)}
+        for direction in demand
+        for key, facts in DEMAND[direction].items()
+    }
     if events:
         components["log"] = {**EVENT_LOG, "state_topic": topics.event(meter)}
     return _device_message(
@@ -303,6 +313,41 @@ METER_DIAGNOSTICS: Final[Mapping[str, Component]] = {
         "enabled_by_default": False,
     },
 }
+
+
+def _demand(name: str, template: str, *, enabled: bool = True) -> Component:
+    return {
+        "name": name,
+        "device_class": "power",
+        "unit_of_measurement": "W",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "value_template": template,
+        **({} if enabled else {"enabled_by_default": False}),
+    }
+
+
+# By the direction, whose key is the first of each.
+DEMAND: Final[Mapping[Direction, Mapping[str, Component]]] = {
+    "import": {
+        "import_demand": _demand("Import demand", _value("import_w")),
+        "running_import_demand": _demand("Running import demand", _value("running.import_w")),
+        "peak_import_month": _demand("Peak import this month", _value("month.import_w")),
+        "peak_import_last_month": _demand("Peak import last month", _value("last_month.import_w")),
+    },
+    "export": {
+        "export_demand": _demand("Export demand", _value("export_w"), enabled=False),
+        "peak_export_month": _demand("Peak export this month", _value("month.export_w"), enabled=False),
+        "peak_export_last_month": _demand("Peak export last month", _value("last_month.export_w"), enabled=False),
+    },
+}
+
+
+def demand_announced(previous: str | None, device: str) -> tuple[Direction, ...]:
+    """Say of which directions an earlier message announced the demand."""
+    former = _former(previous, device)
+    return tuple(direction for direction, components in DEMAND.items() if next(iter(components)) in former)
+
 
 EVENT_LOG: Final[Component] = {"platform": "event", "name": "Log", "event_types": list(EVENT_TYPES)}
 

@@ -20,13 +20,15 @@ from nesgw.publishers.identities import Identities, Owner
 from nesgw.publishers.message import Message
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
-from nesgw.publishers.topics import Topics
+from nesgw.publishers.topics import Topics, meter_device
 from nesgw.tables.catalogue import FIELDS
 from nesgw.values import MeterIdentity, Reading, plain_id
 
 if TYPE_CHECKING:
+    from nesgw.publishers.home_assistant import Direction
     from nesgw.tables.alarms import Alarm
     from nesgw.tables.event_log import Event
+    from nesgw.tables.interval_demand import Demand, Running
     from nesgw.tables.mbus import MbusReading
     from nesgw.tables.mbus_records import MbusValue
     from nesgw.tables.outages import Outage
@@ -108,6 +110,8 @@ class MeterPublisher:
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
         self._announced: str | None = None
+        self._announcement: Callable[[tuple[Direction, ...]], Message] | None = None
+        self._demand: tuple[Direction, ...] = ()  # of which demand is announced
         self._expected: PendingMemory | None = None  # of the meter that will be identified, as it seems
         self._clashes: set[str] = set()  # ids of sub-meters that are another's, as far as that was logged
         self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
@@ -135,13 +139,15 @@ class MeterPublisher:
         if self._meter not in (None, identity.id):
             self.available(online=False)
             self._forget(self._meter)
+            self._demand = ()
         self._claim(identity.id)
         known = self._meter == identity.id
         kept = {} if known else self._kept(identity.id)
         self._meter = identity.id
         meter, topics = self._settings, self._topics
         if self._home_assistant.enabled:
-            message = home_assistant.meter_discovery(
+            listed = tuple(alarms)
+            self._announcement = lambda demand: home_assistant.meter_discovery(
                 topics,
                 identity,
                 [FIELDS[key] for key in fields],
@@ -149,16 +155,24 @@ class MeterPublisher:
                 label=meter.shown_as,
                 poll_interval=meter.poll_interval,
                 qos=self._mqtt.qos,
-                alarms=alarms,
+                alarms=listed,
                 events=events,
+                demand=demand,
                 language=self._home_assistant.language,
             )
             before = self._announced if known else kept.get(topics.discovery(identity.id))
-            self._send(home_assistant.with_removals(message, before))
-            self._announced = message.payload
+            if not known:  # whether there is still a load profile is found out later
+                self._demand = home_assistant.demand_announced(before, meter_device(identity.id))
+            self._announce(before)
         self._send(payloads.info_message(topics, identity, fields))
         self._identity = identity
         return None if known else self._last_accepted(topics, identity.id, kept)
+
+    def _announce(self, before: str | None) -> None:
+        if self._announcement:
+            message = self._announcement(self._demand)
+            self._send(home_assistant.with_removals(message, before))
+            self._announced = message.payload
 
     def _claim(self, meter: str) -> None:
         if other := self._identities.claim(meter, self._owner):
@@ -172,7 +186,11 @@ class MeterPublisher:
         if self._broker and meter:
             topics = self._topics
             self._broker.withdraw(
-                topics.discovery(meter), topics.info(meter), topics.status(meter), topics.state(meter)
+                topics.discovery(meter),
+                topics.info(meter),
+                topics.status(meter),
+                topics.state(meter),
+                topics.demand(meter),
             )
             self._sub_meters.clear()
 
@@ -215,6 +233,18 @@ class MeterPublisher:
                 per_value=mqtt.per_value_topics,
             ):
                 self._send(message)
+
+    def accept_demand(self, demand: Demand | None, running: Running | None) -> None:
+        """Publish the demand, and announce it if it is not yet; None: the meter keeps nothing that it follows from."""
+        if self._meter is None:
+            return
+        directions = demand.directions if demand else ()
+        is_new, self._demand = directions != self._demand, directions
+        if is_new:
+            self._announce(self._announced)
+        if demand or is_new:  # an empty message takes away what was there
+            text = payloads.demand_state(demand, running) if demand else ""
+            self._send(payloads.demand_message(self._topics, self._meter, text, qos=self._mqtt.qos))
 
     def report(self, status: MeterStatus) -> None:
         """Publish how reading goes, after each poll, good or bad."""
@@ -291,7 +321,7 @@ class MeterPublisher:
             self._send(payloads.availability_message(self._topics, self._meter, online))
             if self._broker and not online:
                 values = (self._topics.value(self._meter, field) for field in FIELDS)
-                self._broker.withdraw(self._topics.state(self._meter), *values)
+                self._broker.withdraw(self._topics.state(self._meter), self._topics.demand(self._meter), *values)
 
     def _send(self, message: Message) -> None:
         if self._broker:

@@ -22,6 +22,8 @@ from nesgw.values import MeterIdentity, Number, Reading, printable
 if TYPE_CHECKING:
     from nesgw.tables.demands import Demand
     from nesgw.tables.event_log import Event
+    from nesgw.tables.interval_demand import Demand as DemandNow
+    from nesgw.tables.interval_demand import Month, Peak, Running
     from nesgw.tables.mbus import MbusReading
     from nesgw.tables.self_reads import Snapshot
 
@@ -232,6 +234,11 @@ def state_messages(
                 yield Message(topics.value(meter_id, key), "", Part.STATE, retain, qos)
 
 
+def demand_message(topics: Topics, meter_id: str, text: str, *, qos: int = 1) -> Message:
+    """Publish the demand, as ``demand_state`` has written it."""
+    return Message(topics.demand(meter_id), text, Part.STATE, qos=qos)
+
+
 def event_message(topics: Topics, meter_id: str, payload: Mapping[str, object]) -> Message:
     """One entry of the meter's logs. Not retained: it happened once."""
     return Message(topics.event(meter_id), to_json(payload), Part.EVENT, retain=False)
@@ -313,7 +320,7 @@ def outage(entry: Outage) -> dict[str, object]:
     }
 
 
-def demand(maximum: Demand) -> dict[str, object]:
+def maximum_demand(maximum: Demand) -> dict[str, object]:
     """One maximum demand."""
     channel = maximum.channel
     return {
@@ -343,4 +350,52 @@ def sub_meter(reading: MbusReading) -> dict[str, object]:
         "conditions": list(reading.conditions),
         "encrypted": reading.encrypted,
         **{value.key: value.value for value in reading.values},
+    }
+
+
+# Demand
+
+
+def demand_state(demand: DemandNow, running: Running | None) -> str:
+    """Write the demand object; a month is null while it is being read, and what is not known is null."""
+    return to_json(
+        {
+            "start": iso(demand.start),
+            "minutes": round(demand.duration.total_seconds() / 60),
+            "import_w": demand.powers.imported,
+            "export_w": demand.powers.exported,
+            "running": _running(running),
+            "month": _month(demand.month, demand),
+            "last_month": _month(demand.last_month, demand),
+            "maxima": [maximum_demand(each) for each in demand.maxima],
+            "quality": list(demand.quality) or ["good"],
+        }
+    )
+
+
+def _running(running: Running | None) -> dict[str, object]:
+    return {
+        "start": iso(running.start) if running else None,
+        "elapsed_s": round(running.elapsed) if running else None,
+        "import_so_far_w": running.so_far.imported if running else None,
+        "export_so_far_w": running.so_far.exported if running else None,
+        "import_w": running.expected.imported if running else None,
+        "export_w": running.expected.exported if running else None,
+    }
+
+
+def _month(month: Month | None, demand: DemandNow) -> dict[str, object]:
+    known = None if demand.is_filling else month
+    return {
+        "begin": iso(month.begin) if month else None,
+        **_peak("import", known.imported if known else None),
+        **_peak("export", known.exported if known else None),
+        "missing": known.missing if known else None,
+    }
+
+
+def _peak(direction: str, peak: Peak | None) -> dict[str, object]:
+    return {
+        f"{direction}_w": peak.power if peak else None,
+        f"{direction}_start": iso(peak.start) if peak else None,
     }

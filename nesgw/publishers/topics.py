@@ -63,6 +63,10 @@ class Topics:
         """Name the topic that says how reading it goes."""
         return f"{self.base}/{meter_id}/status"
 
+    def demand(self, meter_id: str) -> str:
+        """Name the topic of the average power of each interval, and of the month's highest."""
+        return f"{self.base}/{meter_id}/demand"
+
     def event(self, meter_id: str) -> str:
         """One message for each new entry of its logs."""
         return f"{self.base}/{meter_id}/event"
@@ -81,6 +85,7 @@ class Topics:
             self.discovery(meter_id),
             self.availability(meter_id),
             self.state(meter_id),
+            self.demand(meter_id),
             self.status(meter_id),
             self.info(meter_id),
             self.value(meter_id, "+"),
@@ -104,7 +109,7 @@ class Topics:
     def meter_of(self, topic: str) -> str | None:
         """Give the id of the meter that a topic of ours belongs to."""
         base, prefix = re.escape(self.base), re.escape(self.discovery_prefix)
-        own = f"{base}/([a-z0-9]{{1,64}})/(?:info|availability|state|status|value/[a-z0-9_]{{1,64}})"
+        own = f"{base}/([a-z0-9]{{1,64}})/(?:info|availability|state|demand|status|value/[a-z0-9_]{{1,64}})"
         device = f"{prefix}/device/nesgw_([a-z0-9]{{1,64}})/config"
         found = re.fullmatch(f"{own}|{device}", topic)
         return found and (found[1] or found[2])

@@ -18,6 +18,7 @@ import pytest
 from nesgw.commands import main
 from nesgw.commands.reader import BURST, BurstReader, CommandReader
 from nesgw.commands.target import Target
+from nesgw.config.key import Key
 from nesgw.config.settings import MeterSettings, Secret
 from nesgw.errors import PortBusy, ReaderDenied, Stopped
 from nesgw.gateway.read_server import listen
@@ -247,7 +248,7 @@ def threading_daemon(quick):
 
 def target(daemon):
     meter = MeterSettings("house", daemon.line.path, session="per-poll")
-    return Target(meter, daemon.folder, lambda: Secret(DEFAULT_KEY))
+    return Target(meter, daemon.folder, lambda: Key(Secret(DEFAULT_KEY), "20 characters"))
 
 
 class TestAPortThatIsTaken:

@@ -36,7 +36,7 @@ def meter(more: str) -> MeterSettings:
 
 
 def test_the_smallest_file_names_a_meter_and_its_key_and_all_else_has_its_default() -> None:
-    assert loaded(SMALLEST) == Settings((MeterSettings("house", key=Secret(KEY)),))
+    assert loaded(SMALLEST) == Settings((MeterSettings("house", key=Secret(KEY), key_form="20 characters"),))
 
 
 def test_every_option_of_the_file_arrives_in_the_settings() -> None:
@@ -97,7 +97,7 @@ def test_every_option_of_the_file_arrives_in_the_settings() -> None:
         *("http.ecotracker", "http.shelly", "http.tasmota", "http.dabbler", "meters"),
     }
     assert _changed(found.meters[0], MeterSettings("")) == {
-        *("name", "label", "port", "key", "poll_interval", "session", "max_session"),
+        *("name", "label", "port", "key", "key_form", "poll_interval", "session", "max_session"),
         *("max_power", "quiet", "negotiate_baud", "rts", "dtr"),
     }
     assert found.mqtt.hosts == ("broker", "192.168.1.5")

@@ -24,6 +24,7 @@ from tests.broker_fixtures import Listener, eventually, retained_topics
 from tests.faults.figures import Figures, memory
 from tests.faults.process import KEY, ServiceManager, Stage, block
 from tests.faults.rows import LINE, MEETINGS
+from tests.home_assistant import expanded
 from tests.virtual import settings_with
 
 ID = "4080123456"
@@ -334,7 +335,7 @@ def broker_full_of_our_own_old_retained_topics(stage):
     daemon = stage.start(stage.configure(block(line.path)))
     recovery = stage.recovered(since)
     before = daemon.memory
-    config = json.loads(listener.wait_for(f"homeassistant/device/nesgw_{ID}/config", since=since).payload)
+    config = expanded(listener.wait_for(f"homeassistant/device/nesgw_{ID}/config", since=since).payload)
     assert config["components"]["gone"] == {"platform": "sensor"}, "an entity is removed by its bare platform"
     assert any("energy_import" in key for key in config["components"])
     daemon.end()

@@ -27,6 +27,7 @@ def test_without_a_window_there_is_no_obstacle() -> None:
     assert QuietTime(None, lambda: datetime(2026, 11, 20, 2, 10)).obstacle() is None
 
 
+@pytest.mark.expects_warnings("^no reading for 30 s: the meter is unavailable$")
 def test_a_meter_is_left_alone_in_it_and_read_again_behind_it() -> None:
     line = line_to()
     begin, midnight = line.clock(), datetime(2026, 11, 20, 2, 4, tzinfo=UTC)

@@ -151,12 +151,14 @@ class TestTheAnswers:
         served(command, line_to(key=stands_there), key=stands_there)
         assert command.answers[0][1][:20] == bytes(20)
 
+    @pytest.mark.expects_warnings("^the meter refused the key: it answered Security with err")
     def test_while_the_key_is_refused_nobody_shows_it_again(self):
         command = Command(BT03, 3, from_poll=1)
         line, _ = served(command, polls=2, key=b"wrong" * 4)
         assert line.meter.counters.wrong_keys == 2, "one each poll, five minutes apart"
         assert [type(answer) for _, answer in command.answers] == [KeyRefused] * 3
 
+    @pytest.mark.expects_warnings("the time for one reading ran out")
     def test_while_the_meter_is_silent_a_command_waits_and_is_served_when_it_speaks_again(self):
         command = Command(BT26, 400)
         line = line_to()

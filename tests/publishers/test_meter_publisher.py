@@ -255,7 +255,8 @@ class TestTwoOfOneNumber:
             barn.identify(HOUSE, FIELDS)
         assert str(error.value) == (
             "another meter of this gateway has the same number 4080123456: meter house: "
-            "read each meter with one probe only; if these are two meters, ask the utility for their numbers"
+            "read each meter through one port only: its optical and its MEP port share one line, and disturb one "
+            "another; if these are two meters, ask the utility for their numbers"
         )
         barn.report(MeterStatus(id=HOUSE.id))
         assert broker.wanted == before

@@ -30,4 +30,4 @@ def vector() -> Callable[[str], dict[str, Any]]:
 @pytest.fixture
 def vector_names() -> list[str]:
     """The files that hold one whole answer each."""
-    return sorted(path.stem for path in VECTORS.glob("*.toml") if path.stem != "incomplete")
+    return sorted(path.stem for path in VECTORS.glob("*.toml") if path.stem not in ("incomplete", "openhab-session"))

@@ -28,7 +28,7 @@ def test_each_has_its_time_its_sums_and_its_maximum():
     assert (imported.value, imported.cumulative, imported.continuous) == (4600, 5200, 9800)
     assert imported.time == datetime(2026, 11, 3, 18, 15)
     assert (exported.value, exported.cumulative, exported.continuous) == (310, 310, 620)
-    assert payloads.demand(exported) == {
+    assert payloads.maximum_demand(exported) == {
         "field": "power_export",
         "value": 310,
         "unit": "W",

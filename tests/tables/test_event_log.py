@@ -127,6 +127,7 @@ class TestOneEvent:
             "time": "2026-11-19T22:05:09Z",
             "sequence": 4711,
             "number": 2050,
+            "meaning": None,
             "user": None,
             "argument": "0100",
             "log": "BT74",

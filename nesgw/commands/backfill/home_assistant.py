@@ -29,6 +29,7 @@ TIMEOUT: Final = 30.0  # seconds for an answer, and for what was queued to be re
 LARGEST_ANSWER: Final = 64 * 1024 * 1024  # bytes: the registry of a large house
 CATCHING_UP: Final = 300.0  # seconds to wait for Home Assistant to compile what it missed
 _LOOK: Final = 0.2
+_LONG_AGO: Final = datetime(2005, 1, 1, tzinfo=UTC)
 
 # Of one unit of a statistic in kWh (or kvarh): what an owner may have chosen, and Home Assistant converts.
 PER_KILO: Final[Mapping[str, float]] = MappingProxyType(
@@ -155,6 +156,19 @@ class HomeAssistant:
             for row in answer.get(statistic.statistic_id, ())
             if row.get("state") is not None and row.get("sum") is not None
         ]
+
+    def has_rows_before(self, statistic: Statistic, moment: datetime) -> bool:
+        """Whether there is anything before a moment."""
+        answer = self._ask(
+            "recorder/statistics_during_period",
+            start_time=_LONG_AGO.isoformat(),
+            end_time=moment.isoformat(),
+            statistic_ids=[statistic.statistic_id],
+            period="month",
+            types=["sum"],
+            units={str(statistic.metadata.get("unit_class") or "energy"): statistic.unit},
+        )
+        return bool(answer.get(statistic.statistic_id))
 
     # What is changed
 

@@ -12,7 +12,7 @@ Source: measured on Home Assistant 2026.11.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -117,6 +117,31 @@ def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     )
     unknown = tuple(hour for hour in missing if hour not in history.at_end)
     return Plan(shifts, written, tuple(_bars(rows, anchor, shifts, written)), unknown)
+
+
+def plan_with_past(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
+    """As ``plan``, and put what the meter remembers before Home Assistant's very first row in front of that.
+
+    The first hour of all shows its sum as its bar. So the sums begin at the register's state one known hour before, and
+    those of all rows are changed alike, which changes no other bar. Broken off between, the next run finds them so.
+    """
+    first = rows[0] if rows else None
+    past = sorted(hour for hour in history.at_end if first and hour < first.start)
+    if first is None or len(past) < 2:
+        return plan(rows, history)
+    if not is_good(first, history):
+        raise Disagreement(f"Home Assistant's first row, {first.start:%Y-%m-%d %H:%M} UTC, is not what the meter says")
+    begin = history.at_end[past[0]]
+    change = round(-begin - first.offset, 6)
+    behind = plan([replace(row, sum=row.sum + change) for row in rows], history)
+    written = tuple(HourRow(hour, history.at_end[hour], round(history.at_end[hour] - begin, 6)) for hour in past[1:])
+    in_front = tuple(
+        Bar(after.start, None, round(after.state - before, 6))
+        for before, after in zip((begin, *(row.state for row in written)), written, strict=False)
+    )
+    following = Bar(first.start, round(first.sum, 6), round(first.state - written[-1].state, 6))
+    shift = (Shift(first.start, change),) if abs(change) > ROUNDING else ()
+    return Plan(shift + behind.shifts, written + behind.rows, (*in_front, following, *behind.bars), behind.unknown)
 
 
 def differing(rows: Sequence[HourRow], anchor: datetime, until: datetime, history: MeterHistory) -> list[datetime]:

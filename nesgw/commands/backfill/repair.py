@@ -21,6 +21,7 @@ from nesgw.commands.backfill.plan import (
     differing,
     is_good,
     plan,
+    plan_with_past,
 )
 from nesgw.commands.backfill.suspects import first_suspect
 from nesgw.commands.terminal.times import local
@@ -151,7 +152,7 @@ class Repair:
             history = self._history(sensor, begin)
             rows, history = up_to(self._until, self._rows(sensor, history, begin), history)
             try:
-                planned = plan(rows, history)
+                planned = (plan_with_past if is_fixed and self._begins(sensor, rows) else plan)(rows, history)
             except NotNow as reason:
                 self._remarks.append(f"{sensor.title}: {reason}: try again after the next full hour")
                 return
@@ -193,6 +194,10 @@ class Repair:
         """Home Assistant's rows as far as the meter's memory goes."""
         last = max(history.at_end, default=begin)
         return [row for row in self._assistant.rows(sensor.statistic, begin - BEFORE) if row.start <= last]
+
+    def _begins(self, sensor: Sensor, rows: Sequence[HourRow]) -> bool:
+        """Whether the first of these rows is the first of all."""
+        return bool(rows) and not self._assistant.has_rows_before(sensor.statistic, rows[0].start)
 
     # What is written
 

@@ -11,7 +11,6 @@ import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -32,17 +31,15 @@ from nesgw.errors import (
     PortDenied,
     PortMissing,
     PortShared,
-    TableNotPresent,
 )
+from nesgw.meter.introduction import ask_who
 from nesgw.meter.meter import Meter
 from nesgw.meter.optical_link import OpticalLink
-from nesgw.optical.client import DEFAULT_LIMITS, MeterClient
 from nesgw.optical.line_test import LineTest
 from nesgw.ports.find import find_port
 from nesgw.ports.port import is_bridge
 from nesgw.ports.serial_port import open_port
 from nesgw.publishers.console import summary
-from nesgw.tables.identity import BT00, BT01, ET03, decode_general_configuration, decode_identity
 
 _ATTEMPTS: Final = 6  # identifies to judge the probe by
 _PERIOD: Final = 0.4
@@ -206,18 +203,9 @@ def _identity(case: MeterCase) -> Finding:
     """Read what every meter gives away without a key."""
     if case.port is None:
         return skipped("the service has the port")
-    with MeterClient(case.port) as client:
-        client.limit(time.monotonic() + _SESSION)
-        client.open_session(None, replace(DEFAULT_LIMITS, baud=case.settings.baud))
-        try:
-            general, who = (client.read(part.table, part.offset, part.size) for part in (BT00, BT01))
-        except KeyRefused:
-            return skipped("this meter does not say who it is without a key")
-        utility = None
-        with suppress(TableNotPresent, KeyRefused):
-            utility = client.read(ET03.table, ET03.offset, ET03.size)
-    decode_general_configuration(general)
-    meter = decode_identity(who, utility)
+    meter = ask_who(case.port, time.monotonic() + _SESSION)
+    if meter is None:
+        return skipped("this meter does not say who it is without a key")
     return ok(f"{meter.manufacturer} {meter.model}, serial number {meter.serial}, firmware {meter.firmware}")
 
 

@@ -170,7 +170,7 @@ def plain(found: Everything) -> dict[str, object]:
         "clock": found.clock and _plain_clock(found.clock),
         "tariff": found.tariff and _plain_tariff(found.tariff),
         "alarms": None if found.alarms is None else list(found.alarms),
-        "demands": None if found.demands is None else [payloads.demand(each) for each in found.demands],
+        "demands": None if found.demands is None else [payloads.maximum_demand(each) for each in found.demands],
         "sub_meters": None if found.sub_meters is None else [_plain_sub_meter(each) for each in found.sub_meters],
         "outages": None if found.outages is None else [payloads.outage(each) for each in found.outages],
         "events": None if found.events is None else [payloads.event(each) for each in found.events],

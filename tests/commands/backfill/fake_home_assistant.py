@@ -80,11 +80,12 @@ class FakeHomeAssistant:
 
     def _period(self, command: dict[str, Any]) -> dict[str, Any]:
         since = datetime.fromisoformat(command["start_time"])
+        until = datetime.fromisoformat(command.get("end_time", "9999-12-31T00:00+00:00"))
         assert command["units"] == {"energy": self.metadata[0]["statistics_unit_of_measurement"]}
         rows = [
             {"start": round(start.timestamp() * 1000), "state": state, "sum": total}
             for start, (state, total) in sorted(self.rows.items())
-            if start >= since
+            if start >= since and start < until
         ]
         return {SENSOR: rows} if rows else {}
 

@@ -170,6 +170,22 @@ class TestAHole:
         assert house.written() == []
 
 
+class TestBeforeTheFirstRow:
+    def test_the_past_is_put_in_front_where_it_is_asked_for(self, house: House) -> None:
+        house.fake.rows = {hour: row for hour, row in house.fake.rows.items() if hour >= house.hour(40)}
+        a_hole(house, 20, 18)
+        assert house.run("--yes") == 0
+        assert min(house.fake.rows) == house.hour(40), "not by itself"
+        assert house.run("--yes", "--from", house.hour(60).isoformat()) == 0
+        assert min(house.fake.rows) == house.hour(60)
+        assert all(house.is_true(back) for back in range(59))
+        first = house.fake.rows[house.hour(60)]
+        assert first[1] == pytest.approx(house.register(house.hour(60)) - house.register(house.hour(61)), abs=0.0021)
+        before = len(house.written())
+        assert house.run("--yes", "--from", house.hour(60).isoformat()) == 0
+        assert len(house.written()) == before
+
+
 class TestWhatDoesNotFit:
     def refused(self, house: House, capsys: pytest.CaptureFixture[str], code: int, says: str) -> None:
         before = dict(house.fake.rows)

@@ -20,6 +20,7 @@ from nesgw.commands.backfill.plan import (
     Plan,
     differing,
     plan,
+    plan_with_past,
 )
 
 EVENING = datetime(2026, 11, 20, 18, tzinfo=UTC)
@@ -189,3 +190,64 @@ def test_twenty_five_hours_make_a_day_in_october() -> None:
     rows = [replace(r, start=r.start + shift) for r in [*live(0, 1, 2), *live(26, 27)]]
     assert len(plan(rows, moved).rows) == 23
     assert timedelta(hours=25) == datetime(2026, 10, 25, 23, tzinfo=UTC) - midnight
+
+
+class TestThePast:
+    """Home Assistant's first row is that of hour 10; the meter remembers hours from 4 on."""
+
+    def test_is_put_in_front_and_changes_no_bar_but_the_first(self) -> None:
+        rows = live(*range(10, 20))
+        planned = plan_with_past(rows, history(first=4))
+        assert [each.start for each in planned.rows] == [hour(number) for number in range(5, 10)]
+        after = applied(rows, planned)
+        assert after[0].sum == pytest.approx(truth(5, 5)[0]), "the first of all shows its sum"
+        assert bars(after)[:4] == truth(6, 9)
+        assert bars(after)[5:] == bars(rows)
+        assert min(bars(after)) > 0
+
+    def test_broken_off_after_the_sums_the_next_run_finishes(self) -> None:
+        rows = live(*range(10, 20))
+        planned = plan_with_past(rows, history(first=4))
+        broken_off = applied(rows, replace(planned, rows=()))
+        again = plan_with_past(broken_off, history(first=4))
+        assert again.shifts == ()
+        assert bars(applied(broken_off, again))[:4] == truth(6, 9)
+
+    def test_with_a_hole_behind_it(self) -> None:
+        rows = [*live(*range(10, 13)), *(row(number, offset=0.0) for number in range(16, 20))]
+        after = applied(rows, plan_with_past(rows, history(first=4)))
+        assert [each.start for each in after] == [hour(number) for number in range(5, 20)]
+        assert bars(after)[8:10] == truth(14, 15)
+        assert min(bars(after)) > 0
+
+    def test_of_another_meter_is_none(self) -> None:
+        rows = [row(10, 900.0), *live(*range(11, 20))]
+        with pytest.raises(Disagreement, match="Home Assistant's first row"):
+            plan_with_past(rows, history(first=4))
+
+    def test_of_nothing_is_nothing(self) -> None:
+        assert not plan_with_past([], history())
+        assert not plan_with_past(live(*range(10, 20)), history(first=10))
+
+
+class TestABurst:
+    """Hours whose last poll came just before a kettle."""
+
+    def short(self, *numbers: int) -> list[HourRow]:
+        rows = live(*range(8))
+        for number in numbers:
+            rows[number] = row(number, register(number) - 0.040)
+        return rows
+
+    def burst(self) -> MeterHistory:
+        return replace(history(), burst={hour(number): 0.05 for number in range(30)})
+
+    def test_alone_is_no_hole(self) -> None:
+        assert plan(self.short(3), history())
+        assert not plan(self.short(3), self.burst())
+        assert not plan(self.short(3, 5, 7), self.burst())
+
+    def test_beside_a_hole_is_a_part_of_it(self) -> None:
+        rows = self.short(3)
+        del rows[4]
+        assert [each.start for each in plan(rows, self.burst()).rows] == [hour(3), hour(4)]

@@ -1,0 +1,1 @@
+"""nesgw setup."""
