@@ -11,7 +11,7 @@ from nesgw.publishers.payloads import SeenGateway, parse_gateway_status
 from nesgw.values import printable
 
 _REMEMBERED = 16  # starts; more than one former run is rare
-_ROUNDED = timedelta(seconds=2)  # uptimes are whole seconds, and a former run may have ended in the one we began in
+_ROUNDED = timedelta(seconds=0.5)  # uptimes are whole seconds
 
 
 class NameConflict:

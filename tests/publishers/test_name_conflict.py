@@ -73,7 +73,7 @@ def test_what_was_written_after_we_were_started_is_no_former_run_although_it_is_
 def test_a_former_run_that_ended_when_we_began_is_none_and_one_that_says_no_time_has_to_move_on() -> None:
     watch = NameConflict()
     watch.published(status(OURS, 60))
-    assert watch.seen(status("2026-11-20T09:59:00.000Z", 61), retained=True) is None
+    assert watch.seen(status("2026-11-20T09:59:00.400Z", 60), retained=True) is None
     assert watch.seen(status("yesterday", 10**9), retained=True) is None
     assert watch.seen(status("2026-11-20T09:00:00", 10**9), retained=True) is None
     assert watch.seen(status("9999-12-31T23:59:59Z", 10**9), retained=True) is None
