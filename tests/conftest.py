@@ -6,7 +6,6 @@ import logging
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import coverage
 import pytest
@@ -53,28 +52,6 @@ def pytest_runtest_protocol() -> Iterator[None]:
             measuring.start()
 
 
-def without_debug(_logger: object, _name: str, entry: EventDict) -> EventDict:
-    """Drop what a test of hours would fill the memory with."""
-    if entry.get("level", _name) == "debug":
-        raise structlog.DropEvent
-    return entry
-
-
-@contextmanager
-def captured() -> Iterator[list[EventDict]]:
-    """As structlog's capture_logs, but for debug."""
-    capture = structlog.testing.LogCapture()
-    processors = structlog.get_config()["processors"]
-    before = processors.copy()
-    processors[:] = [without_debug, capture]
-    structlog.configure(processors=processors)
-    try:
-        yield capture.entries
-    finally:
-        processors[:] = before
-        structlog.configure(processors=processors)
-
-
 def marked(request: pytest.FixtureRequest, name: str) -> list[str]:
     return [pattern for mark in request.node.iter_markers(name) for pattern in mark.args]
 
@@ -88,7 +65,9 @@ def troubles(entries: list[EventDict], others: pytest.LogCaptureFixture) -> list
 @pytest.fixture(autouse=True)
 def logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[list[EventDict]]:
     """Give what the test logs; fail it for a warning or an error that it does not expect, or expects in vain."""
-    with captured() as entries:
+    # No debug, as in the service: hours of it would fill the memory.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with structlog.testing.capture_logs() as entries:
         yield entries
     found = troubles(entries, caplog)
     expected = marked(request, "expects_warnings")

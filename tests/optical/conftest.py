@@ -60,7 +60,7 @@ class FakeMeter:
             2051: b"12345678".ljust(143, b"\0"),
         }
         self.biggest = (512, 4)  # what it grants
-        self.really = None  # bytes of a table that fit in a message, where that is less than it granted
+        self.really: int | None = None  # bytes of a table that fit in a message, where that is less than it granted
         self.negotiates = True
         self.partial = self.full = True
         self.implicit_ack = True  # a new packet counts as the ACK of ours
@@ -308,6 +308,12 @@ class Line:
 
     def holder(self) -> str | None:
         return None
+
+    def lend(self) -> bool:
+        return False
+
+    def reclaim(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

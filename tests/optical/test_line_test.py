@@ -1,21 +1,25 @@
 """The line test against the simulated meter in virtual time: steady attempts, whatever the light does."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from nesgw.commands.align.judge import Seat, Window
 from nesgw.optical.client import MeterClient
 from nesgw.optical.line_test import Attempt, LineTest
 from nesgw.simulator import State
-from tests.virtual import line_to
+from tests.virtual import VirtualPort, line_to
 
 PERIOD = 0.4
 
 
-def line_test_on(line):
+def line_test_on(line: VirtualPort) -> LineTest:
     return LineTest(line, clock=line.clock, sleep=line.sleep)
 
 
-def turned(line, beats=20):
+def turned(line: VirtualPort, beats: int = 20) -> Any:
     """The window after so many beats."""
     line_test, window = line_test_on(line), Window()
     for _ in range(beats):
@@ -23,7 +27,7 @@ def turned(line, beats=20):
     return window
 
 
-def test_a_good_seat_is_answered_on_a_steady_beat_and_leaves_the_channel_closed():
+def test_a_good_seat_is_answered_on_a_steady_beat_and_leaves_the_channel_closed() -> None:
     line = line_to()
     started = line.clock()
     window = turned(line, 10)
@@ -34,7 +38,7 @@ def test_a_good_seat_is_answered_on_a_steady_beat_and_leaves_the_channel_closed(
     assert line.meter.counters.refusals == {}
 
 
-def test_the_bar_empties_as_the_light_fades():
+def test_the_bar_empties_as_the_light_fades() -> None:
     qualities = []
     for loss in (0, 0.005, 0.02, 0.08, 0.4):
         line = line_to()
@@ -46,14 +50,14 @@ def test_the_bar_empties_as_the_light_fades():
     assert qualities[-1] == 0.0
 
 
-def test_light_that_is_lost_on_the_way_to_the_meter_alone_or_back_alone_is_no_swapped_probe():
+def test_light_that_is_lost_on_the_way_to_the_meter_alone_or_back_alone_is_no_swapped_probe() -> None:
     for direction in ("to_meter", "to_client"):
         line = line_to()
         line.meter.faults.noise(corrupt=0.15, direction=direction)
         assert turned(line).seat in (Seat.WEAK, Seat.DAMAGED), direction
 
 
-def test_a_swapped_probe_that_sees_its_own_light():
+def test_a_swapped_probe_that_sees_its_own_light() -> None:
     line = line_to()
     line.meter.faults.deaf()
     line.meter.faults.echo()
@@ -62,7 +66,7 @@ def test_a_swapped_probe_that_sees_its_own_light():
     assert all(beat == Attempt(answered=False, echoes=1, heard=9) for beat in window.attempts)
 
 
-def test_a_swapped_probe_that_sees_nothing():
+def test_a_swapped_probe_that_sees_nothing() -> None:
     line = line_to()
     line.meter.faults.deaf()
     window = turned(line, 10)
@@ -70,7 +74,7 @@ def test_a_swapped_probe_that_sees_nothing():
     assert set(window.attempts) == {Attempt(answered=False)}
 
 
-def test_silence_does_not_stop_the_bar():
+def test_silence_does_not_stop_the_bar() -> None:
     line = line_to()
     line.meter.faults.deaf()
     started = line.clock()
@@ -78,7 +82,7 @@ def test_silence_does_not_stop_the_bar():
     assert line.clock() - started < 10 * 0.7
 
 
-def test_echo_beside_the_answers_is_seen_and_is_no_noise():
+def test_echo_beside_the_answers_is_seen_and_is_no_noise() -> None:
     line = line_to()
     line.meter.faults.echo()
     window = turned(line, 10)
@@ -86,7 +90,7 @@ def test_echo_beside_the_answers_is_seen_and_is_no_noise():
     assert all(beat.echoes and not beat.noise for beat in window.attempts)
 
 
-def test_ambient_light_is_noise_and_hides_neither_a_good_seat_nor_a_swapped_probe():
+def test_ambient_light_is_noise_and_hides_neither_a_good_seat_nor_a_swapped_probe() -> None:
     line = line_to()
     line.meter.faults.flood(60, rate=20)
     window = turned(line)
@@ -106,11 +110,13 @@ def test_ambient_light_is_noise_and_hides_neither_a_good_seat_nor_a_swapped_prob
         {"mep_first_packet": "swallow"},
     ],
 )
-def test_a_meter_that_shares_its_port_loses_the_first_packet_and_sits_well_all_the_same(sharing):
+def test_a_meter_that_shares_its_port_loses_the_first_packet_and_sits_well_all_the_same(
+    sharing: dict[str, float | str] | dict[str, str],
+) -> None:
     assert turned(line_to(**sharing)).seat is Seat.GOOD
 
 
-def test_a_channel_that_another_program_left_open_costs_one_beat_and_not_six_seconds():
+def test_a_channel_that_another_program_left_open_costs_one_beat_and_not_six_seconds() -> None:
     line = line_to()
     # Its very packet is what the meter takes our first one for (trap 2).
     MeterClient(line, clock=line.clock, sleep=line.sleep).identify()
@@ -120,7 +126,7 @@ def test_a_channel_that_another_program_left_open_costs_one_beat_and_not_six_sec
     assert line.clock() - started < 3
 
 
-def test_a_channel_that_a_lost_terminate_left_open_is_an_answer_too():
+def test_a_channel_that_a_lost_terminate_left_open_is_an_answer_too() -> None:
     line = line_to()
     line_test = line_test_on(line)
     answered = [line_test.attempt(PERIOD).answered]
@@ -130,28 +136,28 @@ def test_a_channel_that_a_lost_terminate_left_open_is_an_answer_too():
     assert line.meter.counters.refusals["isss"] == 1
 
 
-def test_a_slow_meter_is_not_called_silent():
+def test_a_slow_meter_is_not_called_silent() -> None:
     line = line_to(answer_delay=0.7)
     window = turned(line)
     assert sum(beat.answered for beat in window.attempts) == 20
 
 
 @pytest.mark.parametrize("delay", [1.2, 1.9, 4.0])
-def test_a_meter_that_takes_its_time_as_it_may_is_called_slow_and_its_probe_is_left_alone(delay):
+def test_a_meter_that_takes_its_time_as_it_may_is_called_slow_and_its_probe_is_left_alone(delay: float) -> None:
     window = turned(line_to(answer_delay=delay), 6)
     assert window.seat in (Seat.GOOD, Seat.SLOW)
     assert any(f"an answer takes {delay:.1f} s" in line for line in window.advice)
     assert not any("turn" in line or "seat it" in line for line in window.advice)
 
 
-def test_a_meter_that_acknowledges_and_never_answers_is_no_weak_light():
+def test_a_meter_that_acknowledges_and_never_answers_is_no_weak_light() -> None:
     line = line_to(answer_delay=60.0)
     window = turned(line, 6)
     assert window.seat is Seat.SLOW
     assert not any("turn" in text for text in window.advice)
 
 
-def test_a_part_of_a_packet_does_not_make_the_meter_swallow_the_next_ones():
+def test_a_part_of_a_packet_does_not_make_the_meter_swallow_the_next_ones() -> None:
     line = line_to()
     line.write(bytes.fromhex("ee0000000030"))  # the head of a packet of 48 bytes, which never come
     answered = [beat.answered for beat in turned(line, 4).attempts]
@@ -159,7 +165,7 @@ def test_a_part_of_a_packet_does_not_make_the_meter_swallow_the_next_ones():
     assert answered[-2:] == [True, True]
 
 
-def test_a_hand_that_covers_the_light_for_a_while_is_followed_at_once():
+def test_a_hand_that_covers_the_light_for_a_while_is_followed_at_once() -> None:
     line = line_to()
     line_test = line_test_on(line)
     assert line_test.attempt(PERIOD).answered

@@ -28,7 +28,7 @@ Answer = Callable[[bytes, float], bytes]
 def rewritten(meter: FakeMeter, rewrite: Callable[[bytes, bytes], bytes]) -> None:
     """Have the meter's answers pass through ``rewrite(request, answer)`` before they are put into packets."""
     answer = meter.answer
-    meter.answer = lambda request, now: rewrite(request, answer(request, now))  # type: ignore[method-assign]
+    meter.answer = lambda request, now: rewrite(request, answer(request, now))
 
 
 def read_totals(client: MeterClient, meter: FakeMeter) -> None:
@@ -275,13 +275,13 @@ class TestSomethingElseOnThePort:
             line.said = b""
             return data
 
-        line.read = until_it_closes  # type: ignore[method-assign]
+        line.read = until_it_closes
         with pytest.raises(PortBusy, match="as the bridge says"):
             self.asked(line, clock).identify()
 
     def test_a_program_that_was_there_first_and_locks_nothing_is_named(self, clock: Clock) -> None:
         line = Chatter(b"", clock)
-        line.holder = lambda: "pwm_fan (process 321)"  # type: ignore[method-assign]
+        line.holder = lambda: "pwm_fan (process 321)"
         with pytest.raises(PortShared, match=r"in use by pwm_fan \(process 321\) at the same time"):
             self.asked(line, clock).identify()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies._internal.core import DataObject
 
 from nesgw.optical.crc import crc16, table_checksum
 from nesgw.optical.packet import Packet, Verdict, examine
@@ -18,27 +19,27 @@ CASES = [
 ]
 
 
-def test_the_crc_is_x25():
+def test_the_crc_is_x25() -> None:
     assert crc16(b"123456789") == 0x906E
 
 
-def test_the_crc_of_identify_goes_low_byte_first():
+def test_the_crc_of_identify_goes_low_byte_first() -> None:
     assert crc16(bytes.fromhex("EE 00 00 00 00 01 20")) == 0x1013
 
 
 @pytest.mark.parametrize(("data", "sum_"), [(b"", 0), (b"\x01", 0xFF), (b"\xff\x01", 0), (bytes(range(1, 9)), 0xDC)])
-def test_the_checksum_makes_the_sum_zero(data, sum_):
+def test_the_checksum_makes_the_sum_zero(data: bytes, sum_: int) -> None:
     assert table_checksum(data) == sum_
 
 
 @pytest.mark.parametrize(("packet", "raw"), CASES)
-def test_a_packet_and_its_bytes(packet, raw):
+def test_a_packet_and_its_bytes(packet: Packet, raw: str) -> None:
     assert packet.encode() == bytes.fromhex(raw)
     assert Packet.decode(bytes.fromhex(raw)) == packet
 
 
 @given(st.binary(max_size=504), st.booleans(), st.integers(0, 255))
-def test_every_packet_is_found_sound_and_read_back(data, toggle, sequence):
+def test_every_packet_is_found_sound_and_read_back(data: bytes, toggle: bool, sequence: int) -> None:
     packet = Packet(data, toggle, multiple=True, sequence=sequence)
     raw = packet.encode()
     assert examine(bytearray(raw), 504) == (Verdict.SOUND, len(raw))
@@ -46,7 +47,7 @@ def test_every_packet_is_found_sound_and_read_back(data, toggle, sequence):
 
 
 @given(st.data())
-def test_a_single_wrong_bit_is_never_sound(data):
+def test_a_single_wrong_bit_is_never_sound(data: DataObject) -> None:
     raw = bytearray(bytes.fromhex("EE 00 00 00 00 05 48 45 4C 4C 4F 18 FA"))
     bit = data.draw(st.integers(8, len(raw) * 8 - 1))
     raw[bit // 8] ^= 1 << bit % 8
@@ -65,10 +66,10 @@ def test_a_single_wrong_bit_is_never_sound(data):
         ("EE 00 20 00 FF 00", "65280 bytes"),
     ],
 )
-def test_an_impossible_head_is_noise(head, why):
+def test_an_impossible_head_is_noise(head: str, why: str) -> None:
     assert examine(bytearray.fromhex(head), 56) == (Verdict.NOISE, 0), why
 
 
 @pytest.mark.parametrize("head", ["EE", "EE 00", "EE 00 20", "EE 00 C0 01", "EE 00 00 00 00"])
-def test_a_possible_head_is_waited_for(head):
+def test_a_possible_head_is_waited_for(head: str) -> None:
     assert examine(bytearray.fromhex(head), 56) == (Verdict.PARTIAL, 0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +24,7 @@ from nesgw.optical.services import (
     Negotiated,
     PartialRead,
     Read,
+    Request,
     ResponseCode,
     Security,
     ServiceRefused,
@@ -34,7 +37,7 @@ KEY = b"a7941d85bce8a8fa2ab7"
 SMALL = Negotiate(64, 2, (9600,))
 EIGHT = PartialRead(23, 0, 8)
 
-REQUESTS = [
+REQUESTS: list[tuple[Request[Any], str]] = [
     (Identify(), "20"),
     (SMALL, "61 00 40 02 06"),
     (Negotiate(512, 4, (9600,)), "61 02 00 04 06"),
@@ -54,7 +57,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("request_", "raw"), REQUESTS)
-def test_a_request_as_bytes(request_, raw):
+def test_a_request_as_bytes(request_: Any, raw: str) -> None:
     assert request_.encode() == bytes.fromhex(raw)
 
 
@@ -76,21 +79,21 @@ def test_a_request_as_bytes(request_, raw):
         (Terminate(), "00", None),
     ],
 )
-def test_an_answer_as_a_value(request_, answer, result):
+def test_an_answer_as_a_value(request_: Any, answer: str, result: bytes | Identification | Negotiated | None) -> None:
     assert request_.parse(bytes.fromhex(answer)) == result
     assert request_.fits(bytes.fromhex(answer))
 
 
 @pytest.mark.parametrize("code", list(ResponseCode)[1:])
 @pytest.mark.parametrize("request_", [request for request, _ in REQUESTS])
-def test_every_refusal_is_known_by_name(request_, code):
+def test_every_refusal_is_known_by_name(request_: Identify | Logon | Negotiate, code: ResponseCode) -> None:
     with pytest.raises(ServiceRefused) as refused:
         request_.parse(bytes((code,)))
     assert refused.value.code is code
     assert request_.fits(bytes((code,)))
 
 
-def test_the_codes_are_those_of_the_standard():
+def test_the_codes_are_those_of_the_standard() -> None:
     assert [str(code) for code in ResponseCode] == [
         "ok (done)",
         "err (refused without a reason)",
@@ -145,7 +148,7 @@ GRANTED = "00 00 40 02 06"
         (EIGHT, "05 00"),
     ],
 )
-def test_the_answer_to_something_else_is_told_apart(request_, answer):
+def test_the_answer_to_something_else_is_told_apart(request_: Any, answer: str) -> None:
     with pytest.raises(WrongShape):
         request_.parse(bytes.fromhex(answer))
     assert not request_.fits(bytes.fromhex(answer))
@@ -161,13 +164,15 @@ def test_the_answer_to_something_else_is_told_apart(request_, answer):
     ],
 )
 @pytest.mark.parametrize("request_", [EIGHT, Read(23)])
-def test_table_data_that_contradicts_itself_is_this_answer_damaged_and_no_other_answer(request_, answer):
+def test_table_data_that_contradicts_itself_is_this_answer_damaged_and_no_other_answer(
+    request_: PartialRead | Read, answer: str
+) -> None:
     with pytest.raises(Garbled):
         request_.parse(bytes.fromhex(answer))
     assert request_.fits(bytes.fromhex(answer))
 
 
-def test_one_byte_of_table_data_can_be_damaged_too():
+def test_one_byte_of_table_data_can_be_damaged_too() -> None:
     with pytest.raises(Garbled):
         PartialRead(23, 0, 1).parse(bytes.fromhex("00 00 01 05 FA"))  # FB would be right
 
@@ -189,13 +194,15 @@ class TestAgainstTheRules:
             (SMALL, "00 00 20 02 06", Negotiated(64, 1, None)),  # packets of 32
         ],
     )
-    def test_an_unusual_ok_is_made_the_best_of(self, request_, answer, result):
+    def test_an_unusual_ok_is_made_the_best_of(
+        self, request_: Any, answer: str, result: Identification | Negotiated | None
+    ) -> None:
         assert request_.parse_unusual(bytes.fromhex(answer)) == result
         assert request_.fits_unusual(bytes.fromhex(answer))
         assert not request_.fits(bytes.fromhex(answer))
 
     @pytest.mark.parametrize("request_", [request for request, _ in REQUESTS])
-    def test_a_refusal_with_a_byte_behind_it_is_a_refusal(self, request_):
+    def test_a_refusal_with_a_byte_behind_it_is_a_refusal(self, request_: Any) -> None:
         with pytest.raises(ServiceRefused) as refused:
             request_.parse_unusual(b"\x01\x00")
         assert refused.value.code is ResponseCode.ERR
@@ -214,14 +221,16 @@ class TestAgainstTheRules:
             (Logon(), "0B"),
         ],
     )
-    def test_what_may_be_the_answer_to_something_else_is_not(self, request_, answer):
+    def test_what_may_be_the_answer_to_something_else_is_not(
+        self, request_: Logon | Negotiate | PartialRead, answer: str
+    ) -> None:
         with pytest.raises(WrongShape):
             request_.parse_unusual(bytes.fromhex(answer))
         assert not request_.fits_unusual(bytes.fromhex(answer))
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_refused_or_of_the_wrong_shape(answer):
+def test_any_bytes_are_read_refused_or_of_the_wrong_shape(answer: bytes) -> None:
     for request, _ in REQUESTS:
         with contextlib.suppress(ServiceRefused, WrongShape, Garbled):
             request.parse(answer)
@@ -230,12 +239,12 @@ def test_any_bytes_are_read_refused_or_of_the_wrong_shape(answer):
 
 
 @given(st.binary(min_size=1, max_size=200))
-def test_table_data_comes_back_as_it_was(data):
+def test_table_data_comes_back_as_it_was(data: bytes) -> None:
     answer = b"\x00" + len(data).to_bytes(2, "big") + data + bytes(((256 - sum(data) % 256) % 256,))
     assert Read(1).parse(answer) == PartialRead(1, 0, len(data)).parse(answer) == data
 
 
-def test_the_key_is_in_no_text():
+def test_the_key_is_in_no_text() -> None:
     security = Security(KEY)
     assert (str(security), repr(security)) == ("Security", "Security()")
 
@@ -256,7 +265,7 @@ def test_the_key_is_in_no_text():
         lambda: Security(bytes(21)),
     ],
 )
-def test_what_no_request_can_hold_is_refused_here(make):
+def test_what_no_request_can_hold_is_refused_here(make: Callable[..., Any]) -> None:
     with pytest.raises(ProtocolMisuse):
         make()
 
@@ -271,12 +280,12 @@ def test_what_no_request_can_hold_is_refused_here(make):
         (Wait(11), "Wait 11 s"),
     ],
 )
-def test_a_request_says_what_it_asks(request_, text):
+def test_a_request_says_what_it_asks(request_: Any, text: str) -> None:
     assert str(request_) == text
 
 
 class TestNothingChangesTheMeter:
-    def test_no_request_begins_with_a_code_that_changes_tables_or_runs_procedures(self):
+    def test_no_request_begins_with_a_code_that_changes_tables_or_runs_procedures(self) -> None:
         assert {raw[0] & 0xF0 for raw in (request.encode() for request, _ in REQUESTS)} == {
             0x20,
             0x30,
@@ -285,7 +294,7 @@ class TestNothingChangesTheMeter:
             0x70,
         }
 
-    def test_no_such_code_is_written_anywhere_in_the_package(self):
+    def test_no_such_code_is_written_anywhere_in_the_package(self) -> None:
         code = re.compile(r"(0x|\\x)4[0-9a-f]\b", re.IGNORECASE)
         modules = list(Path(nesgw.optical.__file__).parent.glob("*.py"))
         assert len(modules) >= 8

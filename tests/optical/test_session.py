@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nesgw.errors import ProtocolMisuse
@@ -12,6 +14,7 @@ from nesgw.optical.services import (
     Negotiate,
     PartialRead,
     Read,
+    Request,
     Security,
     Terminate,
     Wait,
@@ -31,7 +34,7 @@ ALL = [
 ]
 
 # The states of C12.18, by hand.
-LEGAL = {
+LEGAL: dict[State, dict[type[Request[Any]], State]] = {
     State.BASE: {Identify: State.ID, Terminate: State.BASE},
     State.ID: {Negotiate: State.ID, Logon: State.SESSION, Wait: State.ID, Terminate: State.BASE},
     State.SESSION: {
@@ -48,7 +51,7 @@ LEGAL = {
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("request_", ALL)
-def test_each_service_in_each_state(state, request_):
+def test_each_service_in_each_state(state: State, request_: Any) -> None:
     expected = LEGAL[state].get(type(request_))
     if expected:
         assert after_ok(state, request_) is expected
@@ -57,11 +60,11 @@ def test_each_service_in_each_state(state, request_):
             after_ok(state, request_)
 
 
-def test_terminate_is_legal_in_every_state_and_leads_to_base():
+def test_terminate_is_legal_in_every_state_and_leads_to_base() -> None:
     assert all(services[Terminate] is State.BASE for services in AFTER_OK.values())
 
 
-def test_what_is_illegal_is_told_with_what_is_legal():
+def test_what_is_illegal_is_told_with_what_is_legal() -> None:
     with pytest.raises(ProtocolMisuse) as misuse:
         after_ok(State.BASE, Read(23))
     assert str(misuse.value) == "Read is not legal in the base state, only Identify, Terminate"

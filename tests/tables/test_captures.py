@@ -7,12 +7,15 @@ with those, beside a sample of the other table.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from nesgw.tables.dimensions import BT20, BT21, decode_dimensions
 from nesgw.tables.identity import decode_identity
 from nesgw.tables.layout import Layout
+from nesgw.tables.register import Part
 from nesgw.values import Firmware
 
 HOUSE = bytes.fromhex("03 0c 0c 0b 00 00 00 04 00 37")
@@ -62,7 +65,7 @@ PRIMARY |= {f"i{phase}_ma_ct" for phase in (1, 2, 3)}
 
 
 @pytest.fixture
-def house(vector):
+def house(vector: Callable[..., Any]) -> Layout:
     """The layout of such a meter, confirmed by two of the captures."""
     return Layout.build(
         decode_dimensions(HOUSE),
@@ -73,11 +76,11 @@ def house(vector):
     )
 
 
-def expected(names, facts):
+def expected(names: dict[str, tuple[str, int]], facts: dict[str, Any]) -> dict[str, float]:
     return {names[name][0]: facts[name] / names[name][1] for name in facts if name in names}
 
 
-def published(values, expectation):
+def published(values: dict[str, float | None], expectation: dict[str, float]) -> dict[str, float]:
     return {key: values[key] for key in expectation}
 
 
@@ -85,24 +88,28 @@ def published(values, expectation):
     "name", ["dk10-allanhvam-bt23", "dk2-nickym-08-bt23", "dk2-nickym-12-bt23", "dk2-nickym-19-bt23"]
 )
 class TestRegistersOfHouses:
-    def test_the_energies_are_those_the_owner_saw(self, name, vector, house):
+    def test_the_energies_are_those_the_owner_saw(self, name: str, vector: Callable[..., Any], house: Layout) -> None:
         capture = vector(name)
         printed = expected(WH, capture["printed"])
         assert set(printed) == {"energy_import", "energy_export"}
         assert published(house.decode({"BT23": capture["bytes"]}), printed) == printed
 
-    def test_all_registers_are_those_of_another_decoder(self, name, vector, house):
+    def test_all_registers_are_those_of_another_decoder(
+        self, name: str, vector: Callable[..., Any], house: Layout
+    ) -> None:
         capture = vector(name)
         computed = expected(WH, capture["computed"])
         assert len(computed) == 11
         assert published(house.decode({"BT23": capture["bytes"]}), computed) == computed
 
-    def test_a_poll_asks_for_the_totals_alone(self, name, vector, house):
+    def test_a_poll_asks_for_the_totals_alone(self, name: str, vector: Callable[..., Any], house: Layout) -> None:
         whole = vector(name)["bytes"]
         assert [part for part in house.reads if part.table == 23] == [("BT23", 23, 0, 44)]
         assert house.decode({"BT23": whole[:44]}) == house.decode({"BT23": whole})
 
-    def test_one_tier_that_holds_everything_is_no_tariff(self, name, vector, house):
+    def test_one_tier_that_holds_everything_is_no_tariff(
+        self, name: str, vector: Callable[..., Any], house: Layout
+    ) -> None:
         capture = vector(name)
         layout = Layout.build(
             decode_dimensions(HOUSE), Firmware(3, 84, 6), "little",
@@ -115,18 +122,20 @@ class TestRegistersOfHouses:
 
 @pytest.mark.parametrize("name", ["dk10-allanhvam-d7-bt28", "dk2-nickym-16-bt28", "dk4-amajland-mixed-bt28"])
 class TestPresentValuesOfHouses:
-    def test_the_values_are_those_the_owner_saw(self, name, vector, house):
+    def test_the_values_are_those_the_owner_saw(self, name: str, vector: Callable[..., Any], house: Layout) -> None:
         capture = vector(name)
         printed = expected(W, capture.get("printed", {}))
         assert published(house.decode({"BT28": capture["bytes"]}), printed) == printed
 
-    def test_all_values_are_those_of_another_decoder(self, name, vector, house):
+    def test_all_values_are_those_of_another_decoder(
+        self, name: str, vector: Callable[..., Any], house: Layout
+    ) -> None:
         capture = vector(name)
         assert set(capture["computed"]) == set(W) | PRIMARY
         computed = expected(W, capture["computed"])
         assert published(house.decode({"BT28": capture["bytes"]}), computed) == computed
 
-    def test_every_such_frame_confirms_the_layout(self, name, vector, house):
+    def test_every_such_frame_confirms_the_layout(self, name: str, vector: Callable[..., Any], house: Layout) -> None:
         layout = Layout.build(
             decode_dimensions(HOUSE), Firmware(3, 84, 6), "little",
             registers=vector("dk2-nickym-08-bt23")["bytes"], values=vector(name)["bytes"],
@@ -135,7 +144,7 @@ class TestPresentValuesOfHouses:
 
 
 class TestWhatWasSeenInHouses:
-    def test_import_net_over_the_phases_while_one_feeds_in(self, vector, house):
+    def test_import_net_over_the_phases_while_one_feeds_in(self, vector: Callable[..., Any], house: Layout) -> None:
         values = house.decode({"BT28": vector("dk4-amajland-mixed-bt28")["bytes"]})
         assert (values["power_import"], values["power_export"], values["power"]) == (311, 0, 311)
         assert [values[f"power_import_l{phase}"] for phase in (1, 2, 3)] == [387, 0, 44]
@@ -143,24 +152,30 @@ class TestWhatWasSeenInHouses:
         assert values["power_factor_l2"] == -0.243
         assert values["current_l2"] == 2.167
 
-    def test_the_quadrants_are_there_without_demand_and_shift_nothing(self, vector, house):
+    def test_the_quadrants_are_there_without_demand_and_shift_nothing(
+        self, vector: Callable[..., Any], house: Layout
+    ) -> None:
         values = house.decode({"BT28": vector("dk2-nickym-16-bt28")["bytes"]})
         assert values["reactive_power_q4"] == values["reactive_power_export"] == 545
         assert sum(values[f"power_import_l{phase}"] for phase in (1, 2, 3)) == 321 + 59 + 52
 
-    def test_registers_6_and_7_are_published_as_the_meter_has_them(self, vector, house):
+    def test_registers_6_and_7_are_published_as_the_meter_has_them(
+        self, vector: Callable[..., Any], house: Layout
+    ) -> None:
         values = house.decode({"BT23": vector("dk2-nickym-08-bt23")["bytes"]})
         assert values["energy_total"] == 65845.519  # 2 Wh less than the two added
         assert values["energy_net"] == 65842.808  # 2355 Wh less than the difference
 
-    def test_an_outage_of_nine_months_is_a_value_like_any_other(self, vector, house):
+    def test_an_outage_of_nine_months_is_a_value_like_any_other(
+        self, vector: Callable[..., Any], house: Layout
+    ) -> None:
         assert house.decode({"BT23": vector("dk2-nickym-08-bt23")["bytes"]})["outage_duration"] == 23315499
 
 
 class TestBeginningsAndEnds:
     """Captures of which a part is lost: what is there is published, what is not is unknown."""
 
-    def test_a_beginning_of_bt23(self, vector, house):
+    def test_a_beginning_of_bt23(self, vector: Callable[..., Any], house: Layout) -> None:
         values = house.decode({"BT23": vector("incomplete:dk2-nickym-13-bt23")["bytes"]})
         assert values["energy_import"] == 65845.343
         assert values["energy_export"] == 0.179
@@ -168,7 +183,7 @@ class TestBeginningsAndEnds:
         assert values["energy_total"] == 65845.52
         assert values["energy_net"] == 65842.808
 
-    def test_a_beginning_of_bt28(self, vector, house):
+    def test_a_beginning_of_bt28(self, vector: Callable[..., Any], house: Layout) -> None:
         values = house.decode({"BT28": vector("incomplete:dk2-nickym-09-bt28")["bytes"]})
         assert values["power"] == 440
         assert values["reactive_power_export"] == 546
@@ -180,7 +195,7 @@ class TestBeginningsAndEnds:
         assert values["sin_phi_l3"] is None
         assert values["power_import_l1"] is None
 
-    def test_a_bt28_but_for_its_last_bytes(self, vector, house):
+    def test_a_bt28_but_for_its_last_bytes(self, vector: Callable[..., Any], house: Layout) -> None:
         values = house.decode({"BT28": vector("incomplete:dk10-allanhvam-first-bt28")["bytes"]})
         assert values["power"] == 455
         assert [values[f"power_import_l{phase}"] for phase in (1, 2, 3)] == [168, 140, 148]
@@ -188,7 +203,7 @@ class TestBeginningsAndEnds:
         assert values["voltage_average_l3"] == 231.727
         assert values["power_export_average_l1"] is None
 
-    def test_an_end_of_bt28_at_its_place(self, vector, house):
+    def test_an_end_of_bt28_at_its_place(self, vector: Callable[..., Any], house: Layout) -> None:
         capture = vector("incomplete:dk10-allanhvam-495-bt28")
         values = house.decode({"BT28": bytes(44 * 4) + capture["bytes"]})
         for phase, volts, watts in ((1, 232.112, 201), (2, 232.111, 140), (3, 231.727, 155)):
@@ -201,7 +216,7 @@ class TestPrintsWithoutBytes:
     """Values that a source printed, encoded here by hand at the places the guides give, must come out again."""
 
     @pytest.mark.parametrize("item", ["dk10-allanhvam-495-bt28", "bt28-blog"])
-    def test_the_printed_values_come_out(self, item, vector, house):
+    def test_the_printed_values_come_out(self, item: str, vector: Callable[..., Any], house: Layout) -> None:
         p = vector(f"incomplete:{item}")["printed"]
         present = struct.pack(
             "<55i",
@@ -221,7 +236,7 @@ class TestPrintsWithoutBytes:
         assert len(printed) == len(p)
         assert published(house.decode({"BT28": present}), printed) == printed
 
-    def test_the_blogs_meter_as_published(self, vector, house):
+    def test_the_blogs_meter_as_published(self, vector: Callable[..., Any], house: Layout) -> None:
         """The blog's numbers, once more written out: 701 W on three phases, inductive."""
         present = bytearray(220)
         for number, value in {
@@ -240,16 +255,16 @@ class TestPrintsWithoutBytes:
         assert [values[f"voltage_average_l{phase}"] for phase in (1, 2, 3)] == [232.185, 232.99, 234.229]
         assert values["frequency"] == 50
 
-    def test_the_blogs_energies_as_published(self, house):
+    def test_the_blogs_energies_as_published(self, house: Layout) -> None:
         values = house.decode({"BT23": struct.pack("<2i", 115921469, 201)})
         assert values["energy_import"] == 115921.469  # the display showed 115921 kWh
         assert values["energy_export"] == 0.201
 
-    def test_the_energies_of_a_row_without_bytes(self, house):
+    def test_the_energies_of_a_row_without_bytes(self, house: Layout) -> None:
         values = house.decode({"BT23": struct.pack("<2i", 63961868, 66)})
         assert (values["energy_import"], values["energy_export"]) == (63961.868, 0.066)
 
-    def test_the_averages_of_a_row_without_bytes(self, house):
+    def test_the_averages_of_a_row_without_bytes(self, house: Layout) -> None:
         present = bytearray(220)
         struct.pack_into("<6i", present, 4 * 41, 232676, 232810, 232216, 232112, 232111, 231727)
         struct.pack_into("<5i", present, 4 * 47, 468, 0, 183, 139, 147)
@@ -259,7 +274,7 @@ class TestPrintsWithoutBytes:
         assert values["power_import_average"] == 468
         assert values["power_import_average_l3"] == 147
 
-    def test_the_blogs_dimensions(self, vector):
+    def test_the_blogs_dimensions(self, vector: Callable[..., Any]) -> None:
         """The program printed 12 self-reads, 11 summations, no demands, 55 values; the length gives the tiers."""
         rebuilt = vector("incomplete:bt21-blog")["hex_rebuilt"].replace("??", "04")
         dimensions = decode_dimensions(bytes.fromhex(rebuilt))
@@ -267,7 +282,7 @@ class TestPrintsWithoutBytes:
         assert (dimensions.self_reads, dimensions.summations, dimensions.demands) == (12, 11, 0)
         assert (dimensions.present_demands, dimensions.present_values) == (0, 55)
 
-    def test_the_blogs_firmware(self):
+    def test_the_blogs_firmware(self) -> None:
         """Version bytes 58.134; the serial number is made up, its author masked it."""
         identification = b"ELON83331-3I" + bytes([0, 0, 58, 134]) + bytes(8)
         identity = decode_identity(identification, b"4080000000".ljust(30, b"\0"))
@@ -277,13 +292,13 @@ class TestPrintsWithoutBytes:
 class TestTheOpticalPort:
     """Two partial reads of an NES 83334 by infrared."""
 
-    def test_eight_bytes_of_bt23_are_two_energies(self, vector, house):
+    def test_eight_bytes_of_bt23_are_two_energies(self, vector: Callable[..., Any], house: Layout) -> None:
         values = house.decode({"BT23": vector("ir-guest-bt23")["bytes"]})
         assert values["energy_import"] == 344.18
         assert values["energy_export"] == 7.583
         assert values["reactive_energy_import"] is None
 
-    def test_forty_bytes_of_bt28_are_ten_values(self, vector, house):
+    def test_forty_bytes_of_bt28_are_ten_values(self, vector: Callable[..., Any], house: Layout) -> None:
         values = house.decode({"BT28": vector("ir-guest-bt28")["bytes"]})
         assert (values["power_import"], values["power_export"], values["power"]) == (2710, 0, 2710)
         assert (values["reactive_power_import"], values["reactive_power_export"]) == (0, 569)
@@ -294,7 +309,9 @@ class TestTheOpticalPort:
 
 class TestTheGuidesDumps:
     @pytest.mark.parametrize(("name", "part"), [("guide-tx-bt20", BT20), ("guide-tx-bt21", BT21)])
-    def test_the_dimensions_are_those_of_another_decoder(self, name, part, vector):
+    def test_the_dimensions_are_those_of_another_decoder(
+        self, name: str, part: Part, vector: Callable[..., Any]
+    ) -> None:
         capture = vector(name)
         computed = capture["computed"]
         dimensions = decode_dimensions(capture["bytes"], part)
@@ -307,20 +324,22 @@ class TestTheGuidesDumps:
             assert dimensions.registers.size == computed["bt23_length"]
             assert dimensions.present_base == computed["bt28_base"]
 
-    def test_the_registers_of_a_meter_on_a_bench(self, vector, house):
+    def test_the_registers_of_a_meter_on_a_bench(self, vector: Callable[..., Any], house: Layout) -> None:
         capture = vector("guide-rc4-bt23")
         computed = expected(WH, capture["computed"])
         values = house.decode({"BT23": capture["bytes"]})
         assert published(values, computed) == computed
         assert (values["outage_duration"], values["outage_count"], values["error_count"]) == (8, 3, 6)
 
-    def test_the_transaction_holds_the_dumps_of_the_single_tables(self, vector):
+    def test_the_transaction_holds_the_dumps_of_the_single_tables(self, vector: Callable[..., Any]) -> None:
         transaction = vector("guide-tx-et53")["bytes"]
         for name in ("guide-tx-bt20", "guide-tx-bt21", "guide-tx-et11", "guide-tx-et14", "guide-tx-et15"):
             assert vector(name)["bytes"] in transaction
 
 
-def test_every_vector_says_where_it_is_from_and_is_as_long_as_it_says(vector, vector_names):
+def test_every_vector_says_where_it_is_from_and_is_as_long_as_it_says(
+    vector: Callable[..., Any], vector_names: list[str]
+) -> None:
     assert len(vector_names) == 16
     for name in vector_names:
         capture = vector(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nesgw.tables.catalogue import COMPUTED, FIELDS, PRESENT_VALUES, SUMMATIONS, TIER_FIELDS
+from nesgw.tables.register import Field, Primary, Register
 from nesgw.values import Firmware
 
 CONTRACT = """
@@ -67,29 +68,29 @@ BT28_SOURCES = {
 BT23_SOURCES = dict(enumerate([0, 1, 2, 3, 4, 5, 6, 7, 26, 27, 28, 108, 109, 110, 111, None, None, None, None]))
 
 
-def places_of_bt28():
+def places_of_bt28() -> list[Register | Primary]:
     return [*PRESENT_VALUES, *(row.primary for row in PRESENT_VALUES if row.primary)]
 
 
-def present_value(number):
+def present_value(number: int) -> Register:
     return next(row for row in PRESENT_VALUES if row.number == number)
 
 
-def test_the_fields_are_those_of_the_contract_in_its_order():
+def test_the_fields_are_those_of_the_contract_in_its_order() -> None:
     assert list(FIELDS) == CONTRACT.split()
 
 
-def test_every_field_goes_by_its_own_key_and_has_its_own_name():
+def test_every_field_goes_by_its_own_key_and_has_its_own_name() -> None:
     rows = (*SUMMATIONS, *TIER_FIELDS, *PRESENT_VALUES, *COMPUTED)
     assert len(rows) == len(FIELDS) == len({field.name for field in FIELDS.values()})
     assert all(field.key == key for key, field in FIELDS.items())
 
 
-def test_the_summations_have_the_numbers_and_sources_of_the_guides():
+def test_the_summations_have_the_numbers_and_sources_of_the_guides() -> None:
     assert {row.number: row.source for row in SUMMATIONS} == BT23_SOURCES
 
 
-def test_the_present_values_and_their_twins_have_the_numbers_and_sources_of_the_guides():
+def test_the_present_values_and_their_twins_have_the_numbers_and_sources_of_the_guides() -> None:
     places = places_of_bt28()
     assert {place.number: place.source for place in places} == BT28_SOURCES
     assert len(places) == 84
@@ -100,18 +101,18 @@ def test_the_present_values_and_their_twins_have_the_numbers_and_sources_of_the_
     [((2, 0), 18), ((2, 12), 22), ((3, 1), 22), ((3, 10), 26), ((3, 50), 41), ((3, 70), 55), ((4, 0), 72),
      ((4, 10), 75), ((4, 30), 84)],
 )  # fmt: skip
-def test_each_firmware_has_as_many_present_values_as_the_guides_say(firmware, values):
+def test_each_firmware_has_as_many_present_values_as_the_guides_say(firmware: tuple[int, int], values: int) -> None:
     assert sum(place.since <= Firmware(*firmware) for place in places_of_bt28()) == values
 
 
-def test_the_row_that_the_guides_print_as_a_second_66_is_65():
+def test_the_row_that_the_guides_print_as_a_second_66_is_65() -> None:
     assert present_value(65).field.key == "apparent_power_q3_l2"
     assert present_value(65).source == 226
     assert present_value(66).field.key == "apparent_power_q4_l2"
     assert present_value(66).source == 227
 
 
-def test_the_twins_are_the_primary_side_of_the_same_quantities():
+def test_the_twins_are_the_primary_side_of_the_same_quantities() -> None:
     twins = {row.field.key: row.primary.number for row in PRESENT_VALUES if row.primary}
     assert twins == {
         "power_import": 18, "power_export": 19, "reactive_power_import": 20, "reactive_power_export": 21,
@@ -121,7 +122,7 @@ def test_the_twins_are_the_primary_side_of_the_same_quantities():
     }  # fmt: skip
 
 
-def test_the_first_tier_of_the_meter_is_tariff_1():
+def test_the_first_tier_of_the_meter_is_tariff_1() -> None:
     rows = [(row.tier, row.summation, row.field.key) for row in TIER_FIELDS]
     assert rows[0] == (0, 0, "energy_import_t1")
     assert rows[7] == (7, 0, "energy_import_t8")
@@ -130,35 +131,35 @@ def test_the_first_tier_of_the_meter_is_tariff_1():
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
-def test_home_assistant_takes_unit_and_state_class_together(field):
+def test_home_assistant_takes_unit_and_state_class_together(field: Field) -> None:
     units, state_classes = HOME_ASSISTANT[field.kind.device_class]
     assert field.kind.unit in units
     assert field.kind.state_class in state_classes
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
-def test_a_key_says_which_phases_its_value_needs(field):
+def test_a_key_says_which_phases_its_value_needs(field: Field) -> None:
     assert field.phases == tuple(int(part[1:]) for part in field.key.split("_") if part in ("l1", "l2", "l3"))
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
-def test_every_field_is_explained_in_one_plain_sentence(field):
+def test_every_field_is_explained_in_one_plain_sentence(field: Field) -> None:
     assert field.info[0].isupper()
     assert field.info.endswith(".")
     assert ". " not in field.info
 
 
-def test_no_more_decimals_are_shown_than_the_meter_has():
+def test_no_more_decimals_are_shown_than_the_meter_has() -> None:
     for field in FIELDS.values():
         assert 10**field.kind.precision <= field.kind.divisor
 
 
-def test_energy_only_rises_but_the_meters_own_net_register_may_fall():
+def test_energy_only_rises_but_the_meters_own_net_register_may_fall() -> None:
     assert FIELDS["energy_import"].kind.state_class == "total_increasing"
     assert FIELDS["energy_net"].kind.state_class == "total"
 
 
-def test_an_owner_sees_at_first_what_an_owner_wants():
+def test_an_owner_sees_at_first_what_an_owner_wants() -> None:
     tariffs = {row.field.key for row in TIER_FIELDS}
     shown = {key for key, field in FIELDS.items() if field.enabled} - tariffs
     assert shown == {
@@ -170,6 +171,6 @@ def test_an_owner_sees_at_first_what_an_owner_wants():
     }  # fmt: skip
 
 
-def test_outages_and_errors_are_diagnostics():
+def test_outages_and_errors_are_diagnostics() -> None:
     diagnostics = {key for key, field in FIELDS.items() if field.diagnostic}
     assert diagnostics == {"outage_count", "outage_duration", "error_count"}

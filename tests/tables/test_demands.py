@@ -1,5 +1,7 @@
 """Maximum demands, against bytes written by hand: a meter of generation 4 with two demands and four coincidents."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from nesgw.publishers import payloads
@@ -15,13 +17,13 @@ RECORDS = bytes.fromhex(
 )
 
 
-def test_where_they_stand():
+def test_where_they_stand() -> None:
     dimensions = decode_dimensions(BT21)
     assert demand_sources(dimensions)[1:] == (22, 19, 2)
     assert demand_records(dimensions)[1:] == (23, 77, 34)
 
 
-def test_each_has_its_time_its_sums_and_its_maximum():
+def test_each_has_its_time_its_sums_and_its_maximum() -> None:
     channels = decode_channels((8, 9), Firmware(4, 30), Installation())
     imported, exported = decode_demands(RECORDS, decode_dimensions(BT21), channels, "little")
     assert (imported.channel.key, exported.channel.key) == ("power_import", "power_export")
@@ -38,7 +40,7 @@ def test_each_has_its_time_its_sums_and_its_maximum():
     }
 
 
-def test_parts_that_are_not_kept_take_no_space():
+def test_parts_that_are_not_kept_take_no_space() -> None:
     bare = decode_dimensions(bytes.fromhex("01 0e 0c 0b 01 00 01 04 00 37"))
     assert demand_records(bare)[1:] == (23, 44, 4)
     (demand,) = decode_demands(b"\xf8\x11\0\0", bare, decode_channels((8,), Firmware(3, 84), Installation()), "little")

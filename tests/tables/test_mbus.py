@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,7 +28,7 @@ from nesgw.tables.mbus import (
     decode_read_plan,
     mbus_queue,
 )
-from nesgw.tables.mbus_records import BY_VIF, QUANTITIES, decode_records
+from nesgw.tables.mbus_records import BY_VIF, QUANTITIES, MbusValue, decode_records
 from nesgw.tables.queues import LogSize, News, Queue
 
 DIMENSIONS = MbusDimensions(devices=5, plan=66, status=36, data=517)
@@ -50,7 +52,7 @@ HEADER = "78 56 34 12 2d 2c 01 07 2a 00 00 00"
 
 
 class TestDimensions:
-    def test_the_guides_dump(self, vector):
+    def test_the_guides_dump(self, vector: Callable[..., Any]) -> None:
         capture = vector("guide-tx-et11")
         dimensions = decode_mbus_dimensions(capture["bytes"][: ET11.size], "little")
         computed = capture["computed"]
@@ -60,35 +62,35 @@ class TestDimensions:
         assert dimensions.status == computed["status_entry_size"]
         assert dimensions.data == computed["data_entry_size"]
 
-    def test_where_the_devices_stand(self):
+    def test_where_the_devices_stand(self) -> None:
         assert ET11 == ("ET11", 2059, 0, 7)
         assert DIMENSIONS.statuses == ("ET14", 2062, 0, 6 + 5 * 36)
         assert DIMENSIONS.latest(device(41, index=2)) == ("ET16 2", 2064, 1034, 41)
 
-    def test_a_length_beyond_the_entry_is_not_read_into_the_next_one(self):
+    def test_a_length_beyond_the_entry_is_not_read_into_the_next_one(self) -> None:
         assert DIMENSIONS.latest(device(600)).size == 517
 
-    def test_an_empty_entry_is_not_read(self):
+    def test_an_empty_entry_is_not_read(self) -> None:
         assert DIMENSIONS.latest(device(0)) is None
 
     @pytest.mark.parametrize("data", ["09 42 24 05 06 05 02", "05 1b 24 05 06 05 02", "05 42 23 05 06 05 02"])
-    def test_dimensions_that_no_meter_can_have_are_refused(self, data):
+    def test_dimensions_that_no_meter_can_have_are_refused(self, data: str) -> None:
         with pytest.raises(MeterMisbehaved, match="ET11"):
             decode_mbus_dimensions(bytes.fromhex(data), "little")
 
-    def test_a_meter_without_devices_is_no_error(self):
+    def test_a_meter_without_devices_is_no_error(self) -> None:
         assert decode_mbus_dimensions(bytes(7), "little").devices == 0
 
 
 class TestDevices:
-    def test_the_guides_dump(self, vector):
+    def test_the_guides_dump(self, vector: Callable[..., Any]) -> None:
         data = vector("guide-tx-et14")["bytes"].ljust(186, b"\0")
         heat, mep = decode_devices(data, DIMENSIONS, "little")
         assert (heat.index, heat.handle, heat.mbus, heat.state) == (0, 1, True, "up")
         assert (heat.baud, heat.billing_length) == (2400, 47)
         assert (mep.index, mep.mbus, mep.state) == (4, False, "empty")
 
-    def test_counters_alarms_and_times(self):
+    def test_counters_alarms_and_times(self) -> None:
         status = "02 00 02 0d 29 00 64 00 00 00 5f 00 00 00 16 00 00".ljust(17 * 3)
         status += "00 00 00 00 00 00 80 1a 0b 14 08 00 00 1a 0b 14 07 00 00"
         data = bytes.fromhex("00 00 00 00 00 02") + bytes(36) + bytes.fromhex(status) + bytes(108)
@@ -112,10 +114,10 @@ class TestDevices:
 class TestReadPlan:
     part = DIMENSIONS.read_plan(1)
 
-    def test_the_key_and_its_length_are_not_read(self):
+    def test_the_key_and_its_length_are_not_read(self) -> None:
         assert self.part == ("ET13 1", 2061, 66, 28)
 
-    def test_a_day_of_the_month(self):
+    def test_a_day_of_the_month(self) -> None:
         data = bytes.fromhex("01 02 1e 03 3c 00 04 00") + b"12345".ljust(20, b"\0")
         assert decode_read_plan(self.part, data, "little") == ReadPlan(
             day=1, weekday=None, hour=2, minute=30, period="monthly", status_minutes=60, baud=2400, customer="12345"
@@ -123,24 +125,24 @@ class TestReadPlan:
 
     @pytest.mark.parametrize(("code", "day", "weekday"), [(0, 1, None), (28, 28, None), (32, None, 0), (38, None, 6),
                                                           (39, None, None), (29, None, None)])  # fmt: skip
-    def test_days_of_the_month_and_of_the_week(self, code, day, weekday):
+    def test_days_of_the_month_and_of_the_week(self, code: int, day: int | None, weekday: int | None) -> None:
         plan = decode_read_plan(self.part, bytes([code]) + bytes(27), "little")
         assert (plan.day, plan.weekday) == (day, weekday)
 
-    def test_a_period_that_the_guides_do_not_know_goes_by_its_number(self):
+    def test_a_period_that_the_guides_do_not_know_goes_by_its_number(self) -> None:
         assert decode_read_plan(self.part, bytes([1, 0, 0, 7]) + bytes(24), "little").period == "period_7"
 
 
 class TestTheWorkedExample:
     reading = decode_latest(device(), HEAT)
 
-    def test_who_it_is(self):
+    def test_who_it_is(self) -> None:
         assert self.reading.time == datetime(2026, 11, 20, 8, 30)
         assert (self.reading.serial, self.reading.manufacturer, self.reading.version) == ("12345678", "KAM", 1)
         assert (self.reading.medium, self.reading.access, self.reading.conditions) == ("heat", 42, ())
         assert (self.reading.encrypted, self.reading.complete, self.reading.handle) == (False, True, 1)
 
-    def test_what_it_says(self):
+    def test_what_it_says(self) -> None:
         assert [(value.key, value.value, value.unit) for value in self.reading.values] == [
             ("energy", 12345, "kWh"),
             ("volume", 6016.277, "m³"),
@@ -148,7 +150,7 @@ class TestTheWorkedExample:
             ("return_temperature", 36, "°C"),
         ]
 
-    def test_how_home_assistant_shows_it(self):
+    def test_how_home_assistant_shows_it(self) -> None:
         assert [(value.name, value.device_class, value.state_class) for value in self.reading.values] == [
             ("Energy", "energy", "total_increasing"),
             ("Volume", "volume", "total_increasing"),
@@ -156,7 +158,7 @@ class TestTheWorkedExample:
             ("Return temperature", "temperature", "measurement"),
         ]
 
-    def test_its_time_is_local(self):
+    def test_its_time_is_local(self) -> None:
         reading = decode_latest(device(), HEAT, ZoneInfo("Europe/Copenhagen"))
         assert payloads.sub_meter(reading) == {
             "time": "2026-11-20T07:30:00Z",
@@ -170,11 +172,11 @@ class TestTheWorkedExample:
 
 
 class TestTelegrams:
-    def test_an_entry_that_was_never_filled_is_none(self):
+    def test_an_entry_that_was_never_filled_is_none(self) -> None:
         assert decode_latest(device(), bytes(41)) is None
         assert decode_latest(device(), b"") is None
 
-    def test_several_telegrams_are_one_reading(self):
+    def test_several_telegrams_are_one_reading(self) -> None:
         reading = decode_latest(device(), entry(f"{HEADER} 01 13 05 00 | {HEADER} 01 5b 14 01 13 06 00"))
         assert [(value.key, value.value) for value in reading.values] == [
             ("volume", 0.005),
@@ -183,25 +185,25 @@ class TestTelegrams:
         ]
         assert reading.complete
 
-    def test_a_telegram_that_was_cut_off_keeps_what_is_whole(self):
+    def test_a_telegram_that_was_cut_off_keeps_what_is_whole(self) -> None:
         reading = decode_latest(device(), entry(f"{HEADER} 01 13 05 04 13 01 02 03 04 00")[:-4])
         assert [(value.key, value.value) for value in reading.values] == [("volume", 0.005)]
         assert not reading.complete
 
-    def test_an_encrypted_telegram_is_named_so_and_not_decoded(self):
+    def test_an_encrypted_telegram_is_named_so_and_not_decoded(self) -> None:
         header = HEADER.replace("2a 00 00 00", "2a 00 10 05")
         reading = decode_latest(device(), entry(f"{header} 01 13 05 00"))
         assert (reading.encrypted, reading.values, reading.serial) == (True, (), "12345678")
 
-    def test_one_that_the_electricity_meter_decrypted_is_decoded(self):
+    def test_one_that_the_electricity_meter_decrypted_is_decoded(self) -> None:
         header = HEADER.replace("2a 00 00 00", "2a 00 10 05")
         reading = decode_latest(device(), entry(f"{header} 2f 2f 01 13 05 00", flags=0x04))
         assert (reading.encrypted, [value.value for value in reading.values]) == (False, [0.005])
 
-    def test_one_that_failed_the_security_check_is_not(self):
+    def test_one_that_failed_the_security_check_is_not(self) -> None:
         assert decode_latest(device(), entry(f"{HEADER} 01 13 05 00", flags=0x24)).values == ()
 
-    def test_what_is_wrong_with_the_device_is_told(self):
+    def test_what_is_wrong_with_the_device_is_told(self) -> None:
         header = HEADER.replace("2a 00 00 00", "2a 1d 00 00")
         assert decode_latest(device(), entry(f"{header} 00")).conditions == (
             "busy",
@@ -213,25 +215,25 @@ class TestTelegrams:
     @pytest.mark.parametrize(
         ("medium", "name"), [("03", "gas"), ("04", "heat"), ("06", "hot_water"), ("07", "water"), ("1f", "medium_31")]
     )
-    def test_the_medium(self, medium, name):
+    def test_the_medium(self, medium: str, name: str) -> None:
         assert decode_latest(device(), entry(f"78 56 34 12 2d 2c 01 {medium} 2a 00 00 00 00")).medium == name
 
-    def test_letters_that_are_none_name_no_manufacturer(self):
+    def test_letters_that_are_none_name_no_manufacturer(self) -> None:
         assert decode_latest(device(), entry("78 56 34 12 ff ff 01 07 2a 00 00 00 00")).manufacturer is None
 
-    def test_with_the_highest_byte_first_all_is_the_other_way_round(self):
+    def test_with_the_highest_byte_first_all_is_the_other_way_round(self) -> None:
         telegram = "12 34 56 78 2c 2d 01 04 2a 00 00 00 04 06 00 00 30 39 0c 13 00 01 23 45 00"
         reading = decode_latest(device(), entry(telegram, flags=0x01))
         assert (reading.serial, reading.manufacturer) == ("12345678", "KAM")
         assert [value.value for value in reading.values] == [12345, 12.345]
 
-    def test_a_telegram_without_its_header_is_refused(self):
+    def test_a_telegram_without_its_header_is_refused(self) -> None:
         with pytest.raises(MeterMisbehaved, match="without its header"):
             decode_latest(device(), entry("78 56 34 12 2d 2c"))
         with pytest.raises(MeterMisbehaved, match="without its header"):
             decode_latest(device(), HEAT[:7] + bytes(20))
 
-    def test_fixed_structure_has_two_counters_without_a_unit(self):
+    def test_fixed_structure_has_two_counters_without_a_unit(self) -> None:
         #        serial       access status  medium 7, units  counters
         digits = "78 56 34 12 2a 00 e9 7e 01 23 00 00 35 01 00 00"
         reading = decode_latest(device(), entry(digits, flags=0x02))
@@ -247,7 +249,7 @@ class TestTelegrams:
 
 
 class TestTheQueue:
-    def test_it_is_there_if_et36_gives_it_entries(self):
+    def test_it_is_there_if_et36_gives_it_entries(self) -> None:
         assert mbus_queue({2093: LogSize(520, 4)}) == Queue("ET45", 2093, 4, 520)
         assert mbus_queue({}) is None
 
@@ -260,28 +262,28 @@ class TestTheQueue:
     @pytest.mark.parametrize("before_record", [4, 6], ids=["from the handle", "from behind the length"])
     def test_whatever_the_length_counts_and_an_earlier_entry_left_the_reading_is_the_same(
         self, before_record: int, leftovers: bytes
-    ):
+    ) -> None:
         entry = self.queued(before_record=before_record, leftovers=leftovers)
         (reading,) = decode_queued(News(((3, entry),), 3), "little")
         assert reading.complete
         assert reading.values == TestTheWorkedExample.reading.values
 
-    def test_an_entry_is_a_reading_with_the_handle_of_its_device(self):
+    def test_an_entry_is_a_reading_with_the_handle_of_its_device(self) -> None:
         (reading,) = decode_queued(News(((3, self.queued(7)),), 3), "little")
         assert (reading.handle, reading.serial, reading.complete) == (7, "12345678", True)
         assert reading.values == TestTheWorkedExample.reading.values
 
-    def test_failed_reads_and_other_devices_are_left_out(self):
+    def test_failed_reads_and_other_devices_are_left_out(self) -> None:
         news = News(((3, self.queued(result=5)), (4, self.queued(handle=1000)), (5, self.queued())), 5)
         assert len(decode_queued(news, "little")) == 1
 
 
-def records(data: str, medium: str = "heat"):
+def records(data: str, medium: str = "heat") -> tuple[MbusValue, ...] | tuple[MbusValue, MbusValue]:
     return decode_records(bytes.fromhex(data), medium)[0]
 
 
 class TestRecords:
-    def test_rows_do_not_overlap(self):
+    def test_rows_do_not_overlap(self) -> None:
         assert sum(row.count for row in QUANTITIES) == len(BY_VIF)
 
     @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ class TestRecords:
             ("02 61 a4 06", "temperature_difference", 17, "K"),
         ],
     )
-    def test_every_kind_of_value(self, data, key, value, unit):
+    def test_every_kind_of_value(self, data: str, key: str, value: float, unit: str) -> None:
         (record,) = records(data)
         assert (record.key, record.value, record.unit) == (key, value, unit)
 
@@ -328,21 +330,21 @@ class TestRecords:
             ("0d 16 e3 40 e2 01", 123456),
         ],
     )
-    def test_every_form_of_a_number(self, data, value):
+    def test_every_form_of_a_number(self, data: str, value: float) -> None:
         assert records(data)[0].value == value
 
     @pytest.mark.parametrize(
         ("data", "value"),
         [("0a 16 34 f2", -234), ("0b 61 18 00 f0", -0.18), ("0a 16 34 a2", None), ("0a 16 f5 34", None)],
     )
-    def test_an_f_in_front_of_digits_is_a_minus_and_elsewhere_no_number(self, data, value):
+    def test_an_f_in_front_of_digits_is_a_minus_and_elsewhere_no_number(self, data: str, value: float | None) -> None:
         assert records(data)[0].value == value
 
     @pytest.mark.parametrize("data", ["05 16 00 00 80 7f", "05 16 00 00 c0 7f"])
-    def test_what_is_not_finite_is_no_value(self, data):
+    def test_what_is_not_finite_is_no_value(self, data: str) -> None:
         assert records(data)[0].value is None
 
-    def test_storage_tariff_subunit_and_function_are_part_of_the_key(self):
+    def test_storage_tariff_subunit_and_function_are_part_of_the_key(self) -> None:
         assert [
             record.key for record in records("41 16 05 81 10 16 05 c1 61 16 05 81 80 40 16 05 11 2b 05 22 2b 05 00")
         ] == [
@@ -358,53 +360,53 @@ class TestRecords:
         tariff = records("81 10 16 05")[0]
         assert (tariff.name, tariff.tariff, tariff.state_class) == ("Volume tariff 1", 1, "total_increasing")
 
-    def test_further_digits_of_a_storage_number_come_in_fours(self):
+    def test_further_digits_of_a_storage_number_come_in_fours(self) -> None:
         assert records("c1 81 01 16 05")[0].storage == 1 + (1 << 1) + (1 << 5)
 
     @pytest.mark.parametrize(("medium", "device_class"), [("gas", "gas"), ("water", "water"), ("heat", "volume")])
-    def test_a_volume_is_what_flows(self, medium, device_class):
+    def test_a_volume_is_what_flows(self, medium: str, device_class: str) -> None:
         assert records("01 16 05", medium)[0].device_class == device_class
 
-    def test_a_gas_volume_that_was_not_converted_is_told_apart(self):
+    def test_a_gas_volume_that_was_not_converted_is_told_apart(self) -> None:
         (record,) = records("0c 93 3a 78 56 34 12", "gas")
         assert (record.key, record.value, record.device_class) == ("volume_uncorrected", 12345.678, "gas")
 
-    def test_a_modifier_of_unknown_meaning_leaves_the_plain_number(self):
+    def test_a_modifier_of_unknown_meaning_leaves_the_plain_number(self) -> None:
         (record,) = records("01 96 74 05")
         assert (record.key, record.value, record.unit, record.device_class) == ("vif_9674", 5, None, None)
 
-    def test_a_value_that_its_meter_marks_as_missing_is_none_under_its_key(self):
+    def test_a_value_that_its_meter_marks_as_missing_is_none_under_its_key(self) -> None:
         (record,) = records("01 96 15 05")
         assert (record.key, record.value, record.unit) == ("volume", None, "m³")
 
-    def test_other_tables_of_values_go_by_their_number(self):
+    def test_other_tables_of_values_go_by_their_number(self) -> None:
         error_flags, version = records("04 fd 17 01 00 00 00 02 fd 0e 2a 00")
         assert (error_flags.key, error_flags.value, error_flags.name) == ("vif_fd17", 1, "VIF FD17")
         assert (version.key, version.value) == ("vif_fd0e", 42)
         (own,) = records("01 ff 15 05")
         assert (own.key, own.value) == ("vif_ff15", 5)
 
-    def test_a_unit_in_plain_text(self):
+    def test_a_unit_in_plain_text(self) -> None:
         (record,) = records("01 7c 03 6d 70 70 05")  # "ppm", last letter first
         assert (record.key, record.value, record.unit) == ("vif_7c", 5, "ppm")
 
-    def test_fillers_and_empty_records_are_passed_over(self):
+    def test_fillers_and_empty_records_are_passed_over(self) -> None:
         assert [record.value for record in records("2f 2f 00 16 01 16 05 2f 08 16")] == [5]
 
-    def test_what_the_manufacturer_adds_is_left(self):
+    def test_what_the_manufacturer_adds_is_left(self) -> None:
         assert decode_records(bytes.fromhex("01 16 05 0f 01 02 03"), "water")[1] is True
         assert len(records("01 16 05 0f 01 02 03")) == 1
         assert len(records("01 16 05 1f 01 02 03")) == 1
 
     @pytest.mark.parametrize("data", ["01 16 05 04 16 01 02 03", "01 16 05 04", "01 16 05 84", "01 16 05 04 96",
                                       "01 16 05 0d 16", "01 16 05 0d 16 f8", "01 16 05 81" + 12 * " 80"])  # fmt: skip
-    def test_what_is_cut_off_is_left_and_said(self, data):
+    def test_what_is_cut_off_is_left_and_said(self, data: str) -> None:
         found, whole = decode_records(bytes.fromhex(data), "water")
         assert ([record.value for record in found], whole) == ([5], False)
 
 
 class TestDatesOfDevices:
-    def test_a_water_meters_telegram(self):
+    def test_a_water_meters_telegram(self) -> None:
         """From an issue of libmbus: what its owner's meter sent on 29 March 2017."""
         found = records(
             "04 6d 0d 06 0c 2a 0c 13 83 01 00 00 4c 13 00 00 00 00 42 6c ff ff 32 6c 0d 2a 02 bb 56 00 00"
@@ -420,7 +422,7 @@ class TestDatesOfDevices:
         ]
         assert [record.key for record in found[5:]] == ["vif_bb56", "vif_fd0c", "vif_fa3d"]
 
-    def test_a_gas_meters_telegram(self):
+    def test_a_gas_meters_telegram(self) -> None:
         """From an issue of libmbus of 20 July 2016, whose date no decoder of the time could read."""
         found = records(
             "2f 2f 4c 13 84 40 83 10 46 6d 00 00 09 14 27 00 0d 78 11"
@@ -446,15 +448,15 @@ class TestDatesOfDevices:
             ("01 6d 05", None),
         ],
     )
-    def test_dates_and_what_is_none(self, data, value):
+    def test_dates_and_what_is_none(self, data: str, value: str | None) -> None:
         assert records(data)[0].value == value
 
-    def test_a_fabrication_number_keeps_its_zeros(self):
+    def test_a_fabrication_number_keeps_its_zeros(self) -> None:
         assert records("0c 78 78 56 34 00")[0].value == "00345678"
 
 
 @given(st.binary(max_size=80), st.integers(0, 63))
-def test_any_bytes_are_devices_and_readings_or_refused_by_name(data, flags):
+def test_any_bytes_are_devices_and_readings_or_refused_by_name(data: bytes, flags: int) -> None:
     with suppress(MeterMisbehaved):
         dimensions = decode_mbus_dimensions(data, "big")
         decode_devices((data * 400)[: dimensions.statuses.size], dimensions, "big")

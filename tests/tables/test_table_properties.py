@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import struct
 from contextlib import suppress
+from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.strategies._internal.core import DataObject
 
 from nesgw.errors import MeterMisbehaved, NesgwError, UnsupportedMeter
 from nesgw.tables.catalogue import FIELDS
 from nesgw.tables.dimensions import BT20, BT21, decode_dimensions
-from nesgw.tables.identity import decode_general_configuration, decode_identity
+from nesgw.tables.identity import ByteOrder, decode_general_configuration, decode_identity
 from nesgw.tables.installation import (
     AbsentPhases,
     Installation,
@@ -44,7 +46,7 @@ dimension_bytes = st.tuples(
 
 
 @given(any_bytes, any_bytes, byteorders)
-def test_any_bytes_are_decoded_or_refused_by_name(data, more, byteorder):
+def test_any_bytes_are_decoded_or_refused_by_name(data: bytes, more: bytes, byteorder: ByteOrder) -> None:
     for decode in (
         lambda: decode_general_configuration(data),
         lambda: decode_identity(data, more),
@@ -60,7 +62,9 @@ def test_any_bytes_are_decoded_or_refused_by_name(data, more, byteorder):
 
 
 @given(dimension_bytes, firmwares, byteorders, installations, st.data())
-def test_any_tables_are_laid_out_or_refused_by_name(flags_and_counts, firmware, byteorder, installation, data):
+def test_any_tables_are_laid_out_or_refused_by_name(
+    flags_and_counts: bytes, firmware: Firmware, byteorder: ByteOrder, installation: Installation, data: DataObject
+) -> None:
     part = data.draw(st.sampled_from([BT20, BT21]))
     with suppress(NesgwError):
         dimensions = decode_dimensions(flags_and_counts, part)
@@ -87,7 +91,9 @@ def test_any_tables_are_laid_out_or_refused_by_name(flags_and_counts, firmware, 
 
 
 @given(dimension_bytes, st.lists(st.integers(0, 10**8), min_size=2, max_size=2), byteorders)
-def test_every_register_is_read_where_a_meter_writes_it(flags_and_counts, energies, byteorder):
+def test_every_register_is_read_where_a_meter_writes_it(
+    flags_and_counts: bytes, energies: list[int], byteorder: ByteOrder
+) -> None:
     """An encoder of its own, written after the guides' layout of BT23 and BT28, against the decoder."""
     flags, _, _, summations, demands, coincidents, occurrences, tiers, present_demands, present_values = (
         flags_and_counts
@@ -97,7 +103,7 @@ def test_every_register_is_read_where_a_meter_writes_it(flags_and_counts, energi
     assume(present_values > 11)
     order = ">i" if byteorder == "big" else "<i"
 
-    def block(values):
+    def block(values: Any) -> Any:
         out = b"".join(struct.pack(order, value) for value in values)
         for _ in range(demands):
             out += bytes.fromhex("1a 0b 03 12 0f") * occurrences if flags & 0x02 else b""
