@@ -27,12 +27,6 @@ class Port(Protocol):
     def holder(self) -> str | None:
         """Name another program that has the port open as well, as far as this user may look."""
 
-    def lend(self) -> bool:
-        """Let others use the port while it stays open here; False if it would have to be closed for that."""
-
-    def reclaim(self) -> None:
-        """Have it for us alone again. Raises PortBusy while another program has it."""
-
     def close(self) -> None:
         """Give the port back."""
 

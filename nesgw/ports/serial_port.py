@@ -46,7 +46,6 @@ from nesgw.ports.port import is_bridge
 _WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
 _POLL: Final = 0.02  # for ports without a file descriptor to wait on
 _CHUNK: Final = 4096
-_OVERSTAY: Final = 0.5  # how long the port is waited for when it was lent
 _IN_THE_CHIP: Final = 4  # byte times: what the kernel has sent may still be in a USB adapter
 UNSEEN: Final = "another program (sudo nesgw doctor names it)"
 _NO_SUCH_LINE: Final = (errno.EINVAL, errno.ENOTTY)  # what a pseudo terminal says of RTS
@@ -130,32 +129,6 @@ class SerialPort:
     def holder(self) -> str | None:
         """Name another program that has the port open as well, as far as this user may look."""
         return find_holder(self._name, but=os.getpid()) if self._terminal is not None else None
-
-    def lend(self) -> bool:
-        """Let others use the port while it stays open here: RTS and DTR, the probe's supply, do not drop."""
-        if self._terminal is None:
-            return False
-        with self._failing_as_lost():
-            fcntl.ioctl(self._terminal, termios.TIOCNXCL)
-            fcntl.flock(self._terminal, fcntl.LOCK_UN)
-        return True
-
-    def reclaim(self) -> None:
-        """Have it for us alone again, after a little patience. Raises PortBusy while another program has it."""
-        end = time.monotonic() + _OVERSTAY
-        with self._failing_as_lost():
-            while not self._locked():
-                if time.monotonic() > end:
-                    raise PortBusy(port=self._name, holder=self.holder() or UNSEEN)
-                time.sleep(_POLL)
-            _keep_others_off(self._device)
-
-    def _locked(self) -> bool:
-        try:
-            fcntl.flock(self._device.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def close(self) -> None:
         """Give the port back once all is out; one that is gone is as good as closed."""

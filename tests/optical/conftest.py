@@ -309,12 +309,6 @@ class Line:
     def holder(self) -> str | None:
         return None
 
-    def lend(self) -> bool:
-        return False
-
-    def reclaim(self) -> None:
-        pass
-
     def close(self) -> None:
         pass
 
