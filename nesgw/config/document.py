@@ -19,8 +19,8 @@ _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
 _OPTION: Final = re.compile(r"\s*([\w.-]+)\s*=")
 _AT: Final = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 _OPTION_AND_REST: Final = re.compile(r"(\s*([\w.-]+)\s*[=:]\s*)(.*)")
-_SECRET_OPTIONS: Final = re.compile(r"(^|[_.-])(key|password|token|secret)$", re.IGNORECASE)
-_LONG_WORD: Final = re.compile(r"[^\s\"'/]{16,}")
+_SECRET_OPTION: Final = re.compile(r"(?<![^\W_])(key|password|token|secret)(?!\w)[\"']?\s*[=:]?\s*", re.IGNORECASE)
+_LONG_WORD: Final = re.compile(r"[^\s\"'/\[\]]{16,}")
 _MASK: Final = "********"
 
 
@@ -161,13 +161,13 @@ def _excerpt(line: str, column: int) -> tuple[str, ...]:
 
 
 def _without_secret(line: str) -> str:
-    match = _OPTION_AND_REST.match(line)
-    if match is None:
-        return line if line.lstrip().startswith("[") else ""
-    if _SECRET_OPTIONS.search(match[2]):
-        return match[1] + _MASK
-    # Of a misspelt option nobody knows what it holds: no word is shown that is as long as a key.
-    return match[1] + _LONG_WORD.sub(_MASK, match[3])
+    shown, masked = line, ""
+    if secret := _SECRET_OPTION.search(line):  # wherever it stands: behind a table's name, or in an inline table
+        shown, masked = line[: secret.end()], _MASK
+    if match := _OPTION_AND_REST.match(shown):
+        # Of a misspelt option nobody knows what it holds: no word is shown that is as long as a key.
+        return match[1] + _LONG_WORD.sub(_MASK, match[3]) + masked
+    return _LONG_WORD.sub(_MASK, shown) + masked if shown.lstrip().startswith("[") else ""
 
 
 _QUOTES: Final = "texts stand in straight double quotes"
@@ -180,7 +180,7 @@ def _hint(said: str, line: str) -> str:
     if said.startswith(("Cannot overwrite", "Duplicate inline")):
         return f"{name or 'an option'} stands twice in its table; keep one of them"
     if said.startswith("Cannot declare"):
-        return f"the table {line.strip()} stands twice; put its options together"
+        return f"the table {_without_secret(line).strip()} stands twice; put its options together"
     if unseen := re.search(r"[\u00a0\u200b-\u200d\u2060\ufeff]", line):
         return (
             f"character {unseen.start() + 1} of the line is an unseen one (U+{ord(unseen[0]):04X}); type the line again"

@@ -144,6 +144,13 @@ def test_a_mistake_in_the_grammar_is_shown_with_its_line_and_what_would_be_right
         "mqtt.password = hunter22",
         "api_token = hunter22",
         "hunter22",
+        '[mqtt] password = "hunter22"',
+        '[mqtt password = "hunter22"',
+        '[[meter]] key = "hunter22"',
+        '[gateway]\n[gateway] token = "hunter22"',
+        'mqtt = { host = "box", password = "hunter22"',
+        'username = "me" password = "hunter22"',
+        f"[{KEY}",
     ],
 )
 def test_the_line_is_shown_without_the_secret_in_it(line: str) -> None:
