@@ -29,7 +29,6 @@ from nesgw.tables.event_log import (
 )
 from nesgw.tables.query import PendingQuery
 from nesgw.tables.queues import Queue
-from nesgw.tables.register import Part
 
 RECORD = bytes.fromhex("1a 0b 13 16 05 09 67 12 ff ff 02 08 01 00")  # the guides' form, number 4711
 
