@@ -59,11 +59,15 @@ from nesgw.values import Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
 # before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
-# dimensions is allowed as much again, and a second for each of its reads that the port's average holds up.
+# dimensions is allowed as much again.
 BEFORE_BEAT: Final = 1.5
 SHORTEST_LIMIT: Final = 8.5
 LONGEST_LIMIT: Final = 30.0
 LEARNING: Final = 20.0
+
+# Where a port asks for one read a second on average, each that it holds up is allowed a second more: so many reads at
+# the most is a poll, in the small pieces that a weak port can send, and so many is learning.
+POLL_READS: Final = 15
 LEARNING_READS: Final = 60
 
 # A refused key: asked again after five minutes, then ever more rarely. A meter counts refusals, raises an alarm,
@@ -270,10 +274,10 @@ class Worker(threading.Thread):
             self._on_change()
 
     def _time_allowed(self) -> float:
-        if not self._meter.to_be_identified:
-            return self._limit
-        spare = self._meter.spare
-        return self._limit + LEARNING + (0 if spare is None else max(0, LEARNING_READS - spare))
+        learning, spare = self._meter.to_be_identified, self._meter.spare
+        reads = LEARNING_READS if learning else POLL_READS
+        held_up = 0 if spare is None else max(0, reads - spare)
+        return self._limit + (LEARNING if learning else 0.0) + held_up
 
     def _state(self) -> tuple[object, ...]:
         """What others want to hear of at once."""

@@ -140,7 +140,7 @@ _SAYS: Final = {
 
 def recognise(heard: bytes) -> OtherDevice | None:
     """Name what sent these bytes, none of which belonged to a sound packet; None where a meter could have."""
-    for looks in (_by_words, _framed, _seven_bits, _flow_controlled, _zeros, _text):
+    for looks in (_by_words, _framed, _doubled, _seven_bits, _flow_controlled, _zeros, _text):
         if device := looks(heard):
             return device
     return None
@@ -191,6 +191,29 @@ def _xor(data: bytes) -> int:
     return result
 
 
+def _doubled(heard: bytes) -> OtherDevice | None:
+    """Find a packet that is sound once each FF FF is one FF: a telnet port doubles the byte (RFC 854)."""
+    if b"\xff\xff" not in heard:
+        return None
+    single = heard.replace(b"\xff\xff", b"\xff")
+    return OtherDevice.TELNET if any(0xFF in packet for packet in _sound_packets(single)) else None
+
+
+def _sound_packets(heard: bytes) -> Iterator[bytes]:
+    for place in _starts(heard):
+        packet = heard[place : place + _data_length(heard, place) + OVERHEAD]
+        if len(packet) > OVERHEAD and crc16(packet[:-2]) == int.from_bytes(packet[-2:], "little"):
+            yield packet
+
+
+def _starts(heard: bytes) -> Iterator[int]:
+    return (place for place, byte in enumerate(heard) if byte == START)
+
+
+def _data_length(heard: bytes, place: int) -> int:
+    return int.from_bytes(heard[place + 4 : place + HEAD], "big")
+
+
 def _seven_bits(heard: bytes) -> OtherDevice | None:
     """Find the head of a packet with bit 7 gone, EE become 6E, where no byte has that bit."""
     head = re.compile(rb"n\x00[\x00 @`]\x00\x00[\x01-\x7f]")
@@ -206,8 +229,8 @@ def _flow_controlled(heard: bytes) -> OtherDevice | None:
 
 def _cut_packets(heard: bytes) -> Iterator[bytes]:
     """Give what may be a packet short of one byte, from each start byte on."""
-    for place in (place for place, byte in enumerate(heard) if byte == START):
-        length = int.from_bytes(heard[place + 4 : place + HEAD], "big")
+    for place in _starts(heard):
+        length = _data_length(heard, place)
         packet = heard[place : place + length + OVERHEAD - 1]
         if 0 < length <= len(packet) - OVERHEAD + 1:
             yield packet

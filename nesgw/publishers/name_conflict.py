@@ -1,14 +1,17 @@
 """Tells whether another living gateway uses our name: by its status, which is on our topic and moves on.
 
-Pure. What a former run of ours left retained does not move on.
+Pure. What a former run of ours left retained does not move on, and was written before we were started.
 """
 
 from __future__ import annotations
 
-from nesgw.publishers.payloads import parse_gateway_status
+from datetime import datetime, timedelta
+
+from nesgw.publishers.payloads import SeenGateway, parse_gateway_status
 from nesgw.values import printable
 
 _REMEMBERED = 16  # starts; more than one former run is rare
+_ROUNDED = timedelta(seconds=0.5)  # uptimes are whole seconds
 
 
 class NameConflict:
@@ -33,6 +36,15 @@ class NameConflict:
         if before is None and len(self._uptimes) >= _REMEMBERED:
             self._uptimes.clear()
         self._uptimes[status.started] = max(status.uptime_s, before or 0.0)
-        if not retained or (before is not None and status.uptime_s > before):
+        moved_on = before is not None and status.uptime_s > before
+        if not retained or moved_on or self._is_later_than_our_start(status):
             return f"nesgw {printable(status.version, 20)}, started {printable(status.started, 30)}"
         return None
+
+    def _is_later_than_our_start(self, status: SeenGateway) -> bool:
+        """Whether it was written after we were started, by the clock of its writer."""
+        try:
+            written = datetime.fromisoformat(status.started) + timedelta(seconds=status.uptime_s)
+            return bool(self._ours) and written - datetime.fromisoformat(self._ours[-1]) > _ROUNDED
+        except (ValueError, TypeError, OverflowError):  # no time, one without a zone, or the end of all times
+            return False

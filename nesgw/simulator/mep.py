@@ -311,9 +311,8 @@ class MepPort:
         faults = self.meter.faults
         if faults.lost("answer"):
             return
-        at = max(now + self.manners.answer_delay, self._answered_at + self.manners.throttle, self._free)
-        self._answered_at = at
-        at += faults.lateness()
+        ready = now + self.manners.answer_delay + faults.lateness()
+        at = self._answered_at = max(ready, self._answered_at + self.manners.throttle, self._free)
         frame = self._weaken(len(body).to_bytes(2, "big") + body)
         for _ in range(2 if faults.repeated() else 1):
             for begin in range(0, len(frame), SEGMENT):

@@ -76,8 +76,8 @@ class Daemon:
     def said(self) -> str:
         return self.log.read_text()
 
-    def wait_for(self, text: str) -> None:
-        eventually(lambda: text in self.said, f"{text!r} in the log: {self.said}")
+    def wait_for(self, text: str, timeout: float = 10.0) -> None:
+        eventually(lambda: text in self.said, f"{text!r} in the log: {self.said}", timeout)
 
     def end(self, number: int = signal.SIGTERM, timeout: float = 10) -> int:
         self.process.send_signal(number)

@@ -75,6 +75,12 @@ def test_a_line_of_seven_bits_is_told_by_the_head_of_a_packet_without_its_highes
     assert recognise(stripped) is OtherDevice.SEVEN_BITS
 
 
+def test_a_telnet_port_whose_greeting_was_missed_is_told_by_the_byte_that_it_doubles() -> None:
+    answer = packet(table_answer(wire("01 FF 03 FF FF 06 07 08")))
+    assert recognise(b"\x06" + answer.replace(b"\xff", b"\xff\xff")) is OtherDevice.TELNET
+    assert recognise(b"\x06" + answer[:-1] + b"\0") is None
+
+
 def test_flow_control_is_told_by_packets_that_are_sound_with_the_swallowed_byte() -> None:
     answer = packet(table_answer(wire("01 02 13 04 05 06 07 08")))
     cut = b"\x06" + bytes(byte for byte in answer if byte not in (0x11, 0x13))

@@ -58,3 +58,26 @@ def test_nonsense_on_the_topic_is_neither() -> None:
     watch = NameConflict()
     for nonsense in ("", "[]", "{}", "[" * 100_000, f'{{"started": 1, "version": 1, "uptime_s": 1{"0" * 400}}}'):
         assert watch.seen(nonsense, retained=True) is None
+
+
+OURS = "2026-11-20T10:00:00.000Z"
+
+
+def test_what_was_written_after_we_were_started_is_no_former_run_although_it_is_retained() -> None:
+    """The other one took the connection from us, and is seen for the first time when we are back."""
+    watch = NameConflict()
+    watch.published(status(OURS, 60))
+    assert watch.seen(status("2026-11-20T09:59:00.000Z", 90), retained=True) is not None
+
+
+def test_a_former_run_that_ended_when_we_began_is_none_and_one_that_says_no_time_has_to_move_on() -> None:
+    watch = NameConflict()
+    watch.published(status(OURS, 60))
+    assert watch.seen(status("2026-11-20T09:59:00.400Z", 60), retained=True) is None
+    assert watch.seen(status("yesterday", 10**9), retained=True) is None
+    assert watch.seen(status("2026-11-20T09:00:00", 10**9), retained=True) is None
+    assert watch.seen(status("9999-12-31T23:59:59Z", 10**9), retained=True) is None
+
+
+def test_before_we_have_said_when_we_were_started_nobody_is_judged_by_it() -> None:
+    assert NameConflict().seen(status(OURS, 90), retained=True) is None

@@ -102,7 +102,12 @@ def _alarms(keys: Sequence[str] | None, table: AlarmTable | None) -> Iterator[st
     elif not keys:
         yield "  none"
     else:
-        yield from (f"  {names.get(key, f'unknown alarm, byte.bit {key}')}" for key in keys)
+        yield from (f"  {names.get(key) or _unknown_alarm(key)}" for key in keys)
+
+
+def _unknown_alarm(key: str) -> str:
+    byte, _, bit = key.partition(".")
+    return f"unknown alarm (BT03, byte {byte}, bit {bit})"
 
 
 def _demand(demand: Demand) -> str:
@@ -140,8 +145,13 @@ def _sub_meter(found: SubMeter) -> Iterator[str]:
     if reading.encrypted:
         yield "  encrypted: the electricity meter has no key for it"
     for value in reading.values:
-        shown = "–" if value.value is None else f"{value.value} {value.unit or ''}"
+        shown = "–" if value.value is None else f"{_grouped(value.value)} {value.unit or ''}"
         yield _line(value.key.replace("_", " ").capitalize(), shown)
+
+
+def _grouped(value: object) -> str:
+    """Write a number with its thousands apart, in as many digits as it has."""
+    return f"{value:,}".replace(",", " ") if isinstance(value, int | float) else str(value)
 
 
 def _line(name: str, text: str) -> str:
@@ -158,7 +168,9 @@ def _local(moment: datetime | None) -> str:
 def _duration(seconds: int) -> str:
     if seconds < 120:
         return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days".replace(".0 ", " ")
 
 
 # For JSON

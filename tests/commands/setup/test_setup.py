@@ -18,7 +18,7 @@ import pytest
 
 from nesgw.config import loader
 from nesgw.ports.serial_port import open_port
-from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
+from nesgw.simulator import DEFAULT_KEY, MepPort, PtyLine, SimulatedMeter
 from tests.broker_fixtures import Broker, free_port
 from tests.commands.setup.person import Person
 
@@ -135,6 +135,23 @@ def test_the_same_by_options_and_once_more_it_changes_nothing(
     again = by_options(config, "--port", line.path, "--no-service")
     assert again.returncode == 0, again.stderr
     assert {each: each.read_bytes() for each in config.parent.iterdir()} == files
+
+
+def test_the_mep_port_is_met_with_its_key(config: Path, tmp_path: Path, broker: Broker) -> None:
+    words = ("--interface", "mep", *THE_METER, "--mqtt-host", "127.0.0.1", "--mqtt-port", str(broker.port))
+    with PtyLine(MepPort(SimulatedMeter("83331-3i")), baud=None) as line, at_keyboard(config, *words) as person:
+        person.answers("Port", line.path)
+        person.sees("The MEP port says who the meter is only with its key")
+        person.answers("Key", WRONG)
+        person.sees("the meter refused the key")
+        person.answers("Key", KEY)
+        person.sees("ELON 83331-3I, serial number 4080123456")
+        person.sees("first reading: power")
+        person.answers("Write this?", "")
+        person.sees("all is well", 60.0)
+        assert person.ends() == 0
+        looks_good(person)
+    assert loader.load(config).meters[0].interface == "mep"
 
 
 def test_ctrl_c_leaves_nothing(line: PtyLine, config: Path, password_broker: Broker) -> None:
