@@ -7,6 +7,8 @@ delivered that was not signed, and the same events however a stream is cut.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nesgw.mep.digest import DigestKey
 from nesgw.mep.frames import LARGEST_MESSAGE, LARGEST_READ, LENGTH, FullRead, PartialRead
 from nesgw.mep.link import Event, GaveUp, Link, Received, Refused, Remark
@@ -80,7 +82,7 @@ class Course:
         self.cut.open(self.now)
         self.waiting = False
 
-    def _both(self, what) -> None:
+    def _both(self, what: Callable[[Link], list[Event]]) -> None:
         events = what(self.whole)
         assert events == what(self.cut)
         self._judge(events)

@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from nesgw.errors import MeterMisbehaved, TableNotPresent, UnsupportedMeter
 from nesgw.publishers import payloads
@@ -25,8 +26,8 @@ from nesgw.tables import (
     queues,
     self_reads,
 )
-from nesgw.tables.dimensions import BT20, BT21, decode_dimensions, decode_order
-from nesgw.tables.identity import BT00, BT01, ET03, ET29, decode_general_configuration, decode_identity
+from nesgw.tables.dimensions import BT20, BT21, Dimensions, decode_dimensions, decode_order
+from nesgw.tables.identity import BT00, BT01, ET03, ET29, ByteOrder, decode_general_configuration, decode_identity
 from nesgw.tables.installation import (
     BT15,
     ET04_PHASES,
@@ -40,15 +41,17 @@ from nesgw.tables.installation import (
 from nesgw.tables.layout import Layout
 from nesgw.tables.query import PendingQuery
 from nesgw.tables.register import Part
+from nesgw.values import MeterIdentity
 
 DOCUMENTED = (MeterMisbehaved, UnsupportedMeter, TableNotPresent)
 MOST_ANSWERS = 60
 MOST_BYTES = 20_000
 
 Answer = Callable[[Part], bytes]
+Result = TypeVar("Result")
 
 
-def follow(query: PendingQuery, answer: Answer):
+def follow(query: PendingQuery[Result], answer: Answer) -> Result | None:
     """Read on as the daemon does; a list that never ends is left."""
     for _ in range(MOST_ANSWERS):
         if query.wanted is None:
@@ -64,7 +67,7 @@ def published(value: object) -> None:
     json.dumps(value, allow_nan=False)
 
 
-def learn(answer: Answer, byteorder: str):
+def learn(answer: Answer, byteorder: ByteOrder) -> tuple[MeterIdentity, Dimensions, Installation, Layout]:
     """What a meter is asked once, and a poll."""
     general = decode_general_configuration(answer(BT00))
     identity = decode_identity(answer(BT01), answer(ET03), answer(ET29))
@@ -97,14 +100,14 @@ def learn(answer: Answer, byteorder: str):
     return identity, dimensions, installation, layout
 
 
-def history(answer: Answer, byteorder: str) -> None:
+def history(answer: Answer, byteorder: ByteOrder) -> None:
     """Demands and self-reads, behind the layout that they need."""
     identity, dimensions, installation, layout = learn(answer, byteorder)
     if dimensions.demands:
         sources = tuple(answer(demands.demand_sources(dimensions)))
         channels = load_profile.decode_channels(sources, identity.firmware, installation)
         found = demands.decode_demands(answer(demands.demand_records(dimensions)), dimensions, channels, byteorder)
-        published([payloads.demand(demand) for demand in found])
+        published([payloads.maximum_demand(demand) for demand in found])
     for part in (self_reads.previous_season(dimensions), self_reads.previous_demand_reset(dimensions)):
         if snapshot := self_reads.decode_snapshot(part, answer(part), dimensions, layout):
             published(payloads.snapshot(snapshot))
@@ -115,7 +118,7 @@ def history(answer: Answer, byteorder: str) -> None:
                 published(payloads.snapshot(snapshot))
 
 
-def events(answer: Answer, byteorder: str) -> None:
+def events(answer: Answer, byteorder: ByteOrder) -> None:
     """Both event logs, twice: all, and what is new since."""
     dimensions = event_log.decode_log_dimensions(answer(event_log.BT71), byteorder)
     alternate = event_log.decode_alternate_entries(answer(event_log.ET54_ALTERNATE), byteorder)
@@ -128,7 +131,7 @@ def events(answer: Answer, byteorder: str) -> None:
             published([payloads.event(event) for event in news.events])
 
 
-def power_outages(answer: Answer, byteorder: str) -> None:
+def power_outages(answer: Answer, byteorder: ByteOrder) -> None:
     """ET81 behind ET36, and the list in ET09."""
     sizes = queues.decode_log_sizes(answer(queues.ET36), byteorder)
     if queue := outages.outage_queue(sizes):
@@ -140,7 +143,7 @@ def power_outages(answer: Answer, byteorder: str) -> None:
     )
 
 
-def sub_meters(answer: Answer, byteorder: str) -> None:
+def sub_meters(answer: Answer, byteorder: ByteOrder) -> None:
     """M-Bus: dimensions, devices, plans, telegrams."""
     dimensions = mbus.decode_mbus_dimensions(answer(mbus.ET11), byteorder)
     for device in mbus.decode_devices(answer(dimensions.statuses), dimensions, byteorder):
@@ -156,7 +159,7 @@ def sub_meters(answer: Answer, byteorder: str) -> None:
             published([payloads.sub_meter(reading) for reading in mbus.decode_queued(news, byteorder)])
 
 
-def profile(answer: Answer, byteorder: str) -> None:
+def profile(answer: Answer, byteorder: ByteOrder) -> None:
     """The load profile's last day."""
     firmware = decode_identity(answer(BT01), b"1").firmware
     for each in load_profile.decode_sets(answer(load_profile.BT61), byteorder):
@@ -164,14 +167,14 @@ def profile(answer: Answer, byteorder: str) -> None:
         mapped = load_profile.decode_mapped_sources(answer(load_profile.ET66), byteorder)
         channels = load_profile.decode_channels(sources, firmware, Installation(), mapped)
         until = datetime(2026, 11, 20, tzinfo=UTC)
-        reading = load_profile.ProfileReading(each, byteorder, until - timedelta(days=1), until)
+        reading = load_profile.ProfileReading(each, byteorder, until - timedelta(days=1), until, now=until)
         follow(reading, answer)
         for earlier, later in itertools.pairwise(reading.intervals):
             published([later.values(channels), later.statuses])
             load_profile.consumption(earlier, later, channels, each.duration)
 
 
-def clocks(answer: Answer, byteorder: str) -> None:
+def clocks(answer: Answer, byteorder: ByteOrder) -> None:
     """BT52, BT53, BT55."""
     now = clock.decode_clock(answer(clock.BT52))
     now.drift(datetime(2026, 11, 20, tzinfo=UTC))

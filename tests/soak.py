@@ -18,6 +18,7 @@ import threading
 import time
 from collections import Counter, deque
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -38,7 +39,7 @@ OF_THE_PORT = 0.3  # that it is one of those that the MEP port has alone
 EXCUSED = INTERVAL + 1.0
 
 
-def random_fault(chance: random.Random, registers: int, values: int) -> tuple[str, dict[str, object], float]:
+def random_fault(chance: random.Random, registers: int, values: int) -> tuple[str, dict[str, Any], float]:
     """A fault, its arguments, and for how long; told where the first register of BT23 and of BT28 stands."""
 
     def high(count: int) -> int:
@@ -79,7 +80,7 @@ class Counting(Recorder):
     wrong_count = 0
     last = -1.0
 
-    def set(self, *messages):
+    def set(self, *messages: Any) -> None:
         for message in messages:
             self.topics[message.topic] = message.payload
             if message.topic == f"nesgw/{self.rig.line.meter.serial}/state":
@@ -119,12 +120,12 @@ class Soak(Rig):
         poll = self.worker._poll
         self.worker._poll = lambda beat: self._account(lambda: poll(beat))
 
-    def _pause(self, seconds):
+    def _pause(self, seconds: Any) -> None:
         self.line.sleep(seconds)
         if self.polls >= self.options.polls:
             self.stop.set()
 
-    def _account(self, poll):
+    def _account(self, poll: Any) -> None:
         begin = self.now
         if begin >= self.free_at and self.chance.random() < CHANCE:
             self._plan(begin + self.chance.uniform(0.0, INTERVAL))
@@ -139,7 +140,7 @@ class Soak(Rig):
         if self.polls % (self.options.polls // 10 or 1) == 0:
             self._say()
 
-    def _plan(self, at):
+    def _plan(self, at: Any) -> None:
         if self.interface == "mep" and self.chance.random() < OF_THE_PORT:
             name, seconds = self._plan_of_the_port(at)
         else:
@@ -151,13 +152,13 @@ class Soak(Rig):
         self.free_at = at + seconds
         self.done[name] += 1
 
-    def _plan_of_the_port(self, at):
+    def _plan_of_the_port(self, at: Any) -> tuple[Any, ...]:
         row = self.chance.choice([row for row in OWN if not row.plan])
         self.at[at] = lambda: row.begin(self.line)
         self.at[at + row.lasts + GRAIN] = lambda: row.end(self.line)
         return row.name, row.lasts
 
-    def _say(self):
+    def _say(self) -> None:
         self.settled = self.settled or memory()
         spent = time.monotonic() - self.began
         print(
@@ -180,7 +181,7 @@ def main() -> int:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     threads = threading.active_count()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        interfaces = (options.interface,) if options.interface else ("optical", "mep")
+        interfaces: tuple[Any, ...] = (options.interface,) if options.interface else ("optical", "mep")
         soaks = [Soak(Path(folder, interface), options, interface) for interface in interfaces]
         for soak in soaks:
             soak.worker.start()

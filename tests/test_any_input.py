@@ -1,9 +1,13 @@
 """Whatever stands in a file, a configuration or a retained message: documented errors only, and no secret told."""
 
+from __future__ import annotations
+
 import json
 import math
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -45,22 +49,22 @@ class Remembering:
 
     connected = delivered = True
 
-    def __init__(self, text):
+    def __init__(self, text: Any) -> None:
         self.text = text
 
-    def set(self, *messages):
+    def set(self, *messages: Any) -> None:
         for message in messages:
             json.loads(message.payload)
 
-    def emit(self, *messages):
+    def emit(self, *messages: Any) -> None:
         pass
 
-    def ask(self, filters):
+    def ask(self, filters: Any) -> Any:
         return lambda timeout: dict.fromkeys(filters, self.text)
 
 
 @pytest.fixture(scope="module")
-def folder():
+def folder() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield Path(folder)
 
@@ -74,7 +78,9 @@ def folder():
     retained="",
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_whatever_an_earlier_process_left_behind_the_next_one_starts_and_judges(folder, reading, status, retained):
+def test_whatever_an_earlier_process_left_behind_the_next_one_starts_and_judges(
+    folder: Any, reading: Any, status: Any, retained: Any
+) -> None:
     disk = RamDisk(folder, "house")
     disk.prepare()
     (disk.folder / "reading.json").write_bytes(reading)
@@ -84,7 +90,7 @@ def test_whatever_an_earlier_process_left_behind_the_next_one_starts_and_judges(
         MeterSettings("house"),
         topics,
         disk,
-        Remembering(retained),
+        cast(Any, Remembering(retained)),
         mqtt=MqttSettings(),
         home_assistant=HomeAssistantSettings(),
     )
@@ -105,14 +111,14 @@ def test_whatever_an_earlier_process_left_behind_the_next_one_starts_and_judges(
 @given(texts)
 @example('{"meters": {"house": {"id": "../../x"}}}')
 @example('{"meters": {"house": {"id": ["x"]}}}')
-def test_a_damaged_status_of_a_former_run_names_no_meter_or_a_possible_one(text):
+def test_a_damaged_status_of_a_former_run_names_no_meter_or_a_possible_one(text: Any) -> None:
     topics = Topics("nesgw", "nesgw")
     meters = former_meters({topics.gateway_status: text}, topics)
     assert all(meter.isalnum() and meter == meter.lower() and len(meter) <= 64 for meter in meters)
 
 
 @given(texts, st.booleans())
-def test_a_damaged_status_of_another_gateway_is_no_error(text, retained):
+def test_a_damaged_status_of_another_gateway_is_no_error(text: Any, retained: Any) -> None:
     NameConflict().seen(text, retained=retained)
     topics = Topics("nesgw", "nesgw")
     other = Topics("nesgw", "other")
@@ -126,7 +132,7 @@ def test_a_damaged_status_of_another_gateway_is_no_error(text, retained):
 
 @given(texts)
 @example('{"components": {"a": {"platform": []}, "b": 7}}')
-def test_a_damaged_discovery_message_of_an_older_version_is_replaced(text):
+def test_a_damaged_discovery_message_of_an_older_version_is_replaced(text: Any) -> None:
     fields = [FIELDS["power"]]
     message = home_assistant.meter_discovery(
         Topics("nesgw", "nesgw"), IDENTITY, fields, name="house", label="House", poll_interval=10
@@ -149,7 +155,7 @@ key_texts = (
 @example("٣" * 20)  # digits, but none of ours
 @example("²" * 40)
 @example(" ".join(["²"] * 20))
-def test_any_text_is_a_key_of_20_bytes_or_refused_without_being_repeated(text):
+def test_any_text_is_a_key_of_20_bytes_or_refused_without_being_repeated(text: Any) -> None:
     try:
         key = parse_key(text)
     except ValueError as error:
@@ -169,7 +175,7 @@ lines = st.lists(st.sampled_from(GOOD.splitlines()) | st.text(max_size=40), max_
 names = st.sampled_from(
     ["gateway", "meter", "cache", "mqtt", "tls", "homeassistant", "name", "port", "key", "poll_interval", "max_power"]
 ) | st.text("abc_-", min_size=1, max_size=6)
-toml_values = st.deferred(
+toml_values: st.SearchStrategy[str] = st.deferred(
     lambda: (
         st.booleans().map(lambda value: str(value).lower())
         | st.integers().map(str)
@@ -194,7 +200,7 @@ tables = st.lists(
 @example("mqtt = []")
 @example('"\\u0000" = 1')
 @settings(deadline=None)
-def test_any_text_is_a_configuration_or_a_list_of_mistakes_that_shows_no_secret(text):
+def test_any_text_is_a_configuration_or_a_list_of_mistakes_that_shows_no_secret(text: Any) -> None:
     try:
         found = loader.parse(text, "config.toml")
     except ConfigError as error:
@@ -212,7 +218,7 @@ def test_any_text_is_a_configuration_or_a_list_of_mistakes_that_shows_no_secret(
 
 @given(st.binary())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_file_is_a_configuration_or_refused_by_name(folder, data):
+def test_any_file_is_a_configuration_or_refused_by_name(folder: Any, data: Any) -> None:
     path = folder / "config.toml"
     path.write_bytes(data)
     assume(b"[[meter]]" not in data)
@@ -222,7 +228,7 @@ def test_any_file_is_a_configuration_or_refused_by_name(folder, data):
 
 @given(st.binary(max_size=80))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_key_file_is_a_key_or_refused_without_being_repeated(folder, data):
+def test_any_key_file_is_a_key_or_refused_without_being_repeated(folder: Any, data: Any) -> None:
     path = folder / "house.key"
     path.write_bytes(data)
     path.chmod(0o600)

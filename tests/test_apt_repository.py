@@ -80,8 +80,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         subprocess.run(["gpg", "--batch", "--passphrase", "", *throw_away], env=environment, check=True)
         packages = [package(work, "1.0.0", "all")]
         packages += [package(work, "1.0.0~bookworm", architecture) for architecture in ("amd64", "arm64", "armhf")]
-        make = [ROOT / "scripts/apt-repository", work / "pages", "https://pages.example/nesgw"]
-        subprocess.run([*make, *packages], env=environment, check=True)
+        make = [str(ROOT / "scripts/apt-repository"), str(work / "pages"), "https://pages.example/nesgw"]
+        subprocess.run([*make, *map(str, packages)], env=environment, check=True)
         subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True)
         yield Repository(work / "pages", work)
 

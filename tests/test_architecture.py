@@ -1,7 +1,11 @@
 """Who may know whom, and what must never be there: read from the source, so that a slip shows at once."""
 
+from __future__ import annotations
+
 import ast
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +14,7 @@ PACKAGE = ROOT / "nesgw"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imports(path):
+def imports(path: Any) -> Iterator[Any]:
     """Every module that a file imports, at the top or inside a function; not those for type checking alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     hidden = {
@@ -29,12 +33,12 @@ def imports(path):
             yield node.module
 
 
-def part(module):
+def part(module: Any) -> Any:
     """The part of nesgw that a module belongs to: nesgw.optical.link -> optical, nesgw.meter.session -> meter."""
     return module.split(".")[1] if module.startswith("nesgw.") else ""
 
 
-def modules(name):
+def modules(name: Any) -> Any:
     folder = PACKAGE / name
     return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{name}.py"]
 
@@ -60,13 +64,13 @@ def modules(name):
         ),
     ],
 )
-def test_dependencies_point_one_way(who, may_know):
+def test_dependencies_point_one_way(who: str, may_know: Any) -> None:
     for path in modules(who):
         known = {part(module) for module in imports(path)} - {""}
         assert known <= may_know, f"{path.name} knows {known - may_know}"
 
 
-def modules_that(path):
+def modules_that(path: Any) -> Any:
     """The modules of nesgw that a file imports, each by its own name: a name taken from a package may be one."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found, named = set(imports(path)), set()
@@ -79,7 +83,7 @@ def modules_that(path):
     return (found & MODULES.keys()) | named
 
 
-def name_of(path):
+def name_of(path: Any) -> Any:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -88,11 +92,11 @@ GRAPH = {name: modules_that(path) - {name} for name, path in MODULES.items()}
 PACKAGES = {part(name) for name in MODULES} - {""}
 
 
-def circle_in(graph):
+def circle_in(graph: Any) -> Any:
     """A circle of arrows, as the names along it; none if there is none."""
     done, way = set(), []
 
-    def look(name):
+    def look(name: Any) -> Any:
         if name in way:
             return [*way[way.index(name) :], name]
         if name in done:
@@ -106,16 +110,16 @@ def circle_in(graph):
     return next(filter(None, map(look, sorted(graph))), None)
 
 
-def test_a_circle_would_be_found():
+def test_a_circle_would_be_found() -> None:
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
 
 
-def test_no_module_imports_in_a_circle():
+def test_no_module_imports_in_a_circle() -> None:
     assert circle_in(GRAPH) is None
 
 
-def test_no_package_imports_in_a_circle():
+def test_no_package_imports_in_a_circle() -> None:
     packages = {name: set() for name in PACKAGES}
     for module, known in GRAPH.items():
         if part(module):
@@ -123,7 +127,7 @@ def test_no_package_imports_in_a_circle():
     assert circle_in(packages) is None
 
 
-def test_nobody_knows_the_daemon_but_the_command_line():
+def test_nobody_knows_the_daemon_but_the_command_line() -> None:
     for path in FILES:
         if path.is_relative_to(PACKAGE / "commands"):
             continue
@@ -139,12 +143,12 @@ def test_nobody_knows_the_daemon_but_the_command_line():
         ("websockets", {"commands/backfill/home_assistant.py"}),
     ],
 )
-def test_each_library_to_the_outside_is_known_in_one_place(library, homes):
+def test_each_library_to_the_outside_is_known_in_one_place(library: str, homes: set[str]) -> None:
     found = {str(path.relative_to(PACKAGE)) for path in FILES if library in {m.split(".")[0] for m in imports(path)}}
     assert found == homes
 
 
-def test_the_optical_link_knows_of_ports_what_a_port_is_and_opens_none():
+def test_the_optical_link_knows_of_ports_what_a_port_is_and_opens_none() -> None:
     for path in modules("optical"):
         assert {name for name in imports(path) if name.startswith("nesgw.ports")} <= {"nesgw.ports.port"}, path
 
@@ -156,18 +160,18 @@ def test_the_optical_link_knows_of_ports_what_a_port_is_and_opens_none():
         ("mep", ("digest", "frames", "session", "link", "pace", "answer_size", "read_plan")),
     ],
 )
-def test_the_protocol_core_knows_no_port_no_clock_and_no_thread(folder, core):
+def test_the_protocol_core_knows_no_port_no_clock_and_no_thread(folder: str, core: tuple[str, ...]) -> None:
     for name in core:
         forbidden = {"serial", "time", "threading", "os", "socket", "select"}
         assert not forbidden & {module.split(".")[0] for module in imports(PACKAGE / folder / f"{name}.py")}
 
 
-def test_the_meter_is_only_ever_read():
+def test_the_meter_is_only_ever_read() -> None:
     """C12.18 writes with services 0x40 to 0x4F (a procedure is a write to table 7): none is ever sent."""
     from nesgw.optical import services
     from nesgw.optical.session import AFTER_OK
 
-    requests = [
+    requests: list[services.Request[Any]] = [
         services.Identify(),
         services.Negotiate(64, 1),
         services.Logon(),

@@ -1,13 +1,17 @@
 """The documentation tells the truth: generated parts are up to date, examples work, commands and links exist."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,11 +32,11 @@ BROKER = (ROOT / "docs/broker.md").read_text(encoding="utf-8")
 KEY = "a7941d85bce8a8fa2ab7"
 
 
-def names(pages):
+def names(pages: Any) -> Any:
     return [str(page.relative_to(ROOT)) for page in pages]
 
 
-def fenced(text, *languages):
+def fenced(text: Any, *languages: Any) -> Any:
     """The blocks of code in some languages; a block may be part of a list and indented."""
     found = re.findall(r"^( *)```(\w+)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
     return [
@@ -42,23 +46,23 @@ def fenced(text, *languages):
     ]
 
 
-def without_code(text):
+def without_code(text: Any) -> Any:
     return re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", docs.pages(), ids=names(docs.pages()))
-def test_what_repeats_the_code_is_up_to_date(page):
+def test_what_repeats_the_code_is_up_to_date(page: Any) -> None:
     text = page.read_text(encoding="utf-8")
     assert docs.regenerated(text) == text, "run: .venv/bin/python -m scripts.docs"
 
 
-def test_every_generated_block_has_its_place():
+def test_every_generated_block_has_its_place() -> None:
     places = [name for page in docs.pages() for name in re.findall(r"<!-- generated: ([a-z-]+) -->", page.read_text())]
     assert sorted(places) == sorted(docs.BLOCKS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_every_configuration_shown_is_one_that_loads(page):
+def test_every_configuration_shown_is_one_that_loads(page: Any) -> None:
     for block in fenced(page.read_text(encoding="utf-8"), "toml"):
         settings = tomllib.loads(block)
         if "inputs" in settings:
@@ -68,12 +72,12 @@ def test_every_configuration_shown_is_one_that_loads(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_every_json_shown_is_json(page):
+def test_every_json_shown_is_json(page: Any) -> None:
     for block in fenced(page.read_text(encoding="utf-8"), "json"):
         json.loads(block)
 
 
-def commands_in(text):
+def commands_in(text: Any) -> Iterator[Any]:
     """What is shown as a call of nesgw, in a line of code or in a block for the shell: (command, its options)."""
     lines = re.findall(r"`([^`\n]+)`", without_code(text))
     lines += [line for block in fenced(text, "sh", "console") for line in block.splitlines()]
@@ -84,7 +88,7 @@ def commands_in(text):
 
 
 @pytest.mark.parametrize("page", PAGES + FORMS, ids=names(PAGES + FORMS))
-def test_every_command_shown_exists_with_its_options(page):
+def test_every_command_shown_exists_with_its_options(page: Any) -> None:
     top = cli.parser()
     (known,) = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
     for command, options in commands_in(page.read_text(encoding="utf-8")):
@@ -93,7 +97,7 @@ def test_every_command_shown_exists_with_its_options(page):
         assert not unknown, f"nesgw {command} has no {unknown}"
 
 
-def anchors(page):
+def anchors(page: Any) -> Any:
     """The anchors that GitHub makes of a page's headings."""
     text = without_code(page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
@@ -101,7 +105,7 @@ def anchors(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_every_link_leads_somewhere(page):
+def test_every_link_leads_somewhere(page: Any) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text(encoding="utf-8"))):
         if target.startswith(("https://", "http://")):
             continue
@@ -112,20 +116,20 @@ def test_every_link_leads_somewhere(page):
             assert anchor in anchors(file), target
 
 
-def test_every_page_has_its_place_in_the_index():
+def test_every_page_has_its_place_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     for page in sorted(ROOT.glob("docs/*.md")):
         assert page.name == "README.md" or f"]({page.name})" in index, page.name
 
 
 @pytest.mark.parametrize("form", FORMS, ids=names(FORMS))
-def test_every_page_that_a_form_names_exists(form):
+def test_every_page_that_a_form_names_exists(form: Any) -> None:
     for path in re.findall(r"\b((?:docs/)?[\w-]+\.md)\b", form.read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_every_file_that_is_named_exists(page):
+def test_every_file_that_is_named_exists(page: Any) -> None:
     for path in re.findall(r"`((?:nesgw|tests|scripts|deploy)/[\w/-]+\.?\w*)`", page.read_text(encoding="utf-8")):
         if path.startswith("nesgw/") and not path.endswith(".py"):
             continue  # a topic
@@ -133,12 +137,12 @@ def test_every_file_that_is_named_exists(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_the_pages_name_no_machine_of_ours(page):
+def test_the_pages_name_no_machine_of_ours(page: Any) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"/(root|home)/(?!house|pi)", text)
 
 
-def test_recipes_speak_of_fields_that_exist():
+def test_recipes_speak_of_fields_that_exist() -> None:
     used = re.findall(r"value/(\w+)", RECIPES) + re.findall(r"jq '?\.(\w+)", RECIPES)
     used += re.findall(r"\breading\.(\w+)", fenced(RECIPES, "json")[0])
     used += [name for line in re.findall(r"jq: (.*?)[,\n}]", RECIPES) for name in re.findall(r"\.(\w+)", line)]
@@ -147,7 +151,7 @@ def test_recipes_speak_of_fields_that_exist():
 
 
 @pytest.mark.skipif(not shutil.which("mosquitto_sub"), reason="needs mosquitto-clients")
-def test_the_lines_for_mosquitto_sub_show_what_is_published(broker):
+def test_the_lines_for_mosquitto_sub_show_what_is_published(broker: Broker) -> None:
     """Each line of the recipe is run as it stands, against a real broker."""
     topics = Topics("nesgw", "nesgw")
     reading = Reading(datetime(2026, 11, 20, 10, 21, 5, tzinfo=UTC), {"power": 701}, {})
@@ -169,14 +173,14 @@ def test_the_lines_for_mosquitto_sub_show_what_is_published(broker):
         assert re.search("701|online|1.0.0", shown.stdout), line
 
 
-def test_the_flow_for_node_red_shows_its_nodes_side_by_side():
+def test_the_flow_for_node_red_shows_its_nodes_side_by_side() -> None:
     nodes = [node for node in json.loads(fenced(RECIPES, "json")[0]) if node["type"] != "mqtt-broker"]
     places = {(node["x"], node["y"]) for node in nodes}
     assert len(places) == len(nodes) == 3
 
 
 @pytest.mark.skipif(not shutil.which("mosquitto_pub"), reason="needs mosquitto-clients")
-def test_the_lines_for_domoticz_describe_sensors_as_home_assistant_gets_them(broker):
+def test_the_lines_for_domoticz_describe_sensors_as_home_assistant_gets_them(broker: Broker) -> None:
     (script,) = [block for block in fenced(RECIPES, "sh") if "domoticz" in block]
     script = script.replace("mosquitto_pub -h localhost", f"mosquitto_pub -h {broker.host} -p {broker.port}")
     subprocess.run(["bash", "-euc", script], check=True, timeout=10)
@@ -190,7 +194,7 @@ def test_the_lines_for_domoticz_describe_sensors_as_home_assistant_gets_them(bro
         assert sensor["state_topic"] == f"nesgw/4080123456/value/{key}"
 
 
-def blocks_for_mosquitto(tmp_path):
+def blocks_for_mosquitto(tmp_path: Any) -> list[Any]:
     """Both blocks of its configuration on the page, with files of the test in place of those in /etc."""
     listener, access = fenced(BROKER, "conf")
     passwords, rights = tmp_path / "passwd", tmp_path / "acl"
@@ -204,14 +208,14 @@ def blocks_for_mosquitto(tmp_path):
 
 
 @pytest.fixture
-def broker_of_the_page(tmp_path):
+def broker_of_the_page(tmp_path: Path) -> Iterator[Any]:
     broker = Broker(tmp_path, blocks_for_mosquitto(tmp_path))
     broker.start()
     yield broker
     broker.stop()
 
 
-def published(broker, topic, *login):
+def published(broker: Any, topic: Any, *login: Any) -> Any:
     """Publish a retained message; say whether the broker let the program in."""
     command = ["mosquitto_pub", "-h", broker.host, "-p", str(broker.port), "-r", "-q", "1", "-t", topic, "-m", "1"]
     return subprocess.run([*command, *login], capture_output=True, timeout=10).returncode == 0
@@ -221,14 +225,14 @@ needs_mosquitto = pytest.mark.skipif(not shutil.which("mosquitto_passwd"), reaso
 
 
 @needs_mosquitto
-def test_the_recipe_for_mosquitto_lets_in_who_has_the_password_and_nobody_else(broker_of_the_page):
+def test_the_recipe_for_mosquitto_lets_in_who_has_the_password_and_nobody_else(broker_of_the_page: Any) -> None:
     assert not published(broker_of_the_page, "nesgw/test")
     assert not published(broker_of_the_page, "nesgw/test", "-u", "nesgw", "-P", "of ha")
     assert published(broker_of_the_page, "nesgw/test", "-u", "nesgw", "-P", "of nesgw")
 
 
 @needs_mosquitto
-def test_the_access_list_allows_each_topic_of_nesgw_and_no_other(broker_of_the_page):
+def test_the_access_list_allows_each_topic_of_nesgw_and_no_other(broker_of_the_page: Any) -> None:
     topics = Topics("nesgw", "attic")
     ours = [
         topics.gateway_availability,

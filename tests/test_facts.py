@@ -56,8 +56,9 @@ def test_a_firmware_version_is_written_out_in_one_module() -> None:
     where = set()
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            called = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
-            if called == "Firmware" and any(isinstance(argument, ast.Constant) for argument in node.args):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func).split(".")[-1] != "Firmware":
+                continue
+            if any(isinstance(argument, ast.Constant) for argument in node.args):
                 where.add(str(path.relative_to(PACKAGE)))
     assert where == {"tables/firmware.py"}
 

@@ -4,6 +4,10 @@ Field names, register numbers and scales are written down here by hand from the 
 simulated household's own registers. Nothing of the catalogue is used to expect anything.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from nesgw.publishers.home_assistant import meter_discovery
@@ -106,7 +110,7 @@ EXPECTED = {  # profile: (BT23, BT28, tiers in use)
 }
 
 
-def scale(field):
+def scale(field: Any) -> Any:
     """What the meter's integer is divided by."""
     if field.startswith(("energy_", "reactive_energy_", "apparent_energy_")):
         return 1000  # Wh, varh, VAh
@@ -117,7 +121,7 @@ def scale(field):
     return 1  # W, var, VA, seconds, counts
 
 
-def read(profile):
+def read(profile: Any) -> tuple[Any, ...]:
     """One reading, with registers that stand still meanwhile."""
     line = line_to(profile, refresh=1e9)
     meter = meter_on(line)
@@ -126,12 +130,12 @@ def read(profile):
         return facts, meter.reading(), line.meter.truth(line.clock())
 
 
-def test_every_profile_is_expected_here():
+def test_every_profile_is_expected_here() -> None:
     assert EXPECTED.keys() == PROFILES.keys()
 
 
 @pytest.mark.parametrize("profile", EXPECTED)
-def test_the_fields_are_these_and_no_others(profile):
+def test_the_fields_are_these_and_no_others(profile: Any) -> None:
     totals, present, tiers = EXPECTED[profile]
     facts, reading, _ = read(profile)
     tariffs = {f"energy_{way}_t{n}" for way in ("import", "export") for n in range(1, tiers + 1)}
@@ -142,7 +146,7 @@ def test_the_fields_are_these_and_no_others(profile):
 
 
 @pytest.mark.parametrize("profile", EXPECTED)
-def test_each_value_is_the_meters_own_integer_in_the_contracts_unit(profile):
+def test_each_value_is_the_meters_own_integer_in_the_contracts_unit(profile: Any) -> None:
     totals, present, tiers = EXPECTED[profile]
     _, reading, truth = read(profile)
     unit = PROFILES[profile].energy_unit
@@ -162,7 +166,7 @@ def test_each_value_is_the_meters_own_integer_in_the_contracts_unit(profile):
 
 
 @pytest.mark.parametrize("profile", EXPECTED)
-def test_the_entities_are_the_fields_the_diagnostics_the_alarms_and_the_log(profile):
+def test_the_entities_are_the_fields_the_diagnostics_the_alarms_and_the_log(profile: Any) -> None:
     facts, reading, _ = read(profile)
     message = meter_discovery(
         Topics("nesgw", "nesgw"),

@@ -1,5 +1,7 @@
 """The commands as a user types them: what they print, and how they exit."""
 
+from __future__ import annotations
+
 import codecs
 import json
 import os
@@ -8,7 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -23,48 +27,48 @@ WRONG = "0123456789abcdefghij"
 
 
 @pytest.fixture
-def line():
+def line() -> Iterator[Any]:
     with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
         yield line
 
 
 @pytest.fixture
-def configured(tmp_path):
+def configured(tmp_path: Path) -> Iterator[Any]:
     """Write a configuration for a port and return its path."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as ram_disk:
 
-        def write(port, key=KEY, more=""):
+        def write(port: Any, key: Any = KEY, more: str = "") -> str:
             path = tmp_path / "config.toml"
             path.touch(0o600)
             path.write_text(
                 f'[[meter]]\nname = "house"\nlabel = "House"\nport = "{port}"\nkey = "{key}"\n{more}'
                 f'[cache]\ndirectory = "{ram_disk}"\n'
             )
-            write.ram_disk = Path(ram_disk)
+            cast(Any, write).ram_disk = Path(ram_disk)
             return str(path)
 
         yield write
 
 
-def nesgw(*arguments, folder=None):
+def nesgw(*arguments: Any, folder: Any = None) -> Any:
     command = [sys.executable, "-P", "-m", "nesgw", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
 
 
 class TestUsage:
-    def test_the_version(self):
+    def test_the_version(self) -> None:
         from nesgw import __version__
 
         done = nesgw("--version")
         assert (done.returncode, done.stdout) == (0, f"nesgw {__version__}\n")
 
-    def test_the_help_names_every_command(self):
+    def test_the_help_names_every_command(self) -> None:
         done = nesgw("--help")
         assert done.returncode == 0
         assert all(f"    {command}" in done.stdout for command in COMMANDS)
 
     @pytest.mark.parametrize("arguments", [[], ["reed"], ["read", "--jsonn"], ["simulate", "--baud", "fast"]])
-    def test_wrong_usage_is_64_and_says_where_help_is(self, arguments):
+    def test_wrong_usage_is_64_and_says_where_help_is(self, arguments: list[Any] | list[str]) -> None:
         done = nesgw(*arguments)
         assert done.returncode == 64
         assert "--help" in done.stderr
@@ -83,22 +87,22 @@ class TestUsage:
             [KEY],
         ],
     )
-    def test_a_key_on_the_command_line_is_refused_and_not_repeated(self, arguments):
+    def test_a_key_on_the_command_line_is_refused_and_not_repeated(self, arguments: list[Any] | list[str]) -> None:
         done = nesgw(*arguments)
         assert done.returncode in (64, 78)
         assert KEY not in done.stdout + done.stderr
 
-    def test_a_key_in_the_place_of_its_file_is_called_so(self):
+    def test_a_key_in_the_place_of_its_file_is_called_so(self) -> None:
         done = nesgw("read", "--port", "/dev/none", "--key-file", KEY)
         assert "this is the key itself: write it into a file that only you can read" in done.stderr
 
     @pytest.mark.parametrize("command", COMMANDS)
-    def test_every_command_explains_itself(self, command):
+    def test_every_command_explains_itself(self, command: Any) -> None:
         done = nesgw(command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith(f"usage: nesgw {command}")
 
-    def test_a_command_is_started_without_the_other_ones(self):
+    def test_a_command_is_started_without_the_other_ones(self) -> None:
         code = "import sys; from nesgw.commands import main; main(['run', '--config', '/none']); print(*sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
         loaded = {name for name in done.stdout.split() if name.startswith("nesgw.commands.")}
@@ -110,7 +114,9 @@ class TestUsage:
         assert done.stderr.startswith("nesgw: /none: ")
 
     @pytest.mark.parametrize("command", COMMANDS)
-    def test_wrong_usage_is_told_alike_whether_the_other_commands_are_known_or_not(self, command, capsys):
+    def test_wrong_usage_is_told_alike_whether_the_other_commands_are_known_or_not(
+        self, command: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         said = []
         for commands in ([command], COMMANDS):
             with pytest.raises(SystemExit):
@@ -120,7 +126,9 @@ class TestUsage:
 
 
 class TestRead:
-    def test_a_table_with_the_meter_and_its_values(self, line, configured, capsys):
+    def test_a_table_with_the_meter_and_its_values(
+        self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["read", "--config", configured(line.path)]) == 0
         page = capsys.readouterr().out
         assert "House: ELON 83331-3I, serial number 4080123456, firmware 3.84.06" in page
@@ -128,35 +136,41 @@ class TestRead:
         assert f"  Energy import                   {energy:,.3f} kWh".replace(",", " ")[:48] in page
         assert "                                  L1           L2           L3" in page
 
-    def test_json_is_the_state_object(self, line, configured, capsys):
+    def test_json_is_the_state_object(self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["read", "--config", configured(line.path), "--json"]) == 0
         state = json.loads(capsys.readouterr().out)
         assert state["energy_export"] == 0.201
         assert next(iter(state)) == "time"
 
-    def test_raw_is_the_tables_in_hex(self, line, configured, capsys):
+    def test_raw_is_the_tables_in_hex(self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["read", "--config", configured(line.path), "--raw"]) == 0
         bt23, bt28 = capsys.readouterr().out.splitlines()
         assert bt23.startswith("BT23 ")
         assert bytes.fromhex(bt23[5:])[4:8] == (201).to_bytes(4, "little")
         assert len(bytes.fromhex(bt28[5:])) == 220
 
-    def test_port_and_key_file_do_without_a_configuration(self, line, tmp_path, capsys):
+    def test_port_and_key_file_do_without_a_configuration(
+        self, line: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         key = tmp_path / "key"
         key.write_text(KEY)
         key.chmod(0o600)
         assert main(["read", "--port", line.path, "--key-file", str(key), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["energy_import"] > 100_000
 
-    def test_port_without_key_file_is_wrong_usage(self, capsys):
+    def test_port_without_key_file_is_wrong_usage(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["read", "--port", "/dev/null"]) == 64
         assert capsys.readouterr().err == "nesgw: --port and --key-file go together; see: nesgw read --help\n"
 
-    def test_a_port_and_a_meter_of_the_configuration_contradict_each_other(self, capsys):
+    def test_a_port_and_a_meter_of_the_configuration_contradict_each_other(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["read", "--port", "/dev/null", "--key-file", "key", "--meter", "house"]) == 64
         assert "--meter is for the configuration, which --port does without" in capsys.readouterr().err
 
-    def test_a_wrong_key_is_77_and_one_line_without_the_key(self, line, configured, capsys):
+    def test_a_wrong_key_is_77_and_one_line_without_the_key(
+        self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["read", "--config", configured(line.path, key=WRONG)]) == 77
         said = capsys.readouterr().err
         assert said == (
@@ -166,13 +180,13 @@ class TestRead:
         )
         assert line.meter.counters.wrong_keys == 1
 
-    def test_a_missing_port_is_69_and_one_line(self, configured, capsys):
+    def test_a_missing_port_is_69_and_one_line(self, configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["read", "--config", configured("/dev/nes-ir-probe")]) == 69
         said = capsys.readouterr().err
         assert said.startswith("nesgw: /dev/nes-ir-probe: no such device: plug the probe in")
         assert len(said.splitlines()) == 1
 
-    def test_a_silent_port_is_69_and_one_line(self, configured, capsys):
+    def test_a_silent_port_is_69_and_one_line(self, configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
         silent, device = pty.openpty()
         try:
             assert main(["read", "--config", configured(os.ttyname(device))]) == 69
@@ -183,14 +197,18 @@ class TestRead:
         assert "the meter does not answer (Identify was sent 4 times): seat the probe squarely" in said
         assert len(said.splitlines()) == 1
 
-    def test_garbage_from_the_probe_is_69_and_one_line(self, line, configured, capsys):
+    def test_garbage_from_the_probe_is_69_and_one_line(
+        self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         line.meter.faults.noise(corrupt=0.6)
         assert main(["read", "--config", configured(line.path)]) == 69
         said = capsys.readouterr().err
         assert len(said.splitlines()) == 1
         assert "nesgw align" in said
 
-    def test_while_another_program_holds_the_port_the_daemons_reading_is_shown(self, line, configured, capsys):
+    def test_while_another_program_holds_the_port_the_daemons_reading_is_shown(
+        self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         config = configured(line.path)
         daemon = subprocess.Popen([sys.executable, "-m", "nesgw", "run", "--config", config], stderr=subprocess.DEVNULL)
         try:
@@ -210,7 +228,9 @@ class TestRead:
             daemon.terminate()
             daemon.wait(10)
 
-    def test_what_stays_suspect_is_not_shown_and_it_is_said_why(self, line, configured, capsys):
+    def test_what_stays_suspect_is_not_shown_and_it_is_said_why(
+        self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         config = configured(line.path)
         line.meter.faults.flip(28, 11 * 4 + 2, 0x40, count=100)  # the frequency: 4,244 Hz
         assert main(["read", "--config", config, "--json"]) == 0
@@ -223,7 +243,7 @@ class TestRead:
         assert json.loads(shown.out)["energy_export"] == 0.201
         assert "not shown, because it is not possible: power" in shown.err
 
-    def test_several_meters_need_a_name(self, configured, capsys):
+    def test_several_meters_need_a_name(self, configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
         more = f'[[meter]]\nname = "barn"\nport = "/dev/b"\nkey = "{KEY}"\n'
         config = configured("/dev/a", more=more)
         assert main(["read", "--config", config]) == 78
@@ -233,7 +253,7 @@ class TestRead:
 
 
 class TestSimulate:
-    def test_it_prints_a_device_that_can_be_read(self, tmp_path):
+    def test_it_prints_a_device_that_can_be_read(self, tmp_path: Path) -> None:
         link = tmp_path / "meter"
         simulated = subprocess.Popen(
             [sys.executable, "-m", "nesgw", "simulate", "--no-pacing", "--profile", "gen4-4.30", "--link", str(link)],
@@ -256,7 +276,9 @@ class TestSimulate:
             simulated.stdout.close()
         assert not link.exists()
 
-    def test_a_link_that_would_destroy_a_file_is_refused_in_one_line(self, tmp_path, capsys):
+    def test_a_link_that_would_destroy_a_file_is_refused_in_one_line(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         (tmp_path / "diary").write_text("dear diary")
         assert main(["simulate", "--link", str(tmp_path / "diary")]) == 69
         assert len(capsys.readouterr().err.splitlines()) == 1
@@ -264,7 +286,7 @@ class TestSimulate:
 
 
 class TestDemo:
-    def test_it_shows_live_values_and_leaves_nothing_behind(self):
+    def test_it_shows_live_values_and_leaves_nothing_behind(self) -> None:
         before = set(Path("/dev/shm").iterdir())
         done = nesgw("demo", "--readings", "2")
         assert done.returncode == 0
@@ -275,31 +297,35 @@ class TestDemo:
             time.sleep(0.2)
         assert not left
 
-    def test_beside_a_clone_of_nesgw_it_runs_all_the_same(self, tmp_path):
+    def test_beside_a_clone_of_nesgw_it_runs_all_the_same(self, tmp_path: Path) -> None:
         (tmp_path / "nesgw").mkdir()
         done = nesgw("demo", "--readings", "1", folder=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
 
     @pytest.mark.parametrize("mistake", [["demo", "--readings", "0"], ["simulate", "--baud", "0"]])
-    def test_a_number_that_makes_no_sense_is_wrong_usage(self, mistake, capsys):
+    def test_a_number_that_makes_no_sense_is_wrong_usage(
+        self, mistake: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with pytest.raises(SystemExit) as ended:
             main(mistake)
         assert ended.value.code == 64
         assert "'0' is not a whole number from 1 on" in capsys.readouterr().err
 
-    def test_in_a_low_window_the_end_of_the_page_is_left_out(self):
+    def test_in_a_low_window_the_end_of_the_page_is_left_out(self) -> None:
         page = ["House", "", "Energy", "  1 kWh", "Power"]
         assert fitted(page, 5) == page
         assert fitted(page, 4) == ["House", "", "Energy", "… and 2 lines more in a higher window"]
 
-    def test_without_mosquitto_it_says_what_to_install(self, monkeypatch, capsys):
+    def test_without_mosquitto_it_says_what_to_install(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.setattr("shutil.which", lambda *_, **__: None)
         assert main(["demo"]) == 69
         assert capsys.readouterr().err.strip().endswith("mosquitto is not installed: sudo apt install mosquitto")
 
 
 class TestWhereTheOutputGoes:
-    def test_a_full_disk_is_74_and_one_line(self, configured):
+    def test_a_full_disk_is_74_and_one_line(self, configured: Any) -> None:
         with Path("/dev/full").open("w") as full:
             command = [sys.executable, "-m", "nesgw", "check-config", "--config", configured("/dev/null")]
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
@@ -308,7 +334,7 @@ class TestWhereTheOutputGoes:
             "nesgw: the output: No space left on device: make room there, or write to another place\n",
         )
 
-    def test_the_help_gets_no_traceback_there_either(self):
+    def test_the_help_gets_no_traceback_there_either(self) -> None:
         """Some versions of argparse say nothing of it, others leave it to us."""
         with Path("/dev/full").open("w") as full:
             command = [sys.executable, "-m", "nesgw", "--help"]
@@ -316,12 +342,12 @@ class TestWhereTheOutputGoes:
         assert done.returncode in (0, 74)
         assert len(done.stderr.splitlines()) <= 1
 
-    def test_a_terminal_without_our_signs_gets_others_for_them(self):
+    def test_a_terminal_without_our_signs_gets_others_for_them(self) -> None:
         codecs.register_error("plain", plain)
         assert "[██░░] ● × e · → 3 – 4 …".encode("ascii", "plain") == b"[##..] o x e . -> 3 - 4 ..."
         assert "ß×".encode("ascii", "plain") == b"?x"
 
-    def test_a_closed_output_is_no_failure(self, configured):
+    def test_a_closed_output_is_no_failure(self, configured: Any) -> None:
         command = [sys.executable, "-m", "nesgw", "check-config", "--config", configured("/dev/null")]
         done = subprocess.run(
             ["sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, timeout=60, check=False
@@ -329,7 +355,7 @@ class TestWhereTheOutputGoes:
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_defect_is_70_and_says_so(monkeypatch, capsys):
+def test_a_defect_is_70_and_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from nesgw.commands import check_config
 
     monkeypatch.setattr(check_config, "run", lambda options: 1 / 0)

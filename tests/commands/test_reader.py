@@ -1,5 +1,7 @@
 """Commands beside a running daemon: it reads for them, whatever becomes of it or of them."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -8,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +37,7 @@ BT26 = Part("BT26", 26, 0, 512)
 
 
 @pytest.fixture
-def ram_disk():
+def ram_disk() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield Path(folder)
 
@@ -41,10 +45,10 @@ def ram_disk():
 class TestWithoutADaemon:
     """In virtual time, with a meter at 9600 baud."""
 
-    def reader(self, line, **options):
+    def reader(self, line: Any, **options: Any) -> BurstReader:
         return BurstReader(meter_on(line), clock=line.clock, sleep=line.sleep, **options)
 
-    def test_no_session_is_longer_than_a_minute_and_the_line_rests_between_two(self):
+    def test_no_session_is_longer_than_a_minute_and_the_line_rests_between_two(self) -> None:
         assert BURST < 60
         line = line_to("83331-3i-mep")
         reader, busy = self.reader(line), []
@@ -58,7 +62,7 @@ class TestWithoutADaemon:
         assert max(later - earlier for earlier, later in pairwise(busy)) > 1.0
         assert line.meter.state.name == "BASE"
 
-    def test_a_wish_to_stop_ends_the_session(self):
+    def test_a_wish_to_stop_ends_the_session(self) -> None:
         line, asked = line_to(), []
         reader = BurstReader(meter_on(line, stop=lambda: bool(asked)), clock=line.clock, sleep=line.sleep)
         reader.read(BT26)
@@ -69,7 +73,7 @@ class TestWithoutADaemon:
         line.drain()  # the last acknowledgement
         assert line.meter.state.name == "BASE"
 
-    def test_what_fails_leaves_the_line_so_that_the_next_read_is_sound(self):
+    def test_what_fails_leaves_the_line_so_that_the_next_read_is_sound(self) -> None:
         line = line_to()
         reader = self.reader(line)
         first = reader.read(BT26)
@@ -84,17 +88,17 @@ class TestWithoutADaemon:
 class Daemon:
     """``nesgw run`` beside a simulated meter."""
 
-    def __init__(self, line, folder, config):
+    def __init__(self, line: Any, folder: Any, config: Any) -> None:
         self.line = line
         self.folder = folder
         self.config = config
 
     @property
-    def read_at(self):
+    def read_at(self) -> Any:
         return datetime.fromisoformat(json.loads((self.folder / "reading.json").read_text())["time"]).timestamp()
 
     @contextmanager
-    def running(self):
+    def running(self) -> Iterator[Any]:
         command = [sys.executable, "-m", "nesgw", "run", "--config", str(self.config)]
         (self.folder / "reading.json").unlink(missing_ok=True)
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -102,25 +106,25 @@ class Daemon:
             yield process
             process.send_signal(signal.SIGTERM)
 
-    def command(self, *words):
+    def command(self, *words: Any) -> list[Any]:
         return [sys.executable, "-m", "nesgw", *words, "--config", str(self.config)]
 
 
 @pytest.fixture
-def paced(tmp_path, ram_disk, request):
+def paced(tmp_path: Path, ram_disk: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A daemon at the pace of 9600 baud, with polls four seconds apart in one session."""
     with PtyLine(SimulatedMeter("83331-3i")) as line:
         yield Daemon(line, ram_disk / "house", written(tmp_path, line.path, ram_disk, "4s"))
 
 
 @pytest.fixture
-def quick(tmp_path, ram_disk):
+def quick(tmp_path: Path, ram_disk: Any) -> Iterator[Any]:
     """A daemon beside a meter without a pace."""
     with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
         yield Daemon(line, ram_disk / "house", written(tmp_path, line.path, ram_disk, "2s"))
 
 
-def written(folder, port, ram_disk, interval):
+def written(folder: Any, port: Any, ram_disk: Any, interval: Any) -> Any:
     path, key = folder / "config.toml", folder / "key"
     key.write_text(DEFAULT_KEY.decode())
     key.chmod(0o600)
@@ -132,7 +136,9 @@ def written(folder, port, ram_disk, interval):
     return path
 
 
-def test_polls_stay_on_the_beat_while_days_are_read_no_session_is_opened_and_a_killed_command_leaves_nothing(paced):
+def test_polls_stay_on_the_beat_while_days_are_read_no_session_is_opened_and_a_killed_command_leaves_nothing(
+    paced: Any,
+) -> None:
     with paced.running() as daemon:
         sessions, times = paced.line.meter.counters.sessions, {paced.read_at}
         command = paced.command("history", "--from", "-12h")
@@ -162,7 +168,9 @@ def test_polls_stay_on_the_beat_while_days_are_read_no_session_is_opened_and_a_k
 
 
 class TestBesideTheDaemon:
-    def test_each_command_is_served_without_the_key_and_without_a_logon(self, quick, tmp_path, capsys):
+    def test_each_command_is_served_without_the_key_and_without_a_logon(
+        self, quick: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with quick.running():
             sessions = quick.line.meter.counters.sessions
             (tmp_path / "key").chmod(0o666)  # nobody may take it from there: a command that tried would say so
@@ -180,7 +188,9 @@ class TestBesideTheDaemon:
             assert DEFAULT_KEY.decode() not in (tmp_path / "dump.json").read_text()
             assert quick.line.meter.counters.sessions == sessions == 1
 
-    def test_read_shows_the_latest_reading_with_its_age_and_whose_it_is_at_once(self, quick, capsys):
+    def test_read_shows_the_latest_reading_with_its_age_and_whose_it_is_at_once(
+        self, quick: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with quick.running():
             asked = sum(quick.line.meter.counters.requests.values())
             assert main(["read", "--json", "--config", str(quick.config)]) == 0
@@ -194,12 +204,12 @@ class TestBesideTheDaemon:
             polls = quick.line.meter.counters.requests["partial_read"]
             assert sum(quick.line.meter.counters.requests.values()) - asked <= polls
 
-    def test_the_socket_is_its_own_users_and_groups_and_goes_with_the_daemon(self, quick):
+    def test_the_socket_is_its_own_users_and_groups_and_goes_with_the_daemon(self, quick: Any) -> None:
         with quick.running():
             assert stat.S_IMODE((quick.folder / "reader").stat().st_mode) == 0o660
         assert not (quick.folder / "reader").exists()
 
-    def test_a_command_goes_on_when_the_daemon_starts_meanwhile(self, quick):
+    def test_a_command_goes_on_when_the_daemon_starts_meanwhile(self, quick: Any) -> None:
         reader = CommandReader(target(quick))
         assert reader.read(BT01) == b"ELON"
         assert quick.line.meter.counters.sessions == 1
@@ -211,7 +221,7 @@ class TestBesideTheDaemon:
             assert reader.read(BT26)
             reader.close()
 
-    def test_a_command_goes_on_when_the_daemon_ends_meanwhile(self, quick):
+    def test_a_command_goes_on_when_the_daemon_ends_meanwhile(self, quick: Any) -> None:
         with quick.running(), CommandReader(target(quick)) as reader:
             assert reader.read(BT26)
             ended = reader
@@ -219,7 +229,7 @@ class TestBesideTheDaemon:
             assert reader.read(BT26)
         assert quick.line.meter.counters.sessions == 2
 
-    def test_a_daemon_that_is_killed_and_started_again_is_asked_again(self, quick):
+    def test_a_daemon_that_is_killed_and_started_again_is_asked_again(self, quick: Any) -> None:
         with CommandReader(target(quick)) as reader:
             with quick.running() as first:
                 assert reader.read(BT26)
@@ -229,7 +239,7 @@ class TestBesideTheDaemon:
             with quick.running():
                 assert reader.read(BT26)
 
-    def test_two_commands_at_a_time_are_served_one_after_the_other(self, quick):
+    def test_two_commands_at_a_time_are_served_one_after_the_other(self, quick: Any) -> None:
         with quick.running():
             command = quick.command("read", "--events", "3")
             several = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
@@ -237,7 +247,7 @@ class TestBesideTheDaemon:
 
 
 @contextmanager
-def threading_daemon(quick):
+def threading_daemon(quick: Any) -> Iterator[Any]:
     """A daemon that is only started: it finds the port taken for a while."""
     (quick.folder).mkdir(exist_ok=True)
     (quick.folder / "reading.json").unlink(missing_ok=True)
@@ -246,20 +256,22 @@ def threading_daemon(quick):
         process.send_signal(signal.SIGTERM)
 
 
-def target(daemon):
+def target(daemon: Any) -> Target:
     meter = MeterSettings("house", daemon.line.path, session="per-poll")
     return Target(meter, daemon.folder, lambda: Key(Secret(DEFAULT_KEY), "20 characters"))
 
 
 class TestAPortThatIsTaken:
-    def test_by_another_program_is_said_to_be(self, quick):
+    def test_by_another_program_is_said_to_be(self, quick: Any) -> None:
         port = open_port(quick.line.path)
         with pytest.raises(PortBusy, match="in use by"), CommandReader(target(quick)) as reader:
             reader.read(BT01)
         port.close()
 
-    def test_by_a_daemon_that_this_user_may_not_ask_says_how_to_be_allowed_to(self, quick, monkeypatch):
-        def denied(_folder):
+    def test_by_a_daemon_that_this_user_may_not_ask_says_how_to_be_allowed_to(
+        self, quick: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def denied(_folder: Any) -> None:
             raise PermissionError
 
         quick.folder.mkdir()
@@ -271,7 +283,9 @@ class TestAPortThatIsTaken:
         assert refusal.value.exit_code == 77
 
 
-def test_a_daemon_whose_place_another_program_has_taken_is_not_believed(ram_disk, monkeypatch):
+def test_a_daemon_whose_place_another_program_has_taken_is_not_believed(
+    ram_disk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who listens must be root, the folder's owner or ourselves."""
     from nesgw.meter import remote_reader
 

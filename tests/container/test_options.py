@@ -117,7 +117,13 @@ def test_the_page_is_for_who_comes_through_home_assistant_and_for_nobody_without
 
 
 def test_nesgw_takes_whatever_the_form_can_say() -> None:
-    house = {**HOUSE, "label": "House", "interface": "optical", "port_url": "rfc2217://10.0.0.3:4000", "baud": "2400"}
+    house: dict[str, Any] = {
+        **HOUSE,
+        "label": "House",
+        "interface": "optical",
+        "port_url": "rfc2217://10.0.0.3:4000",
+        "baud": "2400",
+    }
     house |= {"poll_interval": "1min", "session": "keep-open", "max_power": "44 kW", "quiet": "23:50-00:10"}
     house |= {"rts": True, "dtr": False}
     own = {"host": "b", "port": 1883, "username": "u", "password": "p", "tls": True, "base_topic": "nesgw"}

@@ -74,7 +74,7 @@ def near_the_end(line: VirtualMepPort) -> None:
     line.port.number = 2**32 - 2
 
 
-def lost(**what: int) -> tuple[Fault, ...]:
+def lost(**what: object) -> tuple[Fault, ...]:
     return (Fault(0.0, "lose", what), Fault(30.0, "clear"))
 
 
@@ -84,7 +84,7 @@ def _of_the_optical_port(row: Row) -> bool:
 
 def _lateness(row: Row) -> float:
     """The last late answer is on its way for so long, and the meter gives no other before it."""
-    return max((fault.arguments["seconds"] for fault in row.plan if fault.name == "late"), default=0.0)
+    return max((float(str(fault.arguments["seconds"])) for fault in row.plan if fault.name == "late"), default=0.0)
 
 
 # What its line and its tables can suffer is the same.

@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 from tests.broker_fixtures import Broker, Listener, eventually
@@ -36,7 +37,7 @@ class Stage:
         self.listener: Listener | None = None
         self.meters: dict[str, SimulatedMeter] = {}
         self.daemons: list[Daemon] = []
-        self.wrong: dict[str, list] = {}
+        self.wrong: dict[str, list[Any]] = {}
         self.states: dict[str, list[float]] = {}
         self._seen = 0
         self._watching = threading.Lock()
@@ -52,7 +53,7 @@ class Stage:
             daemon.process.wait()
         self.life.close()
 
-    def meter(self, serial: str = "4080123456", profile: str = "83331-3i", **overrides) -> SimulatedMeter:
+    def meter(self, serial: str = "4080123456", profile: str = "83331-3i", **overrides: Any) -> SimulatedMeter:
         meter = SimulatedMeter(profile, seed=int(serial[-4:]), serial=serial, **overrides)
         self.meters[serial] = meter
         self.wrong[serial], self.states[serial] = [], []
@@ -75,7 +76,7 @@ class Stage:
         )
         return path
 
-    def start(self, config: Path, **options) -> Daemon:
+    def start(self, config: Path, **options: Any) -> Daemon:
         daemon = Daemon(config, self.folder / f"log{len(self.daemons)}", **options)
         self.daemons.append(daemon)
         return daemon
@@ -101,7 +102,8 @@ class Stage:
             self.watch()
             return next((at for at in self.states[serial] if at > since), None)
 
-        return eventually(found, f"a reading of {serial}; the log: {self.daemons[-1].said[-2000:]}", timeout) - since
+        at: float = eventually(found, f"a reading of {serial}; the log: {self.daemons[-1].said[-2000:]}", timeout)
+        return at - since
 
     def figures(self, injected: int, recovery: float | None, allowed: float | None, before: float) -> Figures:
         self.watch()

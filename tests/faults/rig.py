@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 from nesgw.config.settings import HomeAssistantSettings, MqttSettings
 from nesgw.gateway.worker import Worker
@@ -24,14 +25,14 @@ class Recorder:
 
     rig: Rig
     topics: dict[str, str] = field(default_factory=dict)
-    states: list[tuple[float, dict]] = field(default_factory=list)
+    states: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     availability: list[tuple[float, str, str]] = field(default_factory=list)
-    statuses: list[dict] = field(default_factory=list)
-    wrong: list[tuple[float, dict]] = field(default_factory=list)
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+    wrong: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     connected = True
     delivered = True
 
-    def set(self, *messages):
+    def set(self, *messages: Any) -> None:
         now = self.rig.line.clock()
         for message in messages:
             self.topics[message.topic] = message.payload
@@ -45,13 +46,13 @@ class Recorder:
             elif message.topic.endswith("/status"):
                 self.statuses.append(json.loads(message.payload))
 
-    def withdraw(self, *topics):
+    def withdraw(self, *topics: Any) -> None:
         """What the broker has stays."""
 
-    def emit(self, *messages):
+    def emit(self, *messages: Any) -> None:
         """Events are no readings."""
 
-    def ask(self, filters):
+    def ask(self, filters: Any) -> Any:
         return lambda timeout: {topic: self.topics[topic] for topic in filters if topic in self.topics}
 
 
@@ -60,24 +61,24 @@ class Rig:
 
     def __init__(
         self,
-        folder,
-        profile="83331-3i",
+        folder: Any,
+        profile: str = "83331-3i",
         *,
-        interface="optical",
-        interval=10.0,
-        key=DEFAULT_KEY,
-        plan=(),
-        meter=None,
-        manners=None,
-        paced=True,
-        **options,
-    ):
-        self.line = line_to(profile, interface, manners, faults=plan, **(meter or {}))
+        interface: str = "optical",
+        interval: float = 10.0,
+        key: Any = DEFAULT_KEY,
+        plan: tuple[Any, ...] = (),
+        meter: Any = None,
+        manners: Any = None,
+        paced: bool = True,
+        **options: Any,
+    ) -> None:
+        self.line: Any = line_to(profile, interface, manners, faults=plan, **(meter or {}))
         if not paced:
             self.line.unpaced()
         self.start = self.line.clock()
         self.longest = max(interval, 12.0)
-        self.broker = Recorder(self)
+        self.broker: Any = Recorder(self)
         self.stop = threading.Event()
         self.until = 0.0
         self.at = {}  # what happens when, in seconds after the start
@@ -102,10 +103,10 @@ class Rig:
             pause=self._pause,
         )
 
-    def _happen(self, read):
+    def _happen(self, read: Any) -> Any:
         """Let happen what is due while a poll waits for its answers, and while nothing is waited for."""
 
-        def noticing(seconds):
+        def noticing(seconds: Any) -> Any:
             result = read(min([seconds, *(max(moment - self.now, GRAIN) for moment in self.at)]))
             for moment in sorted(moment for moment in self.at if moment <= self.now):
                 self.at.pop(moment)()
@@ -115,14 +116,14 @@ class Rig:
 
     @property
     def now(self) -> float:
-        return self.line.clock() - self.start
+        return float(self.line.clock() - self.start)
 
-    def _pause(self, seconds):
+    def _pause(self, seconds: Any) -> None:
         self.line.sleep(seconds)
         if self.now >= self.until:
             self.stop.set()
 
-    def run(self, until):
+    def run(self, until: Any) -> Any:
         """Let the worker live until ``until`` seconds after the start, and no longer."""
         self.until = until
         self.worker.run()
@@ -135,6 +136,6 @@ class Rig:
         """When readings were published, in seconds after the start."""
         return [at - self.start for at, _ in self.broker.states]
 
-    def recovery(self, end):
+    def recovery(self, end: Any) -> Any:
         """Seconds from ``end`` to the next reading."""
         return min(at for at in self.read_at if at > end) - end

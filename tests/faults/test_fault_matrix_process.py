@@ -3,15 +3,19 @@
 The rows run side by side, three at a time, and each test waits for its own.
 """
 
+from __future__ import annotations
+
 import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -22,7 +26,7 @@ from nesgw.ports.serial_port import open_port
 from nesgw.simulator import PtyLine
 from tests.broker_fixtures import Listener, eventually, retained_topics
 from tests.faults.figures import Figures, memory
-from tests.faults.process import KEY, ServiceManager, Stage, block
+from tests.faults.process import KEY, Daemon, ServiceManager, Stage, block
 from tests.faults.rows import LINE, MEETINGS
 from tests.home_assistant import expanded
 from tests.virtual import settings_with
@@ -37,7 +41,7 @@ STANDARD = 12.0
 ROWS = {}
 
 
-def row(function):
+def row(function: Any) -> Any:
     ROWS[function.__name__] = function
     return function
 
@@ -48,7 +52,7 @@ SHARED = [row for row in (*LINE, *MEETINGS) if row.profile == "83331-3i" and row
 
 
 @row
-def faults_of_the_line_side_by_side(stage):
+def faults_of_the_line_side_by_side(stage: Stage) -> Any:
     meters = [stage.meter(f"{4080100000 + number}") for number, _ in enumerate(SHARED)]
     ports = [stage.line(meter) for meter in meters]
     stage.listen()
@@ -88,7 +92,7 @@ def faults_of_the_line_side_by_side(stage):
 # --- The port --------------------------------------------------------------------------------------------------------
 
 
-def take_terminal(path):
+def take_terminal(path: Any) -> Any:
     """Hold new terminals until this name is taken, so that the next one has another."""
     held = []
     for _ in range(50):
@@ -99,7 +103,7 @@ def take_terminal(path):
 
 
 @row
-def unplugged_and_back_under_another_name(stage):
+def unplugged_and_back_under_another_name(stage: Stage) -> Any:
     """As udev does it: the name under by-id is a link, and the terminal behind it is another one each time."""
     meter, link = stage.meter(), stage.folder / "by-id"
     stage.listen()
@@ -122,7 +126,7 @@ def unplugged_and_back_under_another_name(stage):
 
 
 @row
-def held_by_another_program(stage):
+def held_by_another_program(stage: Stage) -> Any:
     meter, link = stage.meter(), stage.folder / "by-id"
     stage.listen()
     with PtyLine(meter, baud=None) as line:
@@ -142,7 +146,7 @@ def held_by_another_program(stage):
 
 
 @row
-def permission_lost(stage):
+def permission_lost(stage: Stage) -> Any:
     """Root may do everything, so that as root the daemon runs without that privilege."""
     meter, link = stage.meter(), stage.folder / "by-id"
     stage.listen()
@@ -177,7 +181,7 @@ class Probe(NamedTuple):
 
 
 @row
-def auto_follows_the_only_probe_to_its_new_name(stage):
+def auto_follows_the_only_probe_to_its_new_name(stage: Stage) -> Any:
     """In this process, because no pseudo terminal is a USB device: what is plugged in is told to find_port."""
     by_id, plugged = stage.folder / "by-id", []
     by_id.mkdir()
@@ -188,7 +192,7 @@ def auto_follows_the_only_probe_to_its_new_name(stage):
     simulated = stage.meter()
     before = memory()
 
-    def read():
+    def read() -> Any:
         try:
             with meter.session(time.monotonic() + 8.5):
                 meter.facts()
@@ -225,7 +229,7 @@ def auto_follows_the_only_probe_to_its_new_name(stage):
 
 
 @row
-def broker_absent_at_the_start(stage):
+def broker_absent_at_the_start(stage: Stage) -> Any:
     line = stage.line(stage.meter())
     daemon = stage.start(stage.configure(block(line.path)))
     daemon.wait_for("no broker listens there")
@@ -242,7 +246,7 @@ def broker_absent_at_the_start(stage):
 
 
 @row
-def broker_restarted_without_its_memory(stage):
+def broker_restarted_without_its_memory(stage: Stage) -> Any:
     line = stage.line(stage.meter())
     stage.listen()
     daemon = stage.start(stage.configure(block(line.path)))
@@ -255,7 +259,7 @@ def broker_restarted_without_its_memory(stage):
     since = time.monotonic()
     kept = {}
 
-    def complete():
+    def complete() -> Any:
         kept.update(retained_topics(stage.broker.port))
         return {f"nesgw/{ID}/{part}" for part in ("state", "info", "status", "availability")} <= kept.keys()
 
@@ -274,7 +278,7 @@ def broker_restarted_without_its_memory(stage):
 
 
 @row
-def broker_that_stands_still(stage):
+def broker_that_stands_still(stage: Stage) -> Any:
     """Unreachable with the connection standing: nothing piles up, and the newest state is there when it goes on."""
     line = stage.line(stage.meter())
     stage.listen()
@@ -291,7 +295,7 @@ def broker_that_stands_still(stage):
 
 
 @row
-def broker_refuses_the_login_until_the_password_is_right(stage):
+def broker_refuses_the_login_until_the_password_is_right(stage: Stage) -> Any:
     passwords = stage.folder / "passwords"
     passwords.touch(mode=0o600)
     subprocess.run(["mosquitto_passwd", "-b", str(passwords), "meter", "another"], check=True)
@@ -318,7 +322,7 @@ def broker_refuses_the_login_until_the_password_is_right(stage):
 
 
 @row
-def broker_full_of_our_own_old_retained_topics(stage):
+def broker_full_of_our_own_old_retained_topics(stage: Stage) -> Any:
     """Of an older version, with entities that there are no more, damaged states, and meters long gone."""
     listener = stage.listen()
     gone = {"platform": "sensor", "unique_id": f"nesgw_{ID}_gone"}
@@ -346,7 +350,7 @@ def broker_full_of_our_own_old_retained_topics(stage):
 
 
 @row
-def killed_at_any_moment(stage):
+def killed_at_any_moment(stage: Stage) -> Any:
     line = stage.line(stage.meter())
     stage.listen()
     config = stage.configure(block(line.path))
@@ -362,19 +366,19 @@ def killed_at_any_moment(stage):
             json.loads(file.read_text())
         assert len((stage.ram_disk / "house/BT23").read_bytes()) == 44
     # The next start finds a meter that is silent: what the broker remembers as online is not.
-    line.meter.faults.silence()
+    cast(Any, line.meter).faults.silence()
     assert retained_topics(stage.broker.port)[f"nesgw/{ID}/availability"] == "online"
     since = time.monotonic()
     stage.start(config)
     stage.listener.wait_for(f"nesgw/{ID}/availability", "offline", since=since)
-    line.meter.faults.clear()
+    cast(Any, line.meter).faults.clear()
     stage.listener.wait_for(f"nesgw/{ID}/availability", "online", since=since)
     stage.daemons[-1].end()
     return stage.figures(6, slowest, 8.0, before)
 
 
 @row
-def ram_disk_full(stage):
+def ram_disk_full(stage: Stage) -> Any:
     if not ROOT:
         return None
     mount = stage.folder / "small"
@@ -407,8 +411,12 @@ def ram_disk_full(stage):
         subprocess.run(["umount", str(mount)], check=True)
 
 
+def said_so_often(daemon: Daemon, number: int) -> bool:
+    return daemon.said.count("the old one stays in force") == number
+
+
 @row
-def sighup_with_wrong_files_and_then_a_right_one(stage):
+def sighup_with_wrong_files_and_then_a_right_one(stage: Stage) -> Any:
     line = stage.line(stage.meter())
     stage.listen()
     config = stage.configure(block(line.path))
@@ -426,7 +434,7 @@ def sighup_with_wrong_files_and_then_a_right_one(stage):
     for number, text in enumerate(wrong, 1):
         config.write_text(text)
         daemon.process.send_signal(signal.SIGHUP)
-        eventually(lambda n=number: daemon.said.count("the old one stays in force") == n, daemon.said[-2000:])
+        eventually(partial(said_so_often, daemon, number), daemon.said[-2000:])
     config.unlink()
     daemon.process.send_signal(signal.SIGHUP)
     eventually(lambda: daemon.said.count("the old one stays in force") == len(wrong) + 1, daemon.said[-2000:])
@@ -444,7 +452,7 @@ def sighup_with_wrong_files_and_then_a_right_one(stage):
 
 
 @row
-def hang_ended_by_the_watchdog(stage):
+def hang_ended_by_the_watchdog(stage: Stage) -> Any:
     """A real one: the thread of a meter blocks in the kernel, writing to what it takes for its own temporary file."""
     line = stage.line(stage.meter())
     stage.listen()
@@ -485,7 +493,7 @@ FORMS = (
 
 
 @row
-def key_and_password_in_nothing_that_it_writes(stage):
+def key_and_password_in_nothing_that_it_writes(stage: Stage) -> Any:
     """At debug level, through a refusal, an echo that brings the key back, a restart and a defect-free end."""
     listener = stage.listen()
     manager = ServiceManager(stage.folder)
@@ -498,12 +506,12 @@ def key_and_password_in_nothing_that_it_writes(stage):
     before = daemon.memory
     process = Path(f"/proc/{daemon.process.pid}")
     assert "Max core file size        0                    0" in (process / "limits").read_text()
-    line.meter.faults.echo()
+    cast(Any, line.meter).faults.echo()
     time.sleep(3)
-    line.meter.faults.clear()
+    cast(Any, line.meter).faults.clear()
     since = time.monotonic()
     recovery = stage.recovered(since)
-    line.meter.key = b"0" * 20
+    cast(Any, line.meter).key = b"0" * 20
     daemon.wait_for("refused the key")
     eventually(lambda: any("refused the key" in line for _, line in manager.heard), "it is in STATUS=")
     eventually(
@@ -526,10 +534,10 @@ def key_and_password_in_nothing_that_it_writes(stage):
 
 
 @pytest.fixture(scope="module")
-def performances(tmp_path_factory):
+def performances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("matrix")
 
-    def perform(name):
+    def perform(name: Any) -> Any:
         with Stage(folder / name, name.replace("_", " ")) as stage:
             return ROWS[name](stage)
 
@@ -538,7 +546,7 @@ def performances(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ROWS, ids=lambda name: name.replace("_", " "))
-def test_the_daemon_recovers_by_itself_and_publishes_nothing_wrong(name, performances):
+def test_the_daemon_recovers_by_itself_and_publishes_nothing_wrong(name: Any, performances: Any) -> None:
     result = performances[name].result()
     if result is None:
         pytest.skip("only root can do that")

@@ -6,6 +6,8 @@ that read it. The reads of one poll are not simultaneous, so each field may be o
 
 from __future__ import annotations
 
+from typing import Any
+
 SUMMATIONS = {
     "energy_import": (0, 1000),
     "energy_export": (1, 1000),
@@ -59,7 +61,7 @@ COMPUTED = (
 )
 
 
-def wrong_values(state, meter, at, longest):
+def wrong_values(state: Any, meter: Any, at: Any, longest: Any) -> dict[Any, Any]:
     """The fields of a state object that the meter held at no time of the ``longest`` seconds before ``at``.
 
     Null says that a value is not known: that is never wrong.
@@ -78,7 +80,7 @@ def wrong_values(state, meter, at, longest):
     return {**wrong, **computed}
 
 
-def _held(key, truth):
+def _held(key: Any, truth: Any) -> Any:
     if key in SUMMATIONS:
         number, divisor = SUMMATIONS[key]
         return _quotient(truth.summations[number], divisor)
@@ -89,5 +91,5 @@ def _held(key, truth):
     return _quotient(truth.tiers[int(tier) - 1][SUMMATIONS[name][0]], 1000)
 
 
-def _quotient(number, divisor):
+def _quotient(number: Any, divisor: Any) -> Any:
     return number if divisor == 1 else number / divisor

@@ -18,7 +18,7 @@ def mep(profile: str = "83331-3i", **overrides: object) -> VirtualMepPort:
 
 def apart(line: VirtualMepPort) -> float:
     """The least time from one request to the next."""
-    return min(later - earlier for (earlier, _), (later, _) in pairwise(line.written))
+    return float(min(later - earlier for (earlier, _), (later, _) in pairwise(line.written)))
 
 
 class TestACommand:

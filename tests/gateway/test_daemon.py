@@ -1,5 +1,7 @@
 """The real process, from the outside: a meter on a pseudo terminal, a real broker, real signals, systemd's socket."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -9,13 +11,15 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
-from tests.broker_fixtures import Listener, eventually, retained_topics
+from tests.broker_fixtures import Broker, Listener, eventually, retained_topics
 from tests.odd_brokers import Talker
 
 ID = "4080123456"
@@ -23,19 +27,19 @@ KEY = DEFAULT_KEY.decode()
 
 
 @pytest.fixture
-def ram_disk():
+def ram_disk() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield Path(folder)
 
 
 @pytest.fixture
-def line():
+def line() -> Iterator[Any]:
     with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
         yield line
 
 
 @pytest.fixture
-def systemd(tmp_path):
+def systemd(tmp_path: Path) -> Iterator[Any]:
     """The service manager's end of sd_notify."""
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
@@ -45,7 +49,7 @@ def systemd(tmp_path):
         path = str(tmp_path / "notify")
         heard: list[str] = []  # noqa: RUF012
 
-        def lines(self):
+        def lines(self) -> Any:
             while True:
                 try:
                     self.heard += manager.recv(65536).decode().splitlines()
@@ -81,10 +85,10 @@ class Daemon:
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path: Path) -> Iterator[Any]:
     running = []
 
-    def start(config, **environment):
+    def start(config: Any, **environment: Any) -> Any:
         daemon = Daemon(config, tmp_path / f"log{len(running)}", **environment)
         running.append(daemon)
         return daemon
@@ -95,7 +99,7 @@ def start(tmp_path):
         daemon.process.wait()
 
 
-def configuration(folder, ram_disk, port, broker_port, more="", meter=""):
+def configuration(folder: Any, ram_disk: Any, port: Any, broker_port: Any, more: str = "", meter: str = "") -> Any:
     path = folder / "config.toml"
     path.touch(0o600)
     path.write_text(
@@ -106,7 +110,9 @@ def configuration(folder, ram_disk, port, broker_port, more="", meter=""):
     return path
 
 
-def test_from_the_meter_to_every_topic_and_file_and_back_to_offline(tmp_path, ram_disk, line, broker, systemd, start):
+def test_from_the_meter_to_every_topic_and_file_and_back_to_offline(
+    tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, systemd: Any, start: Any
+) -> None:
     listener = Listener(broker.port)
     config = configuration(tmp_path, ram_disk, line.path, broker.port, "per_value_topics = true\n")
     daemon = start(config, NOTIFY_SOCKET=systemd.path, WATCHDOG_USEC="60000000")
@@ -152,7 +158,9 @@ def test_from_the_meter_to_every_topic_and_file_and_back_to_offline(tmp_path, ra
     listener.close()
 
 
-def test_the_end_takes_less_than_three_seconds_even_if_the_meter_is_silent(tmp_path, ram_disk, line, broker, start):
+def test_the_end_takes_less_than_three_seconds_even_if_the_meter_is_silent(
+    tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any
+) -> None:
     daemon = start(configuration(tmp_path, ram_disk, line.path, broker.port))
     eventually(lambda: (ram_disk / "house/reading.json").exists(), "a reading")
     line.meter.faults.silence()
@@ -162,7 +170,9 @@ def test_the_end_takes_less_than_three_seconds_even_if_the_meter_is_silent(tmp_p
     assert time.monotonic() - before < 3
 
 
-def test_kill_leaves_the_last_will_and_readable_files(tmp_path, ram_disk, line, broker, start):
+def test_kill_leaves_the_last_will_and_readable_files(
+    tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any
+) -> None:
     listener = Listener(broker.port)
     daemon = start(configuration(tmp_path, ram_disk, line.path, broker.port))
     listener.wait_for(f"nesgw/{ID}/state")
@@ -176,7 +186,9 @@ def test_kill_leaves_the_last_will_and_readable_files(tmp_path, ram_disk, line, 
     listener.close()
 
 
-def test_meter_and_broker_may_come_later_in_any_order(tmp_path, ram_disk, absent_broker, start):
+def test_meter_and_broker_may_come_later_in_any_order(
+    tmp_path: Path, ram_disk: Any, absent_broker: Broker, start: Any
+) -> None:
     device = tmp_path / "probe"
     daemon = start(configuration(tmp_path, ram_disk, device, absent_broker.port))
     daemon.wait_for("no such device")
@@ -192,7 +204,9 @@ def test_meter_and_broker_may_come_later_in_any_order(tmp_path, ram_disk, absent
     assert daemon.said.count("no such device") == 1, "told once"
 
 
-def test_two_meters_run_side_by_side_and_a_dead_one_delays_no_other(tmp_path, ram_disk, line, broker, start):
+def test_two_meters_run_side_by_side_and_a_dead_one_delays_no_other(
+    tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any
+) -> None:
     second = f'[[meter]]\nname = "barn"\nport = "{tmp_path}/none"\nkey = "{KEY}"\npoll_interval = "1s"\n'
     listener = Listener(broker.port)
     daemon = start(configuration(tmp_path, ram_disk, line.path, broker.port, meter=second))
@@ -204,7 +218,9 @@ def test_two_meters_run_side_by_side_and_a_dead_one_delays_no_other(tmp_path, ra
     listener.close()
 
 
-def test_sighup_takes_up_a_new_configuration_and_leaves_a_wrong_one_alone(tmp_path, ram_disk, line, broker, start):
+def test_sighup_takes_up_a_new_configuration_and_leaves_a_wrong_one_alone(
+    tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any
+) -> None:
     listener = Listener(broker.port)
     config = configuration(tmp_path, ram_disk, line.path, broker.port)
     good = config.read_text()
@@ -229,7 +245,9 @@ def test_sighup_takes_up_a_new_configuration_and_leaves_a_wrong_one_alone(tmp_pa
         ((KEY, "too short"), "expected 20 characters"),
     ],
 )
-def test_a_wrong_configuration_ends_it_at_once_with_78_and_one_line(tmp_path, ram_disk, start, change, said):
+def test_a_wrong_configuration_ends_it_at_once_with_78_and_one_line(
+    tmp_path: Path, ram_disk: Any, start: Any, change: tuple[Any, ...] | tuple[str, ...], said: str
+) -> None:
     config = configuration(tmp_path, ram_disk, "/dev/null", 1)
     config.write_text(config.read_text().replace(*change))
     daemon = start(config)
@@ -242,10 +260,10 @@ def test_a_wrong_configuration_ends_it_at_once_with_78_and_one_line(tmp_path, ra
 class TestTheMetersAreReadOn:
     """Whatever becomes of the broker, of systemd and of the log: a gateway reads meters, and a log is a log."""
 
-    def polls(self, ram_disk):
+    def polls(self, ram_disk: Any) -> Any:
         return json.loads((ram_disk / "house/status.json").read_text())["polls"]
 
-    def reads_on(self, ram_disk):
+    def reads_on(self, ram_disk: Any) -> None:
         eventually(lambda: (ram_disk / "house/status.json").exists(), "the first poll")
         before = self.polls(ram_disk)
         eventually(lambda: self.polls(ram_disk) > before + 1, "polls go on")
@@ -259,8 +277,8 @@ class TestTheMetersAreReadOn:
         ],
     )
     def test_where_the_port_is_no_brokers_or_the_broker_talks_nonsense(
-        self, tmp_path, ram_disk, line, start, said, at_once
-    ):
+        self, tmp_path: Path, ram_disk: Any, line: Any, start: Any, said: bytes, at_once: bool
+    ) -> None:
         with Talker(said, at_once=at_once) as talker:
             daemon = start(configuration(tmp_path, ram_disk, line.path, talker.port))
             self.reads_on(ram_disk)
@@ -270,13 +288,17 @@ class TestTheMetersAreReadOn:
         assert "Traceback" not in daemon.said
 
     @pytest.mark.parametrize("address", ["/nonexistent", "@nobody"])
-    def test_where_nobody_is_behind_systemds_socket(self, tmp_path, ram_disk, line, broker, start, address):
+    def test_where_nobody_is_behind_systemds_socket(
+        self, tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any, address: str
+    ) -> None:
         config = configuration(tmp_path, ram_disk, line.path, broker.port)
         daemon = start(config, NOTIFY_SOCKET=address)
         self.reads_on(ram_disk)
         assert daemon.end() == 0
 
-    def test_where_systemd_does_not_read_its_socket(self, tmp_path, ram_disk, line, broker, start):
+    def test_where_systemd_does_not_read_its_socket(
+        self, tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any
+    ) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(str(tmp_path / "notify"))
             config = configuration(tmp_path, ram_disk, line.path, broker.port)
@@ -290,7 +312,9 @@ class TestTheMetersAreReadOn:
             assert daemon.end() == 0
 
     @pytest.mark.parametrize("log", ["a full disk", "a reader that goes", "a reader that does not read", "none"])
-    def test_whatever_becomes_of_the_log(self, tmp_path, ram_disk, line, broker, log):
+    def test_whatever_becomes_of_the_log(
+        self, tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, log: str
+    ) -> None:
         config = configuration(tmp_path, ram_disk, line.path, broker.port)
         command = [sys.executable, "-m", "nesgw", "run", "--config", str(config)]
         if log == "none":
@@ -317,7 +341,7 @@ class TestTheMetersAreReadOn:
             process.kill()
             process.wait()
 
-    def test_a_wrong_configuration_ends_with_78_although_it_cannot_be_said(self, tmp_path, ram_disk):
+    def test_a_wrong_configuration_ends_with_78_although_it_cannot_be_said(self, tmp_path: Path, ram_disk: Any) -> None:
         config = configuration(tmp_path, ram_disk, "/dev/null", 1)
         config.write_text(config.read_text().replace("poll_interval", "pol_interval"))
         with Path("/dev/full").open("wb") as full:
@@ -325,7 +349,9 @@ class TestTheMetersAreReadOn:
             assert subprocess.run(command, stderr=full, timeout=20).returncode == 78
 
 
-def test_two_gateways_of_one_name_say_so_in_their_logs_and_their_status(tmp_path, ram_disk, line, broker, start):
+def test_two_gateways_of_one_name_say_so_in_their_logs_and_their_status(
+    tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any
+) -> None:
     daemons = []
     with PtyLine(SimulatedMeter("83331-3i", serial="4080999999"), baud=None) as second:
         for name, port in (("a", line.path), ("b", second.path)):
@@ -341,15 +367,15 @@ def test_two_gateways_of_one_name_say_so_in_their_logs_and_their_status(tmp_path
 
 
 def test_somebody_who_writes_to_our_status_topic_is_a_problem_that_home_assistant_shows(
-    tmp_path, ram_disk, line, broker, start
-):
+    tmp_path: Path, ram_disk: Any, line: Any, broker: Broker, start: Any
+) -> None:
     listener = Listener(broker.port)
     daemon = start(configuration(tmp_path, ram_disk, line.path, broker.port))
     listener.wait_for("nesgw/gateway/nesgw/status")
     listener.say("nesgw/gateway/nesgw/status", '{"version":"x\\u001b[2J","started":"y","uptime_s":5,"meters":{}}')
     daemon.wait_for(r"(nesgw x\\x1b[2J, started y)")
 
-    def shown():
+    def shown() -> Any:
         last = json.loads(listener.payloads("nesgw/gateway/nesgw/status")[-1])
         return "another gateway named" in (last.get("problem") or "")
 
@@ -358,5 +384,5 @@ def test_somebody_who_writes_to_our_status_topic_is_a_problem_that_home_assistan
     listener.close()
 
 
-def test_no_thread_is_left_when_a_daemon_has_ended_in_this_process():
+def test_no_thread_is_left_when_a_daemon_has_ended_in_this_process() -> None:
     assert [thread for thread in threading.enumerate() if thread.name.startswith(("meter-", "mqtt"))] == []

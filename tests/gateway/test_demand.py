@@ -103,7 +103,7 @@ def test_a_restart_finds_the_same_again() -> None:
     line = line_to(load_blocks=9)
     _, first = work(line, polls=12, interval=MINUTE, zone=OSLO)
     _, second = work(line, polls=12, interval=MINUTE, zone=OSLO)
-    assert check(line, second).month.imported == last(first).month.imported  # type: ignore[union-attr]
+    assert check(line, second).month.imported == last(first).month.imported
 
 
 @pytest.mark.expects_warnings("no reading for 180 s")
@@ -173,7 +173,7 @@ def test_intervals_that_the_meter_marks_are_not_in_the_peak_and_are_counted_as_m
     _, whole = work(line_to(load_blocks=9), polls=12, interval=MINUTE, zone=OSLO)
     demand = last(publisher)
     assert demand.month is not None
-    assert 96 <= demand.month.missing - last(whole).month.missing <= 97  # type: ignore[union-attr]
+    assert 96 <= demand.month.missing - last(whole).month.missing <= 97
     assert "month_incomplete" in demand.quality
     yesterday = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     assert demand.month.imported is not None

@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from nesgw.simulator import DEFAULT_KEY, MepPort, PtyLine, SimulatedMeter
 from tests.broker_fixtures import eventually
@@ -52,6 +53,6 @@ def refused(ram_disk: Path) -> str | None:
     return next((name for name in found if status(ram_disk, name)["last_error_kind"] == "identity"), None)
 
 
-def status(ram_disk: Path, name: str) -> dict[str, object]:
-    content: dict[str, object] = json.loads((ram_disk / name / "status.json").read_text())
+def status(ram_disk: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((ram_disk / name / "status.json").read_text())
     return content

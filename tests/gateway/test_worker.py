@@ -1,14 +1,18 @@
 """One meter's loop, in virtual time: the beat, the outage, the key, the suspect reading, the other meter."""
 
+from __future__ import annotations
+
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from nesgw.gateway.worker import Worker
 from tests.virtual import MeterPublisher, line_to, meter_on, settings_with, work
 
 
-def test_polls_keep_to_the_beat_however_long_they_take():
+def test_polls_keep_to_the_beat_however_long_they_take() -> None:
     line = line_to()
     start = line.clock()
     _, publisher = work(line, polls=30)
@@ -18,7 +22,7 @@ def test_polls_keep_to_the_beat_however_long_they_take():
     assert lateness[-1] == pytest.approx(lateness[5], abs=0.3)
 
 
-def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none():
+def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none() -> None:
     line = line_to()
     start = line.clock()
     _, publisher = work(line, polls=8, before_poll={3: lambda meter: meter.faults.silence(12.0)})
@@ -29,7 +33,7 @@ def test_a_poll_that_overruns_skips_the_beats_it_covered_and_shifts_none():
     assert all((time - start) % 10 < 3 for time in publisher.times if time > overran[0])
 
 
-def test_the_first_reading_announces_the_meter_and_says_that_it_is_available():
+def test_the_first_reading_announces_the_meter_and_says_that_it_is_available() -> None:
     _, publisher = work(line_to(), polls=3)
     assert publisher.said == [("identify", "4080123456", 57), ("available", True)]
     assert len(publisher.readings) == 3
@@ -37,7 +41,7 @@ def test_the_first_reading_announces_the_meter_and_says_that_it_is_available():
 
 @pytest.mark.expects_warnings("does not answer .Identify was sent 4 times.")
 @pytest.mark.allows_warnings("^no reading for 30 s: the meter is unavailable$")  # as its silence falls between polls
-def test_the_status_counts_polls_failures_duration_and_bytes():
+def test_the_status_counts_polls_failures_duration_and_bytes() -> None:
     line = line_to()
     worker, publisher = work(line, polls=6, before_poll={2: lambda meter: meter.faults.silence(25.0)})
     status = publisher.statuses[-1]
@@ -54,7 +58,9 @@ def test_the_status_counts_polls_failures_duration_and_bytes():
 @pytest.mark.expects_warnings(
     "does not answer .Identify was sent 4 times.", "^no reading for 30 s: the meter is unavailable$"
 )
-def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and_returns_by_itself(logged):
+def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and_returns_by_itself(
+    logged: list[EventDict],
+) -> None:
     line = line_to()
     start = line.clock()
     _, publisher = work(line, polls=12, before_poll={3: lambda meter: meter.faults.silence(60.0)})
@@ -68,7 +74,7 @@ def test_a_meter_that_falls_silent_becomes_unavailable_after_three_intervals_and
     assert start < publisher.times[0]
 
 
-def test_one_failed_poll_is_counted_but_not_told(logged):
+def test_one_failed_poll_is_counted_but_not_told(logged: list[EventDict]) -> None:
     line = line_to()
     _, publisher = work(line, polls=6, before_poll={3: lambda meter: meter.faults.silence(8.5)})
     assert sum(publisher.statuses[-1].failures.values()) <= 1
@@ -76,7 +82,7 @@ def test_one_failed_poll_is_counted_but_not_told(logged):
 
 
 @pytest.mark.expects_warnings("^reading rejected: every value is zero at once")
-def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(logged):
+def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(logged: list[EventDict]) -> None:
     happens = {
         n: (lambda meter: meter.faults.zeros()) if n % 3 == 0 else (lambda meter: meter.faults.clear())
         for n in range(3, 120)
@@ -88,7 +94,7 @@ def test_a_trouble_that_comes_and_goes_all_the_time_does_not_fill_the_journal(lo
     assert len(rejected) == len(again) == 2  # in twenty minutes
 
 
-def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monkeypatch):
+def test_learning_the_meter_anew_after_its_time_may_take_longer_than_a_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     """As at 2400 baud, where all tables of a large meter take longer than the limit of a poll."""
     monkeypatch.setattr("nesgw.meter.meter._FACTS_LAST", 100.0)
     monkeypatch.setattr("nesgw.gateway.worker.SHORTEST_LIMIT", 1.8)
@@ -100,18 +106,19 @@ class TestTheKey:
     """Trap 10: a refused key must not be tried again at the poll's pace."""
 
     @pytest.mark.expects_warnings("^the meter refused the key: it answered Security with err")
-    def test_it_is_tried_again_after_five_minutes_and_then_ever_more_rarely(self):
+    def test_it_is_tried_again_after_five_minutes_and_then_ever_more_rarely(self) -> None:
         line = line_to()
         start = line.clock()
         tried = []
         counters = line.meter.counters
 
         class Counting(MeterPublisher):
-            def report(self, status):
+            def report(self, status: Any) -> None:
                 super().report(status)
                 tried.append(self.line.clock() - start)
 
-        publisher, settings = Counting(line, 7), settings_with(b"wrong" * 4)
+        publisher: Any = Counting(line, 7)
+        settings = settings_with(b"wrong" * 4)
         worker = Worker(
             settings,
             lambda turn: meter_on(line, settings, stop=turn),
@@ -126,7 +133,7 @@ class TestTheKey:
         assert pauses == [5, 10, 20, 40, 60, 60]
 
     @pytest.mark.expects_warnings("^the meter refused the key: it answered Security with err")
-    def test_it_is_said_in_the_log_and_in_the_status_without_being_shown(self, logged):
+    def test_it_is_said_in_the_log_and_in_the_status_without_being_shown(self, logged: list[EventDict]) -> None:
         worker, publisher = work(line_to(), polls=1, key=b"hunter22hunter22hunt")
         assert "the meter refused the key" in publisher.statuses[0].last_error
         assert "refused the key" in worker.in_words()
@@ -137,7 +144,9 @@ class TestTheKey:
         assert publisher.said == []
 
 
-def test_a_suspect_reading_is_read_again_at_once_and_a_single_wild_value_never_gets_out(logged):
+def test_a_suspect_reading_is_read_again_at_once_and_a_single_wild_value_never_gets_out(
+    logged: list[EventDict],
+) -> None:
     line = line_to()
     wild = {4: lambda meter: meter.faults.flip(23, 3, 0x04)}
     worker, publisher = work(line, polls=8, before_poll=wild)
@@ -148,7 +157,7 @@ def test_a_suspect_reading_is_read_again_at_once_and_a_single_wild_value_never_g
 
 
 @pytest.mark.expects_warnings("^reading rejected: energy_import went back")
-def test_a_reading_that_stays_suspect_is_rejected_counted_and_said(logged):
+def test_a_reading_that_stays_suspect_is_rejected_counted_and_said(logged: list[EventDict]) -> None:
     line = line_to()
     wild = {4: lambda meter: meter.faults.flip(23, 3, 0x04, count=4)}
     _, publisher = work(line, polls=8, before_poll=wild)
@@ -159,7 +168,7 @@ def test_a_reading_that_stays_suspect_is_rejected_counted_and_said(logged):
 
 
 @pytest.mark.expects_warnings("^another meter is on this port: it becomes a device of its own$")
-def test_another_meter_on_the_port_becomes_another_device(logged):
+def test_another_meter_on_the_port_becomes_another_device(logged: list[EventDict]) -> None:
     line = line_to()
     other = {4: lambda meter: meter.faults.swap("9999000001", {0: 5_000_000, 1: 20})}
     worker, publisher = work(line, polls=8, before_poll=other)
@@ -177,7 +186,7 @@ def test_another_meter_on_the_port_becomes_another_device(logged):
     "^reading rejected: the meter has repeated the same",
     "^the meter's values move again$",
 )
-def test_frozen_values_make_the_meter_unavailable_until_they_move_again(logged):
+def test_frozen_values_make_the_meter_unavailable_until_they_move_again(logged: list[EventDict]) -> None:
     line = line_to()
     _, publisher = work(
         line,
@@ -189,14 +198,14 @@ def test_frozen_values_make_the_meter_unavailable_until_they_move_again(logged):
     assert any("repeated the same present values" in line["event"] for line in logged)
 
 
-def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
+def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread() -> None:
     line = line_to()
 
     class Broken(MeterPublisher):
-        def accept(self, reading):
+        def accept(self, reading: Any) -> None:
             raise ZeroDivisionError
 
-    publisher = Broken(line, 5)
+    publisher: Any = Broken(line, 5)
     worker = Worker(
         settings_with(),
         lambda turn: meter_on(line, stop=turn),
@@ -212,7 +221,7 @@ def test_a_defect_ends_the_loop_and_is_kept_for_the_main_thread():
 
 
 @pytest.mark.expects_warnings("does not answer .Identify was sent 4 times.")
-def test_only_what_changes_is_news():
+def test_only_what_changes_is_news() -> None:
     line, told = line_to(), []
     publisher = MeterPublisher(line, 4)
     work(
@@ -225,7 +234,7 @@ def test_only_what_changes_is_news():
     assert told == [1, 3], "the first reading, and the first that failed; not the second, nor another one like it"
 
 
-def test_in_words_it_says_power_and_energy():
+def test_in_words_it_says_power_and_energy() -> None:
     worker, _ = work(line_to(), polls=1)
     words = worker.in_words()
     assert words.startswith("house: power ")
@@ -243,7 +252,7 @@ def test_what_a_meter_behind_transformers_may_draw_is_multiplied_by_their_ratio(
 
 
 @pytest.mark.expects_warnings("^Volume of the sub-meter fell from")
-def test_a_sub_meter_that_shows_less_for_an_hour_is_null_for_that_hour_and_goes_on(logged) -> None:
+def test_a_sub_meter_that_shows_less_for_an_hour_is_null_for_that_hour_and_goes_on(logged: list[EventDict]) -> None:
     """The heat meter's volume loses its third byte (ET16, byte 30 of the first device): 6016.277 m³ become 52.501."""
     et16, byte = 2048 + 16, 30
     _, publisher = work(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from nesgw.mep.pace import AHEAD
 from tests.faults.rig import Rig
@@ -18,7 +21,7 @@ STEADY = 200.0  # seconds after which what could be read ahead of the average is
 class MepRig(Rig):
     """A worker on a MEP port, and what it asks for when, which is what the guide limits."""
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(folder, interface="mep", **options)
 
     @property
@@ -30,7 +33,7 @@ class MepRig(Rig):
         return [at for at, number in self.requests if number == table]
 
     @property
-    def monitor(self):
+    def monitor(self) -> Any:
         return self.line.port.monitor
 
 
@@ -38,10 +41,10 @@ def within_the_guide(rig: MepRig) -> bool:
     """100 ms from one request to the next, and one a second on average, but for what may be ahead of that."""
     times = [at for at, _ in rig.requests]
     most = max(end - begin - (later - earlier) for begin, end, earlier, later in spans(times))
-    return rig.monitor.too_soon == 0 and most <= AHEAD
+    return bool(rig.monitor.too_soon == 0 and most <= AHEAD)
 
 
-def spans(times: list[float]):
+def spans(times: list[float]) -> Iterator[Any]:
     """Every request with every later one, as counts and times, from a few beginnings."""
     for begin in range(0, len(times), 50):
         for end in range(begin, len(times), 7):
@@ -53,7 +56,8 @@ def every_second(tmp_path_factory: pytest.TempPathFactory) -> MepRig:
     """A quarter of an hour of polls a second apart."""
     rig = MepRig(tmp_path_factory.mktemp("mep"), interval=1.0)
     rig.longest = 11.5  # ten seconds for the energies; the meter counts each second, and a poll takes half of one
-    return rig.run(900)
+    rig.run(900)
+    return rig
 
 
 @pytest.mark.parametrize("interval", [1.5, 2.0, 10.0])
@@ -129,7 +133,9 @@ def test_a_number_that_jumps_for_another_reason_costs_one_read_of_one_byte(tmp_p
 
 
 @pytest.mark.expects_warnings("stiff 5 to 12 V")
-def test_a_weak_enable_is_a_notice_on_the_status_with_its_cure_and_said_once(tmp_path: Path, logged) -> None:
+def test_a_weak_enable_is_a_notice_on_the_status_with_its_cure_and_said_once(
+    tmp_path: Path, logged: list[EventDict]
+) -> None:
     rig = MepRig(tmp_path, manners={"weak_after": 101}).run(300)
     assert "stiff 5 to 12 V" in rig.broker.statuses[-1]["notice"]
     assert sum("stiff 5 to 12 V" in line["event"] for line in logged) == 1
@@ -145,18 +151,20 @@ def test_the_notice_goes_when_enable_is_fed_well(tmp_path: Path) -> None:
     assert rig.broker.statuses[-1]["notice"] is None
 
 
-def test_a_registered_devices_alerts_are_said_once(tmp_path: Path, logged) -> None:
+def test_a_registered_devices_alerts_are_said_once(tmp_path: Path, logged: list[EventDict]) -> None:
     MepRig(tmp_path, manners={"alerts": True}).run(300)
     assert sum("alerts" in line["event"] and "registered" in line["event"] for line in logged) == 1
 
 
-def test_what_the_port_does_not_offer_is_said_once(tmp_path: Path, logged) -> None:
+def test_what_the_port_does_not_offer_is_said_once(tmp_path: Path, logged: list[EventDict]) -> None:
     MepRig(tmp_path).run(300)
     assert sum("BT03" in line["event"] for line in logged) == 1
 
 
 @pytest.mark.expects_warnings("refused the key")
-def test_a_refused_key_is_not_shown_again_for_minutes_and_its_form_is_said(tmp_path: Path, logged) -> None:
+def test_a_refused_key_is_not_shown_again_for_minutes_and_its_form_is_said(
+    tmp_path: Path, logged: list[EventDict]
+) -> None:
     rig = MepRig(tmp_path, key=b"another-key-20-bytes", key_form="20 characters").run(700)
     assert rig.monitor.keys_repeated == 0
     # One read with a number of ours, repeated once; again after five minutes; the third time is ten minutes later.

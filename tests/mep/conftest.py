@@ -16,6 +16,15 @@ from nesgw.simulator.mep import Manners
 class Line(VirtualLine[MepPort]):
     """A line with the wire for Enable; notes what is sent and when."""
 
+    def holder(self) -> str | None:
+        return None
+
+    def lend(self) -> bool:
+        return False
+
+    def reclaim(self) -> None:
+        pass
+
     def __init__(self, port: MepPort, baud: int = 9600) -> None:
         port.enable(False, port.clock())
         super().__init__(port, baud)
@@ -28,6 +37,10 @@ class Line(VirtualLine[MepPort]):
     @property
     def baud(self) -> int:
         return self._baud
+
+    @baud.setter
+    def baud(self, baud: int) -> None:
+        self._baud = baud
 
     @property
     def rts(self) -> bool:

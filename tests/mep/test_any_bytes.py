@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,7 +58,7 @@ chances = st.sampled_from([0.0, 0.0, 0.001, 0.01, 0.05])
     st.booleans(),
 )
 def test_no_line_makes_a_wrong_byte_pass(
-    noise: dict[str, float], lost_requests: int, lost_answers: int, weak: bool, echo: bool
+    noise: dict[str, Any], lost_requests: int, lost_answers: int, weak: bool, echo: bool
 ) -> None:
     rig = Rig(weak_after=101 if weak else 0)
     rig.faults.noise(**noise)

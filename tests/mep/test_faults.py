@@ -50,6 +50,18 @@ def noise(rig: Rig) -> None:
     rig.faults.noise(corrupt=0.2)
 
 
+def busy(rig: Rig) -> None:
+    rig.faults.refuse(Code.BSY, count=2)
+
+
+def both(*settings: Setting) -> Setting:
+    def change(rig: Rig) -> None:
+        for setting in settings:
+            setting(rig)
+
+    return change
+
+
 # What a client bears: each poll succeeds while it lasts.
 BORNE: dict[str, Setting] = {
     "Enable is weak: the answer stops": manners(weak_after=101),
@@ -68,7 +80,7 @@ BORNE: dict[str, Setting] = {
     "an answer comes very late": lambda rig: rig.faults.late(1.2),
     "our requests come back": lambda rig: rig.faults.echo(),
     "the meter is busy once": lambda rig: rig.faults.refuse(Code.BSY, count=1),
-    "refusals without digest": lambda rig: (manners(signed_refusals=False)(rig), rig.faults.refuse(Code.BSY, count=2)),
+    "refusals without digest": both(manners(signed_refusals=False), busy),
 }
 
 # What it does not: polls fail while it lasts, and the first one after it succeeds.
@@ -89,12 +101,9 @@ SUFFERED: dict[str, Setting] = {
     "every bit is noise": lambda rig: rig.faults.noise(corrupt=1.0),
     "answers are lost": lambda rig: rig.faults.lose(answers=1000),
     "requests are lost": lambda rig: rig.faults.lose(requests=1000),
-    "wrong digests, the code alone": lambda rig: (manners(wrong_digest="short")(rig), noise(rig)),
-    "wrong digests, answered with a digest": lambda rig: (
-        manners(wrong_digest="long")(rig),
-        noise(rig),
-    ),
-    "wrong digests, not answered": lambda rig: (manners(wrong_digest="silence")(rig), noise(rig)),
+    "wrong digests, the code alone": both(manners(wrong_digest="short"), noise),
+    "wrong digests, answered with a digest": both(manners(wrong_digest="long"), noise),
+    "wrong digests, not answered": both(manners(wrong_digest="silence"), noise),
     "a power failure": lambda rig: rig.faults.restart(5.0),
     "too busy": lambda rig: rig.faults.refuse(Code.BSY),
     "no rights for a while": lambda rig: rig.faults.refuse(Code.ISC),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def standing_still(profile: str) -> SimulatedMeter:
     return SimulatedMeter(profile, clock=lambda: 1_000_000.0, images=images)
 
 
-def meter_at(interface: str, profile: str, **manners: object) -> Meter:
+def meter_at(interface: str, profile: str, **manners: Any) -> Meter:
     still = standing_still(profile)
     line = VirtualMepPort(still, **manners) if interface == "mep" else VirtualPort(still)
     return meter_on(line, wall_clock=lambda: NOW)

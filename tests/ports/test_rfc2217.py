@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,10 @@ def readings(folder: Path, name: str) -> float:
         return 0.0
 
 
+def newer(folder: Path, name: str, than: float) -> bool:
+    return readings(folder, name) > than
+
+
 def test_the_daemon_outlives_a_restart_of_it_and_reads_the_other_meter_on(tmp_path: Path, line: PtyLine) -> None:
     port, other = free_port(), PtyLine(SimulatedMeter("gen4-4.30"), baud=None)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as ram_disk, other:
@@ -155,9 +160,9 @@ def test_the_daemon_outlives_a_restart_of_it_and_reads_the_other_meter_on(tmp_pa
             for _ in range(2):
                 begun = time.time()
                 with ser2net(tmp_path, str(line.path), port):
-                    eventually(lambda since=begun: readings(folder, "far") > since + 1, "the far meter is read", 30)
+                    eventually(partial(newer, folder, "far", begun + 1), "the far meter is read", 30)
                 gone = time.time()
-                eventually(lambda since=gone: readings(folder, "near") > since + 2, "the near one all the while", 30)
+                eventually(partial(newer, folder, "near", gone + 2), "the near one all the while", 30)
                 assert daemon.poll() is None
         finally:
             daemon.send_signal(signal.SIGTERM)

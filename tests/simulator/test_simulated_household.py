@@ -159,8 +159,8 @@ def test_a_house_with_one_tier_has_everything_in_the_first() -> None:
 def test_the_tariff_changes_by_local_time() -> None:
     # 22 h local is 21 h UTC in November: 12.5 hours after half past eight.
     watched = meter("83331-3i-solar")
-    assert watched.image(55, 12.5 * 3600 - 61)[7] == 0  # type: ignore[index]
-    assert watched.image(55, 12.5 * 3600 + 1)[7] == 1  # type: ignore[index]
+    assert watched.image(55, 12.5 * 3600 - 61)[7] == 0
+    assert watched.image(55, 12.5 * 3600 + 1)[7] == 1
 
 
 def test_a_single_phase_house_has_nothing_on_the_others() -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -60,13 +61,13 @@ def test_no_serial_number_is_told() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Debian's prometheus")
 @pytest.mark.parametrize("meters", [[HOUSE, BARN], [STALE], [UNKNOWN], []])
-def test_promtool_has_nothing_to_say(meters: list[object]) -> None:
+def test_promtool_has_nothing_to_say(meters: list[Any]) -> None:
     tool = str(shutil.which("promtool"))
     done = subprocess.run(
         [tool, "check", "metrics"],
         input=page(meters),
         text=True,
         capture_output=True,
-        check=False,  # type: ignore[arg-type]
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

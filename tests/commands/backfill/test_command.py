@@ -138,7 +138,12 @@ class TestAHole:
         assert house.run() == 64, "there is no terminal to ask on"
         monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
         asked: list[str] = []
-        monkeypatch.setattr(builtins, "input", lambda text: asked.append(text) or "n")
+
+        def answer(text: str) -> str:
+            asked.append(text)
+            return "n"
+
+        monkeypatch.setattr(builtins, "input", answer)
         assert house.run() == 0
         assert asked == ["Write 4 hours into Home Assistant? [y/N] "]
         assert house.written() == []

@@ -184,9 +184,8 @@ def test_twenty_five_hours_make_a_day_in_october() -> None:
     """Everything is UTC: the end of summer time is no case at all."""
     midnight = datetime(2026, 10, 24, 22, tzinfo=UTC)
     shift = midnight - EVENING
-    moved = MeterHistory(
-        *({h + shift: v for h, v in m.items()} for m in (history().at_end, history().late)), step=0.001
-    )
+    at_end, late = ({h + shift: v for h, v in m.items()} for m in (history().at_end, history().late))
+    moved = MeterHistory(at_end, late, step=0.001)
     rows = [replace(r, start=r.start + shift) for r in [*live(0, 1, 2), *live(26, 27)]]
     assert len(plan(rows, moved).rows) == 23
     assert timedelta(hours=25) == datetime(2026, 10, 25, 23, tzinfo=UTC) - midnight

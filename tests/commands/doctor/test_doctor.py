@@ -1,5 +1,7 @@
 """nesgw doctor as a user runs it, with a simulated meter on a pseudo terminal and a real broker."""
 
+from __future__ import annotations
+
 import grp
 import json
 import os
@@ -10,9 +12,11 @@ import tempfile
 import threading
 import time
 import tty
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -22,40 +26,41 @@ from nesgw.config import access, credentials
 from nesgw.ports.serial_port import open_port
 from nesgw.publishers.mqtt import retained
 from nesgw.simulator import DEFAULT_KEY, Code, PtyLine, SimulatedMeter
+from tests.broker_fixtures import Broker
 
 KEY = DEFAULT_KEY.decode()
 WRONG = "0123456789abcdefghij"
 
 
 @pytest.fixture(autouse=True)
-def _hurry(monkeypatch):
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter_steps, "_PERIOD", 0.05)
     monkeypatch.setattr(meter_steps, "_ATTEMPTS", 4)
     monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 @pytest.fixture(autouse=True)
-def _no_service_user(monkeypatch):
+def _no_service_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which nesgw is installed would ask whether its user may open the pseudo terminal."""
 
-    def unknown(name):
+    def unknown(name: Any) -> None:
         raise KeyError(name)
 
-    monkeypatch.setattr(access.pwd, "getpwnam", unknown)
+    monkeypatch.setattr("nesgw.config.access.pwd.getpwnam", unknown)
 
 
 @pytest.fixture
-def line():
+def line() -> Iterator[Any]:
     with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
         yield line
 
 
 @pytest.fixture
-def configured(tmp_path):
+def configured(tmp_path: Path) -> Iterator[Any]:
     """Write a configuration for a port and return its path."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as ram_disk:
 
-        def write(port, key=KEY, mqtt="enabled = false"):
+        def write(port: Any, key: Any = KEY, mqtt: str = "enabled = false") -> str:
             path = tmp_path / "config.toml"
             path.touch(0o600)
             key_line = f'key = "{key}"\n' if key else ""
@@ -63,13 +68,13 @@ def configured(tmp_path):
                 f'[[meter]]\nname = "house"\nport = "{port}"\n{key_line}'
                 f'[cache]\ndirectory = "{ram_disk}"\n[mqtt]\n{mqtt}\n'
             )
-            write.folder = Path(ram_disk, "house")
+            cast(Any, write).folder = Path(ram_disk, "house")
             return str(path)
 
         yield write
 
 
-def examined(config, capsys):
+def examined(config: Any, capsys: Any) -> tuple[Any, ...]:
     """The exit code, the whole text, and the first line of each step by its title."""
     code = main(["doctor", "--config", config])
     text = capsys.readouterr().out
@@ -77,7 +82,7 @@ def examined(config, capsys):
     return code, text, {line[9:25].strip(): line.split()[0] + ": " + line[25:] for line in lines}
 
 
-def service_said(folder, last_error=None, age=0.0, kind="no_answer"):
+def service_said(folder: Any, last_error: Any | None = None, age: float = 0.0, kind: str = "no_answer") -> None:
     """What a running service leaves on the RAM disk."""
     now = datetime.now(UTC).isoformat()
     folder.mkdir(exist_ok=True)
@@ -95,7 +100,7 @@ def service_said(folder, last_error=None, age=0.0, kind="no_answer"):
     os.utime(folder / "status.json", (then, then))
 
 
-def test_all_is_well(line, configured, broker, capsys):
+def test_all_is_well(line: Any, configured: Any, broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, steps = examined(configured(line.path, mqtt=f'host = "127.0.0.1"\nport = {broker.port}'), capsys)
     assert code == 0
     assert list(steps) == [
@@ -125,7 +130,9 @@ def test_all_is_well(line, configured, broker, capsys):
     assert KEY not in text
 
 
-def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(line, configured, capsys):
+def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, text, steps = examined(configured(line.path, key=""), capsys)
     assert code == 78
     assert steps["key"].startswith("failed: the meter has no key")
@@ -136,7 +143,9 @@ def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(line, 
     assert text.endswith("1 of 16 steps needs attention: begin with 'key'\n")
 
 
-def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
+def test_a_wrong_key_is_shown_once_and_never_printed(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, text, steps = examined(configured(line.path, key=WRONG), capsys)
     assert code == 77
     assert steps["key accepted"].startswith("failed: the meter refused the key")
@@ -145,7 +154,9 @@ def test_a_wrong_key_is_shown_once_and_never_printed(line, configured, capsys):
     assert WRONG not in text
 
 
-def test_a_key_that_the_service_was_refused_is_not_tried_again_until_it_is_another_one(line, configured, capsys):
+def test_a_key_that_the_service_was_refused_is_not_tried_again_until_it_is_another_one(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = configured(line.path, key=WRONG)
     os.utime(config, (time.time() - 900,) * 2)
     service_said(configured.folder, "the meter refused the key", age=600, kind="key")
@@ -158,7 +169,9 @@ def test_a_key_that_the_service_was_refused_is_not_tried_again_until_it_is_anoth
     assert line.meter.counters.wrong_keys == 1
 
 
-def test_a_port_that_the_service_holds_is_judged_by_what_the_service_says(line, configured, capsys):
+def test_a_port_that_the_service_holds_is_judged_by_what_the_service_says(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = configured(line.path)
     service_said(configured.folder)
     daemon = open_port(line.path)
@@ -176,14 +189,16 @@ def test_a_port_that_the_service_holds_is_judged_by_what_the_service_says(line, 
 
 
 @pytest.fixture
-def credential(monkeypatch):
+def credential(monkeypatch: pytest.MonkeyPatch) -> None:
     """The unit hands the service its key."""
     unit = credentials.Credentials(["LoadCredential=house.key:/etc/credstore/house.key"])
     monkeypatch.setattr(credentials, "of_the_service", lambda: unit)
 
 
 @pytest.mark.usefixtures("credential")
-def test_a_key_that_only_the_service_sees_is_no_failure_while_it_reads(line, configured, capsys):
+def test_a_key_that_only_the_service_sees_is_no_failure_while_it_reads(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = configured(line.path, key="")
     service_said(configured.folder)
     daemon = open_port(line.path)
@@ -196,7 +211,7 @@ def test_a_key_that_only_the_service_sees_is_no_failure_while_it_reads(line, con
     assert steps["key accepted"] == "ok: the service reads with it"
 
 
-def test_a_service_that_cannot_read_is_quoted(line, configured, capsys):
+def test_a_service_that_cannot_read_is_quoted(line: Any, configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
     config = configured(line.path)
     daemon = open_port(line.path)
     try:
@@ -214,7 +229,9 @@ def test_a_service_that_cannot_read_is_quoted(line, configured, capsys):
         daemon.close()
 
 
-def test_a_port_that_another_program_holds_is_69_and_names_it(line, configured, capsys):
+def test_a_port_that_another_program_holds_is_69_and_names_it(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = open_port(line.path)
     try:
         code, text, steps = examined(configured(line.path), capsys)
@@ -226,7 +243,9 @@ def test_a_port_that_another_program_holds_is_69_and_names_it(line, configured, 
     assert steps["tables"] == "skipped: needs: key accepted"
 
 
-def test_swapped_optics_are_69_and_the_remedy_is_to_turn(line, configured, capsys):
+def test_swapped_optics_are_69_and_the_remedy_is_to_turn(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     line.meter.faults.deaf()
     line.meter.faults.echo()
     code, text, steps = examined(configured(line.path), capsys)
@@ -236,7 +255,9 @@ def test_swapped_optics_are_69_and_the_remedy_is_to_turn(line, configured, capsy
     assert steps["meter answers"] == "skipped: needs: probe echo"
 
 
-def test_a_meter_that_identifies_itself_and_refuses_the_logon_may_want_tls_or_time(configured, capsys):
+def test_a_meter_that_identifies_itself_and_refuses_the_logon_may_want_tls_or_time(
+    configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     with PtyLine(SimulatedMeter("83331-3i", logon_refused=Code.ERR), baud=None) as line:
         code, text, steps = examined(configured(line.path), capsys)
     assert code == 69
@@ -246,14 +267,16 @@ def test_a_meter_that_identifies_itself_and_refuses_the_logon_may_want_tls_or_ti
     assert "ask for TLS" in text
 
 
-def test_no_probe_at_all(configured, capsys):
+def test_no_probe_at_all(configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, steps = examined(configured("/dev/nes-ir-probe"), capsys)
     assert code == 69
     assert steps["port"] == "failed: /dev/nes-ir-probe: no such device"
     assert steps["RAM disk"].startswith("ok")
 
 
-def test_mistakes_in_the_configuration_are_78_with_a_line_each(tmp_path, capsys):
+def test_mistakes_in_the_configuration_are_78_with_a_line_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "config.toml"
     path.write_text('[[meter]]\nname = "house"\npoll_intervall = "10s"\nbaud = 5\n')
     code, text, steps = examined(str(path), capsys)
@@ -263,7 +286,9 @@ def test_mistakes_in_the_configuration_are_78_with_a_line_each(tmp_path, capsys)
     assert steps["all else"] == "skipped: needs: configuration"
 
 
-def test_several_meters_are_told_apart_and_one_can_be_chosen(configured, tmp_path, capsys):
+def test_several_meters_are_told_apart_and_one_can_be_chosen(
+    configured: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "two.toml"
     path.write_text(
         '[[meter]]\nname = "house"\nport = "/dev/a"\n[[meter]]\nname = "barn"\nport = "/dev/b"\n'
@@ -277,7 +302,9 @@ def test_several_meters_are_told_apart_and_one_can_be_chosen(configured, tmp_pat
     assert "/dev/a" not in capsys.readouterr().out
 
 
-def test_a_key_file_that_holds_no_key_is_a_failure_however_well_the_service_read_before(line, configured, capsys):
+def test_a_key_file_that_holds_no_key_is_a_failure_however_well_the_service_read_before(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = configured(line.path, key=KEY[:19])
     service_said(configured.folder)
     code, text, steps = examined(config, capsys)
@@ -290,7 +317,9 @@ def test_a_key_file_that_holds_no_key_is_a_failure_however_well_the_service_read
     assert KEY[:19] not in text
 
 
-def test_a_missing_key_file_is_a_failure_however_well_the_service_read_before(line, configured, tmp_path, capsys):
+def test_a_missing_key_file_is_a_failure_however_well_the_service_read_before(
+    line: Any, configured: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = configured(line.path, key="")
     text = Path(config).read_text().replace("[cache]", f'key_file = "{tmp_path}/none.key"\n[cache]')
     Path(config).write_text(text)
@@ -300,7 +329,9 @@ def test_a_missing_key_file_is_a_failure_however_well_the_service_read_before(li
     assert steps["key"].startswith("failed: ")
 
 
-def test_a_meter_can_be_looked_at_before_there_is_a_configuration(line, tmp_path, capsys):
+def test_a_meter_can_be_looked_at_before_there_is_a_configuration(
+    line: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     key = tmp_path / "house.key"
     key.touch(0o600)
     key.write_text(KEY)
@@ -311,7 +342,7 @@ def test_a_meter_can_be_looked_at_before_there_is_a_configuration(line, tmp_path
     assert said.endswith("\nall is well\n")
 
 
-def test_without_a_key_file_it_says_that_no_key_was_tried(line, capsys):
+def test_without_a_key_file_it_says_that_no_key_was_tried(line: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--port", line.path, "--interface", "optical"]) == 0
     said = capsys.readouterr().out
     assert "skipped  key             none was given (--key-file FILE)" in said
@@ -323,13 +354,15 @@ def test_without_a_key_file_it_says_that_no_key_was_tried(line, capsys):
 @pytest.mark.parametrize(
     "options", [["--key-file", "x"], ["--interface", "optical"], ["--port", "x", "--meter", "house"]]
 )
-def test_options_that_do_not_go_together_are_wrong_usage(options, capsys):
+def test_options_that_do_not_go_together_are_wrong_usage(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["doctor", *options]) == 64
     assert "see: nesgw doctor --help" in capsys.readouterr().err
 
 
 @pytest.fixture
-def service_user(monkeypatch):
+def service_user(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The machine has a user for the service, who is in no group of this port's."""
     user = pwd.struct_passwd(("nesgw", "x", 64321, 64321, "", "/nonexistent", "/usr/sbin/nologin"))
     monkeypatch.setattr(meter_steps, "service_user", lambda: user)
@@ -337,13 +370,15 @@ def service_user(monkeypatch):
     return user
 
 
-def of_group(path, group):
+def of_group(path: Any, group: Any) -> None:
     path.chmod(0o660)
     os.chown(path, 0, group)
 
 
 @pytest.mark.usefixtures("service_user")
-def test_where_only_the_service_lacks_the_permission_all_else_is_tried(line, configured, capsys):
+def test_where_only_the_service_lacks_the_permission_all_else_is_tried(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     of_group(Path(line.path).resolve(), grp.getgrnam("dialout").gr_gid)
     code, text, steps = examined(configured(line.path), capsys)
     assert code == 77
@@ -354,7 +389,9 @@ def test_where_only_the_service_lacks_the_permission_all_else_is_tried(line, con
 
 
 @pytest.mark.usefixtures("service_user")
-def test_nobody_is_told_to_join_the_group_of_root(line, configured, capsys):
+def test_nobody_is_told_to_join_the_group_of_root(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     of_group(Path(line.path).resolve(), 0)
     code, text, steps = examined(configured(line.path), capsys)
     assert code == 77
@@ -365,8 +402,8 @@ def test_nobody_is_told_to_join_the_group_of_root(line, configured, capsys):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can have another user's rights")
 def test_a_file_that_the_services_user_cannot_read_is_named_with_the_command(
-    line, configured, capsys, service_user, monkeypatch
-):
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str], service_user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(access, "service_user", lambda: service_user)
     code, text, steps = examined(configured(line.path), capsys)
     assert steps["service's files"].startswith("failed: the service's user nesgw cannot")
@@ -374,7 +411,9 @@ def test_a_file_that_the_services_user_cannot_read_is_named_with_the_command(
     assert code == 78
 
 
-def test_a_program_that_was_there_first_and_locks_nothing_is_named(line, configured, capsys):
+def test_a_program_that_was_there_first_and_locks_nothing_is_named(
+    line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     thief = subprocess.Popen(["sleep", "60"], stdin=os.open(line.path, os.O_RDWR | os.O_NOCTTY))
     try:
         code, _, steps = examined(configured(line.path), capsys)
@@ -386,7 +425,9 @@ def test_a_program_that_was_there_first_and_locks_nothing_is_named(line, configu
     assert steps["tables"].startswith("skipped")
 
 
-def test_a_bridge_that_the_service_reads_through_is_left_alone(configured, capsys):
+def test_a_bridge_that_the_service_reads_through_is_left_alone(
+    configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Most bridges serve one at a time, and some drop the first client for the second."""
     with socket.create_server(("127.0.0.1", 0)) as bridge:
         bridge.settimeout(0.2)
@@ -410,7 +451,9 @@ def test_a_bridge_that_the_service_reads_through_is_left_alone(configured, capsy
         (bytes(20), "a line that is held low"),
     ],
 )
-def test_something_else_on_the_port_is_named_and_no_probe_is_to_be_turned(configured, capsys, said, device):
+def test_something_else_on_the_port_is_named_and_no_probe_is_to_be_turned(
+    configured: Any, capsys: pytest.CaptureFixture[str], said: bytes, device: str
+) -> None:
     with talking(said) as port:
         code, text, steps = examined(configured(port), capsys)
     assert code == 69
@@ -420,13 +463,13 @@ def test_something_else_on_the_port_is_named_and_no_probe_is_to_be_turned(config
 
 
 @contextmanager
-def talking(said):
+def talking(said: Any) -> Iterator[Any]:
     """A port on which something speaks that is no meter."""
     far, near = os.openpty()
     tty.setraw(near)
     over = threading.Event()
 
-    def speak():
+    def speak() -> None:
         while not over.wait(0.05):
             os.write(far, said)
 

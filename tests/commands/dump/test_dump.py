@@ -1,8 +1,13 @@
 """nesgw dump: what is in the file and what never is, and that the simulated meter plays it back as the same meter."""
 
+from __future__ import annotations
+
 import json
 import re
 import resource
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,14 +23,14 @@ from tests.virtual import VirtualPort, line_to, meter_on, reader_on
 KEY = DEFAULT_KEY.decode()
 
 
-def reading(line):
+def reading(line: Any) -> tuple[Any, ...]:
     meter = meter_on(line)
     with meter.session(line.clock() + 60):
         facts = meter.facts()
         return facts, meter.reading()
 
 
-def dumped(line, load_profile=False):
+def dumped(line: Any, load_profile: bool = False) -> Any:
     """What the command does, in virtual time and at no pace."""
     tables = Tables()
     with reader_on(line) as reader:
@@ -41,7 +46,7 @@ def dumped(line, load_profile=False):
     return tables
 
 
-def secrets_of(line):
+def secrets_of(line: Any) -> Iterator[Any]:
     """Everything that must not be in the file, in every form: as text, as hex of the text, packed, turned round."""
     profile = line.meter.profile
     serials = [profile.serial, profile.maker_serial.lstrip("0")]
@@ -54,11 +59,11 @@ def secrets_of(line):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_dump_played_back_reads_as_the_same_meter_and_tells_no_serial_number(profile, tmp_path):
+def test_a_dump_played_back_reads_as_the_same_meter_and_tells_no_serial_number(profile: Any, tmp_path: Path) -> None:
     line = line_to(profile, key_opens_all=True)
     tables = dumped(line)
     _, before = reading(line)
-    content = dump.document(tables, DEFAULT_KEY, before.time)
+    content: Any = dump.document(tables, DEFAULT_KEY, before.time)
     text = dump.text(content)
     for secret in secrets_of(line):
         assert secret not in text, secret
@@ -76,12 +81,12 @@ def test_a_dump_played_back_reads_as_the_same_meter_and_tells_no_serial_number(p
     for key in ("clock", "alarms", "log", "load_profile"):
         assert content["decoded"][key], key
 
-    again = dump.document(dumped(copy), DEFAULT_KEY, before.time)
+    again: Any = dump.document(dumped(copy), DEFAULT_KEY, before.time)
     differing = {name for name in content["tables"] if again["tables"].get(name) != content["tables"][name]}
     assert differing == set(), "a dump of the copy is the same dump"
 
 
-def test_every_table_of_the_simulated_meter_that_is_on_the_list_is_read_whole():
+def test_every_table_of_the_simulated_meter_that_is_on_the_list_is_read_whole() -> None:
     line = line_to("gen4-4.30", key_opens_all=True)
     tables = dumped(line)
     for name, data in tables.data.items():
@@ -90,7 +95,7 @@ def test_every_table_of_the_simulated_meter_that_is_on_the_list_is_read_whole():
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_over_the_mep_port_a_dump_has_the_same_tables_as_far_as_it_offers_them(profile):
+def test_over_the_mep_port_a_dump_has_the_same_tables_as_far_as_it_offers_them(profile: Any) -> None:
     """Those that do not change while they are read, byte for byte."""
     optical, mep = (dumped(line_to(profile, interface, key_opens_all=True)) for interface in ("optical", "mep"))
     assert mep.data.keys() <= optical.data.keys()
@@ -113,7 +118,7 @@ def test_over_the_mep_port_a_dump_has_the_same_tables_as_far_as_it_offers_them(p
 
 
 class TestWhatIsRefused:
-    def test_its_code_is_kept_and_plays_back(self, tmp_path):
+    def test_its_code_is_kept_and_plays_back(self, tmp_path: Path) -> None:
         line = line_to("gen2-2.01", key_opens_all=False)
         tables = dumped(line)
         assert tables.refused["BT21"] == "iar"
@@ -133,17 +138,17 @@ class TestWhatIsRefused:
             (MeterMisbehaved(service="Read", problem="nonsense"), None),
         ],
     )
-    def test_the_code_is_the_short_one(self, problem, code):
+    def test_the_code_is_the_short_one(self, problem: Any, code: str | None) -> None:
         assert dump.refusal(problem) == code
 
 
 class TestTheMasks:
-    def test_the_key_of_a_sub_meter_is_never_asked_for(self):
+    def test_the_key_of_a_sub_meter_is_never_asked_for(self) -> None:
         line = line_to("83331-3i-solar", key_opens_all=True)
         asked = []
         answer = line.meter.session.answer
 
-        def spy(data, *rest):
+        def spy(data: Any, *rest: Any) -> Any:
             asked.append(data)
             return answer(data, *rest)
 
@@ -157,7 +162,7 @@ class TestTheMasks:
             assert offset % 66 + count <= 28
         assert tables["ET13"][28:66] == bytes(38)
 
-    def test_a_telegrams_fabrication_number_customer_and_location_are_found(self):
+    def test_a_telegrams_fabrication_number_customer_and_location_are_found(self) -> None:
         records = bytes.fromhex("0c13 674523010c78 214365870dfd11 03 4142430dfd10 02 58590b3b 000000")
         assert [records[at : at + size].hex() for at, size in dump.identifying(records)] == [
             "21436587",
@@ -166,10 +171,10 @@ class TestTheMasks:
         ]
 
     @pytest.mark.parametrize("records", ["", "0c", "0c78", "8c", "0dfd11ff", "0f1234", "2f2f"])
-    def test_a_telegram_that_is_cut_off_is_no_trouble(self, records):
+    def test_a_telegram_that_is_cut_off_is_no_trouble(self, records: str) -> None:
         assert list(dump.identifying(bytes.fromhex(records))) in ([], [(2, 4)], [(4, 15)])
 
-    def test_a_serial_number_in_an_unknown_place_is_found_in_each_form(self):
+    def test_a_serial_number_in_an_unknown_place_is_found_in_each_form(self) -> None:
         tables = Tables({"BT00": bytes(19), "BT01": bytes(16) + bytes.fromhex("0000000012345678")})
         tables.data["ET03"] = b"4080123456".ljust(143, b"\0")
         tables.data["ET55"] = b"ab4080123456cd" + bytes.fromhex("12345678 00 78563412 00") + b"12345678"
@@ -181,7 +186,7 @@ class TestTheMasks:
         assert tables["ET03"].startswith(b"4080123456"), "the originals stay"
         assert "ET55, bytes 2 to 11: serial number or customer id again" in mask.notes
 
-    def test_what_is_too_short_or_all_zeros_is_not_looked_for(self):
+    def test_what_is_too_short_or_all_zeros_is_not_looked_for(self) -> None:
         assert list(dump.forms("000000")) == []
         assert list(dump.forms("12")) == []
         assert b"12345678" in dump.forms("0012345678")
@@ -189,13 +194,13 @@ class TestTheMasks:
 
 class TestTheCommand:
     @pytest.fixture
-    def line(self):
+    def line(self) -> Iterator[Any]:
         with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
             yield line
 
     def test_it_writes_a_file_named_after_the_kind_of_meter_and_never_over_one(
-        self, line, tmp_path, monkeypatch, capsys
-    ):
+        self, line: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "key").write_text(KEY)
         (tmp_path / "key").chmod(0o600)
@@ -214,7 +219,9 @@ class TestTheCommand:
         )
         assert path.read_bytes() == before
 
-    def test_a_file_that_finds_no_room_is_74_and_is_not_left_half(self, line, tmp_path, capsys):
+    def test_a_file_that_finds_no_room_is_74_and_is_not_left_half(
+        self, line: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         key, path = tmp_path / "key", tmp_path / "dump.json"
         key.write_text(KEY)
         key.chmod(0o600)
@@ -229,17 +236,23 @@ class TestTheCommand:
         )
         assert not path.exists()
 
-    def test_a_folder_that_is_not_there_is_told_before_anything_is_read(self, tmp_path, capsys):
+    def test_a_folder_that_is_not_there_is_told_before_anything_is_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["dump", str(tmp_path / "none/x.json"), "--config", "/none"]) == 64
         assert len(capsys.readouterr().err.splitlines()) == 1
 
-    def test_a_file_that_cannot_be_looked_for_is_told_before_anything_is_read(self, tmp_path, capsys):
+    def test_a_file_that_cannot_be_looked_for_is_told_before_anything_is_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         path = tmp_path / ("x" * 300)
         assert main(["dump", str(path), "--config", "/none"]) == 64
         assert capsys.readouterr().err == f"nesgw: {path}: File name too long; see: nesgw dump --help\n"
 
     @pytest.mark.parametrize("content", ["", "{}", '{"format":"nesgw-dump","version":2}', "\x00"])
-    def test_what_is_no_dump_is_not_played_back(self, content, tmp_path, capsys):
+    def test_what_is_no_dump_is_not_played_back(
+        self, content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         path = tmp_path / "dump.json"
         path.write_text(content)
         assert main(["simulate", "--from", str(path)]) == 64
@@ -247,14 +260,14 @@ class TestTheCommand:
         assert len(err.splitlines()) == 1
         assert "not a nesgw-dump" in err
 
-    def test_a_dump_that_is_not_there_is_told(self, capsys):
+    def test_a_dump_that_is_not_there_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["simulate", "--from", "/none.json"]) == 64
         assert capsys.readouterr().err == (
             "nesgw: --from /none.json: No such file or directory; see: nesgw simulate --help\n"
         )
 
 
-def test_the_load_profile_is_there_when_it_is_asked_for():
+def test_the_load_profile_is_there_when_it_is_asked_for() -> None:
     line = VirtualPort(SimulatedMeter("gen4-4.30", clock=lambda: 1_000_000.0, key_opens_all=True))
     tables = dumped(line, load_profile=True)
     assert len(tables["BT67"]) == 4 * (5 + 12 + 96 * 10)

@@ -1,9 +1,12 @@
 """nesgw forget against a real broker: what it lists, asks and removes, and what it leaves alone."""
 
+from __future__ import annotations
+
 import io
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,19 +29,19 @@ LIVE = a_meter("2") | a_gateway("attic", house="2")
 
 
 @pytest.fixture(autouse=True)
-def _hurry(monkeypatch):
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retained, "QUIET", 0.2)
 
 
 class Answer(io.StringIO):
     """Somebody at a terminal who types this."""
 
-    def isatty(self):
+    def isatty(self) -> bool:
         return True
 
 
 @pytest.fixture
-def config(broker, tmp_path):
+def config(broker: Broker, tmp_path: Path) -> str:
     """A configuration that lacks the meter's key: forgetting needs none."""
     path = tmp_path / "config.toml"
     path.write_text(
@@ -47,14 +50,16 @@ def config(broker, tmp_path):
     return str(path)
 
 
-def keep(broker, messages, **login):
+def keep(broker: Any, messages: Any, **login: Any) -> None:
     listener = Listener(broker.port, **login)
     for topic, payload in messages.items():
         listener.say(topic, payload, retain=True)
     listener.close()
 
 
-def test_without_an_id_it_lists_what_there_is_and_removes_nothing(broker, config, capsys):
+def test_without_an_id_it_lists_what_there_is_and_removes_nothing(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     everything = GONE | LIVE | FOREIGN
     keep(broker, everything)
     assert main(["forget", "--config", config]) == 0
@@ -69,7 +74,9 @@ def test_without_an_id_it_lists_what_there_is_and_removes_nothing(broker, config
     assert retained_topics(broker.port) == everything
 
 
-def test_one_meter_goes_after_a_yes_and_all_else_stays(broker, config, capsys, monkeypatch):
+def test_one_meter_goes_after_a_yes_and_all_else_stays(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep(broker, GONE | LIVE | FOREIGN)
     monkeypatch.setattr("sys.stdin", Answer("y\n"))
     assert main(["forget", "--config", config, "1"]) == 0
@@ -83,7 +90,9 @@ def test_one_meter_goes_after_a_yes_and_all_else_stays(broker, config, capsys, m
 
 
 @pytest.mark.parametrize("typed", ["\n", "no way\n", ""])
-def test_whatever_is_no_yes_is_a_no(broker, config, capsys, monkeypatch, typed):
+def test_whatever_is_no_yes_is_a_no(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
     keep(broker, GONE)
     monkeypatch.setattr("sys.stdin", Answer(typed))
     assert main(["forget", "--config", config, "1"]) == 0
@@ -91,8 +100,10 @@ def test_whatever_is_no_yes_is_a_no(broker, config, capsys, monkeypatch, typed):
     assert retained_topics(broker.port) == GONE
 
 
-def test_ctrl_c_is_a_no_too(broker, config, capsys, monkeypatch):
-    def interrupted(_question):
+def test_ctrl_c_is_a_no_too(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_question: Any) -> None:
         raise KeyboardInterrupt
 
     keep(broker, GONE)
@@ -103,7 +114,9 @@ def test_ctrl_c_is_a_no_too(broker, config, capsys, monkeypatch):
     assert retained_topics(broker.port) == GONE
 
 
-def test_without_a_terminal_it_refuses_unless_told_not_to_ask(broker, config, capsys, monkeypatch):
+def test_without_a_terminal_it_refuses_unless_told_not_to_ask(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep(broker, GONE)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["forget", "--config", config, "1"]) == 64
@@ -111,7 +124,9 @@ def test_without_a_terminal_it_refuses_unless_told_not_to_ask(broker, config, ca
     assert retained_topics(broker.port) == GONE
 
 
-def test_all_removes_what_is_gone_and_leaves_what_is_online(broker, config, capsys):
+def test_all_removes_what_is_gone_and_leaves_what_is_online(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep(broker, GONE | LIVE | FOREIGN)
     assert main(["forget", "--config", config, "--all", "--yes"]) == 0
     said = capsys.readouterr()
@@ -121,7 +136,9 @@ def test_all_removes_what_is_gone_and_leaves_what_is_online(broker, config, caps
     assert "nothing to remove" in capsys.readouterr().out
 
 
-def test_one_that_is_online_is_warned_of_and_removed_only_when_named(broker, config, capsys):
+def test_one_that_is_online_is_warned_of_and_removed_only_when_named(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep(broker, LIVE)
     assert main(["forget", "--config", config, "2", "--yes"]) == 0
     said = capsys.readouterr().err
@@ -130,14 +147,18 @@ def test_one_that_is_online_is_warned_of_and_removed_only_when_named(broker, con
     assert retained_topics(broker.port) == a_gateway("attic", house="2")
 
 
-def test_one_of_this_gateway_s_configuration_is_warned_of(broker, config, capsys, monkeypatch):
+def test_one_of_this_gateway_s_configuration_is_warned_of(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep(broker, a_meter("2") | a_gateway("attic", "offline", house="2"))
     monkeypatch.setattr("sys.stdin", Answer("n\n"))
     assert main(["forget", "--config", config, "2"]) == 0
     assert "warning: 2 is read by this gateway: it comes back when that runs" in capsys.readouterr().err
 
 
-def test_one_that_is_not_there_is_said_with_those_that_are(broker, config, capsys):
+def test_one_that_is_not_there_is_said_with_those_that_are(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep(broker, GONE)
     assert main(["forget", "--config", config, "4711", "--yes"]) == 69
     said = capsys.readouterr()
@@ -147,19 +168,23 @@ def test_one_that_is_not_there_is_said_with_those_that_are(broker, config, capsy
     assert retained_topics(broker.port) == GONE
 
 
-def test_one_that_is_not_there_is_said_alone_where_there_is_nothing_at_all(broker, config, capsys):
+def test_one_that_is_not_there_is_said_alone_where_there_is_nothing_at_all(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["forget", "--config", config, "4711", "--yes"]) == 69
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert said.err.endswith(f"is on the broker 127.0.0.1:{broker.port}\n")
 
 
-def test_what_is_the_id_of_nothing_is_refused(broker, config, capsys):
+def test_what_is_the_id_of_nothing_is_refused(broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forget", "--config", config, "gateway/+", "--yes"]) == 64
     assert "gateway/+ is the id of no meter and no gateway" in capsys.readouterr().err
 
 
-def test_where_mqtt_is_switched_off_no_broker_is_asked(broker, config, capsys):
+def test_where_mqtt_is_switched_off_no_broker_is_asked(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = Path(config)
     path.write_text(path.read_text() + "enabled = false\n")
     assert main(["forget", "--config", config, "--all", "--yes"]) == 78
@@ -167,7 +192,9 @@ def test_where_mqtt_is_switched_off_no_broker_is_asked(broker, config, capsys):
     assert "nesgw-forget" not in broker.log
 
 
-def test_what_others_wrote_steers_no_terminal_and_widens_no_column(broker, config, capsys):
+def test_what_others_wrote_steers_no_terminal_and_widens_no_column(
+    broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The list decides what is removed: nobody may write a line into it, or one that hides another."""
     evil = "\x1b]0;x\x07\x1b[2J\x9b31m‮\r\n4080999999 fake line" + "x" * 200_000
     keep(broker, a_meter("1", name=evil) | {f"nesgw/{'9' * 500}/status": '{"consecutive_failures": 0}'})
@@ -179,7 +206,9 @@ def test_what_others_wrote_steers_no_terminal_and_widens_no_column(broker, confi
     assert r"\x1b]0;x\x07\x1b[2J\x9b31m\u202e\r\n4080999999" in said
 
 
-def test_where_filters_are_not_answered_a_meter_goes_by_its_name(config, tmp_path, capsys, monkeypatch):
+def test_where_filters_are_not_answered_a_meter_goes_by_its_name(
+    config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RabbitMQ's retained messages are found by their topics alone."""
     with MemoryBroker(answers_filters=False) as memory:
         memory.kept |= GONE | LIVE
@@ -193,7 +222,9 @@ def test_where_filters_are_not_answered_a_meter_goes_by_its_name(config, tmp_pat
         assert memory.kept.keys() >= LIVE.keys()
 
 
-def test_a_broker_that_acknowledges_before_it_removes_is_looked_at_again(config, capsys):
+def test_a_broker_that_acknowledges_before_it_removes_is_looked_at_again(
+    config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     with MemoryBroker(removes_after=1.0) as memory:
         memory.kept |= GONE
         path = Path(config)
@@ -202,7 +233,7 @@ def test_a_broker_that_acknowledges_before_it_removes_is_looked_at_again(config,
         assert capsys.readouterr().out.count("removed: ") == 6
 
 
-def test_a_broker_that_keeps_what_should_go_is_told(tmp_path, capsys):
+def test_a_broker_that_keeps_what_should_go_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Everybody may read, but only the keeper may write."""
     rules, passwords = tmp_path / "acl", tmp_path / "passwords"
     rules.write_text("topic read #\nuser keeper\ntopic readwrite #\n")
@@ -227,7 +258,9 @@ def test_a_broker_that_keeps_what_should_go_is_told(tmp_path, capsys):
     )
 
 
-def test_no_broker_is_69_and_one_line_without_the_password(absent_broker, tmp_path, capsys):
+def test_no_broker_is_69_and_one_line_without_the_password(
+    absent_broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "config.toml"
     path.touch(0o600)
     path.write_text(

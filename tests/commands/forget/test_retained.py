@@ -1,7 +1,10 @@
 """What nesgw left on a broker is told from its messages; what others left is not touched."""
 
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,7 +14,7 @@ from nesgw.publishers.topics import Topics
 TOPICS = Topics("nesgw", "attic")
 
 
-def a_meter(meter, gateway="attic", availability="online", name="House"):
+def a_meter(meter: Any, gateway: str = "attic", availability: str = "online", name: str = "House") -> dict[str, Any]:
     """The retained messages of one meter, as a daemon leaves them."""
     return {
         f"homeassistant/device/nesgw_{meter}/config": json.dumps(
@@ -31,7 +34,7 @@ def a_meter(meter, gateway="attic", availability="online", name="House"):
     }
 
 
-def a_gateway(gateway="attic", availability="online", **meters):
+def a_gateway(gateway: str = "attic", availability: str = "online", **meters: Any) -> dict[str, Any]:
     status = {"meters": {name: {"id": meter} for name, meter in meters.items()}}
     return {
         f"homeassistant/device/nesgw_gateway_{gateway}/config": "{}",
@@ -40,7 +43,7 @@ def a_gateway(gateway="attic", availability="online", **meters):
     }
 
 
-def test_a_meter_and_its_gateway():
+def test_a_meter_and_its_gateway() -> None:
     meter, gateway = find(a_meter("4080123456") | a_gateway(house="4080123456"), TOPICS)
     assert (meter.id, meter.name) == ("4080123456", "House, ELON 83331-3I")
     assert meter.last_read == datetime(2026, 11, 20, 10, 21, 5, 120_000, UTC)
@@ -62,18 +65,18 @@ def test_a_meter_and_its_gateway():
 
 
 @pytest.mark.parametrize(("meter", "gateway"), [("offline", "online"), ("online", "offline"), ("offline", "offline")])
-def test_a_meter_is_online_only_while_all_that_it_depends_on_is(meter, gateway):
+def test_a_meter_is_online_only_while_all_that_it_depends_on_is(meter: str, gateway: str) -> None:
     retained = a_meter("1", availability=meter) | a_gateway(availability=gateway)
     assert not find(retained, TOPICS)[0].online
 
 
-def test_a_meter_whose_process_was_killed_is_offline_although_it_never_said_so():
+def test_a_meter_whose_process_was_killed_is_offline_although_it_never_said_so() -> None:
     retained = a_meter("1") | a_gateway(availability="offline", house="1")
     del retained["homeassistant/device/nesgw_1/config"]  # Home Assistant is off
     assert not find(retained, TOPICS)[0].online
 
 
-def test_a_water_meter_behind_a_meter_is_online_while_that_is():
+def test_a_water_meter_behind_a_meter_is_online_while_that_is() -> None:
     water = {
         "homeassistant/device/nesgw_kam77/config": json.dumps(
             {
@@ -90,7 +93,7 @@ def test_a_water_meter_behind_a_meter_is_online_while_that_is():
     assert not any(each.online for each in gone if each.id == "kam77")
 
 
-def test_the_meters_of_another_gateway_are_not_ours():
+def test_the_meters_of_another_gateway_are_not_ours() -> None:
     retained = a_meter("1", gateway="barn") | a_gateway("barn", shed="1")
     assert [(each.id, each.ours) for each in find(retained, TOPICS)] == [("1", False), ("gateway/barn", False)]
     assert find(retained, TOPICS)[0].gateways == ("barn",)
@@ -106,25 +109,25 @@ def test_the_meters_of_another_gateway_are_not_ours():
         {"homeassistant/device/zigbee_1/config": "{}", "nesgw/a/b/c": "1", "homeassistant/light/nesgw_1/config": "{}"},
     ],
 )
-def test_what_others_keep_under_the_same_base_topic_is_not_named(retained):
+def test_what_others_keep_under_the_same_base_topic_is_not_named(retained: dict[str, str]) -> None:
     assert find(retained, TOPICS) == []
 
 
-def test_the_one_that_the_user_names_is_taken_at_their_word():
+def test_the_one_that_the_user_names_is_taken_at_their_word() -> None:
     (rest,) = find({"nesgw/1/availability": "offline"}, TOPICS, named="1")
     assert rest.topics == ("nesgw/1/availability",)
     assert find({"nesgw/1/availability": "offline"}, TOPICS, named="2") == []
 
 
 @pytest.mark.parametrize("kept", ["info", "status", "state"])
-def test_any_message_that_only_nesgw_writes_is_proof_enough(kept):
+def test_any_message_that_only_nesgw_writes_is_proof_enough(kept: str) -> None:
     topic = f"nesgw/1/{kept}"
     (meter,) = find({topic: a_meter("1")[topic]}, TOPICS)
     assert meter.topics == (topic,)
     assert not meter.online
 
 
-def test_damaged_messages_are_no_reason_to_fail():
+def test_damaged_messages_are_no_reason_to_fail() -> None:
     retained = dict.fromkeys(a_meter("1") | a_gateway(house="1"), "{") | {"nesgw/gateway/attic/status": '{"meters":[]}'}
     meter, gateway = find(retained, TOPICS)
     assert (meter.id, meter.name, meter.online, meter.last_read) == ("1", "a meter", False, None)
@@ -140,5 +143,5 @@ def test_damaged_messages_are_no_reason_to_fail():
         ("+/#", ""),
     ],
 )
-def test_a_serial_number_may_be_typed_as_it_stands_on_the_meter(typed, means):
+def test_a_serial_number_may_be_typed_as_it_stands_on_the_meter(typed: str, means: str) -> None:
     assert plain(typed) == means

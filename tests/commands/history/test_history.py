@@ -1,5 +1,7 @@
 """nesgw history: times as people write them, rows in three forms, going on, and the command itself."""
 
+from __future__ import annotations
+
 import json
 import os
 import pty
@@ -9,8 +11,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -51,7 +56,7 @@ HEADER = (
 
 
 @pytest.fixture
-def warsaw(monkeypatch):
+def warsaw(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "Europe/Warsaw")
     time.tzset()
     yield
@@ -77,17 +82,17 @@ class TestTimes:
             ("-2w", NOW - timedelta(weeks=2)),
         ],
     )
-    def test_are_local_unless_they_say_otherwise(self, warsaw, text, means):
+    def test_are_local_unless_they_say_otherwise(self, warsaw: Any, text: str, means: Any) -> None:
         assert moment(text, NOW) == means
 
     @pytest.mark.parametrize("text", ["", "tomorrow", "7d", "-7y", "2026-13-01", "10:00"])
-    def test_anything_else_is_told_what_would_be_right(self, text):
+    def test_anything_else_is_told_what_would_be_right(self, text: str) -> None:
         with pytest.raises(ValueError, match="is no time; write 2026-11-01"):
             moment(text, NOW)
 
 
 class TestRows:
-    def test_csv_has_registers_units_what_was_counted_and_the_status(self):
+    def test_csv_has_registers_units_what_was_counted_and_the_status(self) -> None:
         form = sheet(KEPT, "csv")
         assert form.header == HEADER
         assert [form.row(row) for row in rows(INTERVALS, KEPT)] == [
@@ -96,7 +101,7 @@ class TestRows:
             "2026-11-19T12:30:00Z,115921.1,,230.1,0.017,,power_failure energy_export:skipped\n",
         ]
 
-    def test_json_is_an_object_a_line(self):
+    def test_json_is_an_object_a_line(self) -> None:
         (row,) = rows(INTERVALS, KEPT, 2)
         text = sheet(KEPT, "json").row(row)
         assert text.endswith("}\n")
@@ -109,7 +114,7 @@ class TestRows:
             "status": ["power_failure", "energy_export:skipped"],
         }
 
-    def test_a_table_is_in_local_time_and_leaves_registers_out_where_there_is_no_room(self, warsaw):
+    def test_a_table_is_in_local_time_and_leaves_registers_out_where_there_is_no_room(self, warsaw: Any) -> None:
         wide, narrow = sheet(KEPT, "table", width=120), sheet(KEPT, "table", width=70)
         row = list(rows(INTERVALS, KEPT))[1]
         assert wide.row(row) == ("2026-11-19 13:15   115 921.083       0.083         0.201       0.000       231.000\n")
@@ -118,18 +123,20 @@ class TestRows:
         assert wide.header.splitlines()[-2].split()[2:] == ["import", "counted", "export", "counted", "Voltage", "L1"]
         assert wide.header.splitlines()[-1].split() == ["local", "time", "kWh", "kWh", "kWh", "kWh", "V"]
 
-    def test_nothing_is_counted_over_a_gap(self):
+    def test_nothing_is_counted_over_a_gap(self) -> None:
         gap = (INTERVALS[0], INTERVALS[2])
         assert list(rows(gap, KEPT))[1] == Row(INTERVALS[2], (None, None, None))
 
     @pytest.mark.parametrize(("width", "columns"), [(59, 2), (47, 2), (40, 1), (20, 1)])
-    def test_a_table_on_a_phone_has_no_year_and_the_columns_that_fit(self, warsaw, width, columns):
+    def test_a_table_on_a_phone_has_no_year_and_the_columns_that_fit(
+        self, warsaw: Any, width: int, columns: int
+    ) -> None:
         narrow = sheet(KEPT, "table", width=width)
         row = list(rows(INTERVALS, KEPT))[1]
         assert narrow.row(row).split() == ["11-19", "13:15", "0.083", "0.000"][: 2 + columns]
         assert all(len(line) < max(width, 30) for line in (narrow.header + narrow.row(row)).splitlines())
 
-    def test_the_hour_that_comes_twice_is_told_apart(self, warsaw):
+    def test_the_hour_that_comes_twice_is_told_apart(self, warsaw: Any) -> None:
         second = datetime(2026, 10, 25, 1, tzinfo=UTC)
         table = sheet(KEPT, "table", width=70)
         texts = [
@@ -139,17 +146,17 @@ class TestRows:
         assert [text[:16] for text in texts] == ["2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 03:00"]
         assert [text.rstrip().rpartition("  ")[2] for text in texts] == ["CEST", "CET", "0.000"]
 
-    def test_a_time_that_is_estimated_says_so(self, warsaw):
+    def test_a_time_that_is_estimated_says_so(self, warsaw: Any) -> None:
         row = Row(Interval(NOON, ("time_estimated",), (0, 0, 0), (0, 0, 0)), (None, None, None))
         assert sheet(KEPT, "table", width=70).row(row).endswith("  time estimated\n")
         assert sheet(KEPT, "csv").row(row).endswith(",time_estimated\n")
 
-    def test_a_danish_spreadsheet_gets_semicolons_and_decimal_commas(self):
+    def test_a_danish_spreadsheet_gets_semicolons_and_decimal_commas(self) -> None:
         form = sheet(KEPT, "csv", decimal_comma=True)
         assert form.header == HEADER.replace(",", ";")
         assert form.row(list(rows(INTERVALS, KEPT))[1]) == "2026-11-19T12:15:00Z;115921,083;0,201;231,0;0,083;0,0;\n"
 
-    def test_line_protocol_has_the_registers_at_the_meters_own_time(self):
+    def test_line_protocol_has_the_registers_at_the_meters_own_time(self) -> None:
         form = sheet(KEPT, "influx", meter="4080123456")
         assert form.header == ""
         assert [form.row(row) for row in rows(INTERVALS, KEPT)][1:] == [
@@ -165,7 +172,7 @@ class TestSums:
 
     MIDNIGHT = datetime(2026, 10, 24, 22, tzinfo=UTC)
 
-    def intervals(self, first, last, leaving_out=(), back_at=None):
+    def intervals(self, first: Any, last: Any, leaving_out: Any = (), back_at: Any | None = None) -> Any:
         return [
             Interval(
                 self.MIDNIGHT + number * QUARTER,
@@ -177,47 +184,47 @@ class TestSums:
             if number not in leaving_out
         ]
 
-    def sums(self, span, intervals, since=None):
+    def sums(self, span: Any, intervals: Any, since: Any | None = None) -> Any:
         adding = Sums(KEPT, span, since or intervals[0].end)
         spans = [*adding.add(intervals), *filter(None, [adding.rest()])]
         return [(f"{each.begin:%m-%d %H:%M %z}", each.raw[0], each.intervals, bool(each.incomplete)) for each in spans]
 
-    def test_a_day_of_25_hours_has_100_quarters(self, warsaw):
+    def test_a_day_of_25_hours_has_100_quarters(self, warsaw: Any) -> None:
         assert self.sums("day", self.intervals(-96, 196)) == [
             ("10-24 00:00 +0200", 96, 96, False),
             ("10-25 00:00 +0200", 100, 100, False),
             ("10-26 00:00 +0100", 96, 96, False),
         ]
 
-    def test_its_two_hours_from_two_oclock_are_two(self, warsaw):
+    def test_its_two_hours_from_two_oclock_are_two(self, warsaw: Any) -> None:
         assert self.sums("hour", self.intervals(8, 16)) == [
             ("10-25 02:00 +0200", 4, 4, False),
             ("10-25 02:00 +0100", 4, 4, False),
         ]
 
-    def test_a_month_begins_at_local_midnight(self, warsaw):
+    def test_a_month_begins_at_local_midnight(self, warsaw: Any) -> None:
         days = 7 * 96 + 4  # from 24 October at midnight to the end of the 31st, with the 25 hours of the 25th
         assert self.sums("month", self.intervals(0, days + 96)) == [
             ("10-01 00:00 +0200", 676, 676, False),
             ("11-01 00:00 +0100", 96, 96, False),
         ]
 
-    def test_a_gap_within_a_day_is_in_its_sum(self, warsaw):
+    def test_a_gap_within_a_day_is_in_its_sum(self, warsaw: Any) -> None:
         assert self.sums("day", self.intervals(0, 100, leaving_out=range(20, 40))) == [
             ("10-25 00:00 +0200", 100, 80, False)
         ]
 
-    def test_a_gap_over_midnight_is_nobodys(self, warsaw):
+    def test_a_gap_over_midnight_is_nobodys(self, warsaw: Any) -> None:
         assert self.sums("day", self.intervals(0, 196, leaving_out=range(90, 110))) == [
             ("10-25 00:00 +0200", 89, 89, True),
             ("10-26 00:00 +0100", 86, 87, True),
         ]
 
-    def test_a_register_that_fell_makes_no_sum_negative(self, warsaw):
+    def test_a_register_that_fell_makes_no_sum_negative(self, warsaw: Any) -> None:
         ((_, raw, _, incomplete),) = self.sums("day", self.intervals(0, 60, back_at=30))
         assert (raw, incomplete) == (29 + 501 + 29, True)
 
-    def test_is_written_by_its_day_or_month(self, warsaw):
+    def test_is_written_by_its_day_or_month(self, warsaw: Any) -> None:
         adding = Sums(KEPT, "day", self.MIDNIGHT)
         list(adding.add(self.intervals(0, 100)))
         day = adding.rest()
@@ -235,7 +242,7 @@ class TestSums:
             "incomplete": [],
         }
 
-    def test_begins_at_the_first_of_two_midnights(self, monkeypatch):
+    def test_begins_at_the_first_of_two_midnights(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """In Havana the clocks go back at one o'clock: midnight comes twice."""
         monkeypatch.setenv("TZ", "America/Havana")
         time.tzset()
@@ -246,26 +253,26 @@ class TestSums:
 
 
 class TestGoingOn:
-    def file(self, tmp_path, text):
+    def file(self, tmp_path: Any, text: Any) -> Any:
         path = tmp_path / "rows"
         path.write_text(text)
         return path
 
-    def test_after_the_last_whole_row_and_what_is_broken_off_is_cut(self, tmp_path):
+    def test_after_the_last_whole_row_and_what_is_broken_off_is_cut(self, tmp_path: Path) -> None:
         row = "2026-11-19T12:15:00Z,115921.083,0.201,231.0,0.083,0.0,\n"
         path = self.file(tmp_path, f"{HEADER}{row}2026-11-19T12:3")
         assert go_on(path, sheet(KEPT, "csv")) == NOON + QUARTER
         assert path.read_text() == HEADER + row
 
     @pytest.mark.parametrize("text", ["", "time,energy_imp", HEADER])
-    def test_a_file_that_has_just_begun_begins_anew(self, tmp_path, text):
+    def test_a_file_that_has_just_begun_begins_anew(self, tmp_path: Path, text: Any) -> None:
         path = self.file(tmp_path, text)
         assert go_on(path, sheet(KEPT, "csv")) is None
         assert path.read_text() in ("", HEADER)
 
     @pytest.mark.parametrize("form", ["csv", "json"])
     @pytest.mark.parametrize("text", ["dear diary", "dear diary\nit rained\nand", HEADER.replace("kWh", "Wh"), "\n"])
-    def test_a_file_of_something_else_is_left_alone(self, tmp_path, form, text):
+    def test_a_file_of_something_else_is_left_alone(self, tmp_path: Path, form: Any, text: Any) -> None:
         path = self.file(tmp_path, text)
         with pytest.raises(WrongUsage, match="name another file"):
             go_on(path, sheet(KEPT, form))
@@ -273,11 +280,11 @@ class TestGoingOn:
 
 
 class TestWhichSet:
-    def kept(self, line, wanted=None):
+    def kept(self, line: Any, wanted: Any | None = None) -> Any:
         with reader_on(line) as reader:
             return run(kept_set(run(identify(), reader), wanted), reader)
 
-    def test_the_first_unless_another_is_named(self):
+    def test_the_first_unless_another_is_named(self) -> None:
         line = line_to("gen4-4.30")
         assert self.kept(line).profile.number == 0
         third = self.kept(line, 3)
@@ -288,23 +295,23 @@ class TestWhichSet:
             "source_113",
         ]
 
-    def test_one_that_is_not_there_is_told_which_are(self):
+    def test_one_that_is_not_there_is_told_which_are(self) -> None:
         with pytest.raises(WrongUsage, match="no set 5 of channels; it has 1, 2, 3, 4"):
             self.kept(line_to("gen4-4.30"), 5)
 
-    def test_the_primary_one_is_what_the_meter_says(self):
+    def test_the_primary_one_is_what_the_meter_says(self) -> None:
         line = line_to("gen4-4.30")
         line.meter.faults.flip(2048 + 55, 110, 0x01, count=1000)
         assert self.kept(line).profile.number == 1
 
-    def test_a_meter_without_any(self):
+    def test_a_meter_without_any(self) -> None:
         steps = kept_set(facts_of(line_to()), None)
         next(steps)
         with pytest.raises(NoLoadProfile, match="the meter keeps no load profile"):
             steps.send(bytes(31))
 
 
-def facts_of(line):
+def facts_of(line: Any) -> Any:
     meter = meter_on(line)
     with meter.session(line.clock() + 60):
         return meter.facts()
@@ -312,18 +319,18 @@ def facts_of(line):
 
 class TestTheCommand:
     @pytest.fixture
-    def line(self):
+    def line(self) -> Iterator[Any]:
         with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
             yield line
 
     @pytest.fixture
-    def command(self, line, tmp_path):
+    def command(self, line: Any, tmp_path: Path) -> list[Any]:
         key = tmp_path / "key"
         key.write_text(DEFAULT_KEY.decode())
         key.chmod(0o600)
         return ["history", "--port", line.path, "--key-file", str(key)]
 
-    def test_a_day_is_there_row_by_row_without_a_gap(self, command, capsys):
+    def test_a_day_is_there_row_by_row_without_a_gap(self, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([*command, "--from", "-1d"]) == 0
         header, *lines = capsys.readouterr().out.splitlines()
         assert header.startswith("time,energy_import (kWh),")
@@ -332,7 +339,9 @@ class TestTheCommand:
         assert {later - earlier for earlier, later in pairwise(times)} == {QUARTER}
         assert all(line.split(",")[5] for line in lines), "the first one, too, says what was counted"
 
-    def test_the_same_command_goes_on_with_its_file(self, command, tmp_path, capsys):
+    def test_the_same_command_goes_on_with_its_file(
+        self, command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         path = tmp_path / "rows.csv"
         whole, part = [*command, "--from", "-1d", "--output", str(path)], "-12h"
         assert main([*whole, "--to", part]) == 0
@@ -361,13 +370,17 @@ class TestTheCommand:
             (["--from", "-1d", "--output", "/"], "/: Is a directory"),
         ],
     )
-    def test_a_mistake_is_64_and_one_line(self, command, capsys, times, says):
+    def test_a_mistake_is_64_and_one_line(
+        self, command: Any, capsys: pytest.CaptureFixture[str], times: list[str], says: str
+    ) -> None:
         assert main([*command, *times]) == 64
         out, err = capsys.readouterr()
         assert (out, len(err.splitlines())) == ("", 1)
         assert says in err
 
-    def test_a_file_that_finds_no_room_is_74_and_goes_on_later(self, command, tmp_path, capsys):
+    def test_a_file_that_finds_no_room_is_74_and_goes_on_later(
+        self, command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         path = tmp_path / "rows.csv"
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
@@ -383,33 +396,40 @@ class TestTheCommand:
         assert main([*command, "--from", "-1d", "--output", str(path)]) == 0
         assert len(path.read_text().splitlines()) in (96, 97)
 
-    def test_times_of_which_the_meter_knows_nothing(self, command, capsys):
+    def test_times_of_which_the_meter_knows_nothing(self, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([*command, "--from", "2001-01-01", "--to", "2001-01-02"]) == 0
         oldest = (datetime.now(UTC) - timedelta(days=29)).replace(hour=0, minute=0, second=0, microsecond=0)
         assert capsys.readouterr().err == (
             f"nesgw: the meter has no intervals of that time; it keeps {oldest.astimezone():%Y-%m-%d %H:%M} and later\n"
         )
 
-    def test_times_of_which_it_knows_a_part(self, command, capsys):
+    def test_times_of_which_it_knows_a_part(self, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([*command, "--from", "-60d", "--to", "-28d"]) == 0
         out, err = capsys.readouterr()
         assert out.count("\n") > 10
         assert re.fullmatch(r"nesgw: the meter keeps \S+ 00:00 and later; what was before is lost\n", err)
 
     @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
-    def test_output_to_stdout_by_name(self, command, capsys, tmp_path, monkeypatch, name):
+    def test_output_to_stdout_by_name(
+        self,
+        command: Any,
+        capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         assert main([*command, "--from", "-1h", "--output", name]) == 0
         assert len(capsys.readouterr().out.splitlines()) == 5
         assert not (tmp_path / "-").exists()
 
-    def test_output_that_takes_nothing_is_74_at_once(self, command, capsys):
+    def test_output_that_takes_nothing_is_74_at_once(self, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([*command, "--from", "-1d", "--output", "/dev/full"]) == 74
         assert capsys.readouterr().err.splitlines()[-1] == (
             "nesgw: /dev/full: No space left on device: make room there, or write to another place"
         )
 
-    def test_sums_by_the_hour(self, command, capsys):
+    def test_sums_by_the_hour(self, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([*command, "--from", "-3h", "--by", "hour", "--json"]) == 0
         spans = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert len(spans) in (3, 4)
@@ -422,13 +442,15 @@ class TestTheCommand:
             (["--by", "day", "--influx"], "--by and --influx"),
         ],
     )
-    def test_options_that_contradict_each_other_are_64(self, command, capsys, contradiction, says):
+    def test_options_that_contradict_each_other_are_64(
+        self, command: Any, capsys: pytest.CaptureFixture[str], contradiction: list[str], says: str
+    ) -> None:
         assert main([*command, "--from", "-1d", *contradiction]) == 64
         assert says in capsys.readouterr().err
 
 
 class TestInterrupted:
-    def test_it_ends_the_session_and_says_how_to_go_on(self, tmp_path):
+    def test_it_ends_the_session_and_says_how_to_go_on(self, tmp_path: Path) -> None:
         """On a terminal, at the pace of 9600 baud; what is printed then is run, and goes on without a gap."""
         with PtyLine(SimulatedMeter("83331-3i")) as line:
             key = tmp_path / "key"
@@ -450,7 +472,7 @@ class TestInterrupted:
                 pass
             os.close(far)
             assert process.wait(10) == 130
-            assert line.meter.state.name == "BASE", "the meter's session was ended"
+            assert cast(Any, line.meter).state.name == "BASE", "the meter's session was ended"
         text = shown.decode()
         assert "kB" in text
         assert " left" in text
@@ -458,7 +480,7 @@ class TestInterrupted:
         (again,) = re.findall(r"to go on: nesgw history --from (\S+) --to \S+ --csv --port", text)
         assert seen[-1].startswith(again)
 
-    def test_rows_that_nobody_takes_do_not_keep_the_port(self, tmp_path):
+    def test_rows_that_nobody_takes_do_not_keep_the_port(self, tmp_path: Path) -> None:
         """As behind a pager: the pipe is full long before the last row."""
         with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
             key = tmp_path / "key"
@@ -469,8 +491,8 @@ class TestInterrupted:
                 [*command, "--key-file", str(key)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
             ) as process:
 
-                def free():
-                    if not line.meter.counters.sessions:
+                def free() -> bool:
+                    if not cast(Any, line.meter).counters.sessions:
                         return False
                     try:
                         open_port(line.path).close()

@@ -79,7 +79,7 @@ class Person:
         self.process, self._terminal = pty.fork()
         if self.process == 0:
             environment = {**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1", **(environment or {})}
-            os.execvpe(words[0], words, environment)
+            os.execvpe(words[0], list(words), environment)
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("4H", 40, columns, 0, 0))
 
     def __enter__(self) -> Self:

@@ -96,7 +96,7 @@ def test_home_assistant_is_found_by_its_name_or_by_multicast(monkeypatch: pytest
         return []
 
     monkeypatch.setattr(brokers, "_listens", listens)
-    monkeypatch.setattr(brokers.mdns, "lookup", address)
+    monkeypatch.setattr("nesgw.commands.setup.brokers.mdns.lookup", address)
     monkeypatch.setattr(brokers, "_resolved", resolved)
     assert [each.host for each in brokers.candidates(None)] == ["homeassistant.local"]
     monkeypatch.setattr(brokers, "_resolved", unknown)

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -49,7 +50,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         return []
 
     monkeypatch.setattr(probe, "_PERIOD", 0.05)
-    monkeypatch.setattr(brokers.mdns, "lookup", nobody)
+    monkeypatch.setattr("nesgw.commands.setup.brokers.mdns.lookup", nobody)
     monkeypatch.setattr(brokers, "_resolved", unknown)
 
 
@@ -174,7 +175,7 @@ def test_a_probe_that_needs_dtr_is_found_and_remembered(
 ) -> None:
     plugged_in(house)
     with PtyLine(SimulatedMeter("83331-3i"), baud=None) as dark:
-        dark.meter.faults.silence()
+        cast(Any, dark.meter).faults.silence()
 
         def opened(port: str, baud: int = 9600, rts: bool = True, dtr: bool = False) -> object:
             return open_port(house if dtr else dark.path, baud, rts, dtr)
@@ -232,7 +233,7 @@ def test_the_service_is_stopped_for_its_port_and_started_again_whatever_happens(
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(script.parent), prepend=":")
     monkeypatch.setattr(service, "_BOOTED", tmp_path)
-    monkeypatch.setattr(conversation.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("nesgw.commands.setup.conversation.os.geteuid", lambda: 0)
 
     class Interrupting(Scripted):
         def ask(self, prompt: str, otherwise: str | None) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -54,9 +55,9 @@ SMALL = {message.topic for message in EVERYTHING} - {DISCOVERY.topic} | {"nesgw/
 class Gateway:
     """A publisher and what it reported."""
 
-    def __init__(self, port: int, pace: Pace = PACE, **more: object) -> None:
+    def __init__(self, port: int, pace: Pace = PACE, **more: Any) -> None:
         self.reports: list[tuple[bool, str]] = []
-        settings = replace(MqttSettings("127.0.0.1", port), **more)  # type: ignore[arg-type]
+        settings = replace(MqttSettings("127.0.0.1", port), **more)
         self.publisher = MqttPublisher(settings, TOPICS, self._note, pace=pace)
 
     def _note(self, connected: bool, problem: BrokerUnavailable | None) -> None:
@@ -223,11 +224,12 @@ class TestAcknowledgementsThatStop:
             assert "closes the connection when it gets" not in str(gateway.reports), "no message is to blame"
 
     def test_one_message_that_is_never_acknowledged_is_left_out_in_the_end(self, gateways: list[Gateway]) -> None:
-        big = lambda packet: packet.kind == PUBLISH and packet.size > 20_000  # noqa: E731
+        def big(packet: Packet) -> bool:
+            return packet.kind == PUBLISH and packet.size > 20_000
 
         class Ignorant(MemoryBroker):
-            def take(self, client: object, packet: Packet) -> bool | None:
-                return None if big(packet) else super().take(client, packet)  # type: ignore[arg-type]
+            def take(self, client: Any, packet: Packet) -> bool | None:
+                return None if big(packet) else super().take(client, packet)
 
         with Ignorant() as broker:
             gateways.append(gateway := Gateway(broker.port).started(*EVERYTHING))
@@ -254,7 +256,9 @@ class TestAMessageThatItWillNotHave:
             assert broker.connections == connections, "and the connection lasts"
             assert DISCOVERY.topic in gateway.problem
 
-    def test_with_a_real_mosquitto_that_limits_packets(self, tmp_path_factory, gateways) -> None:  # type: ignore[no-untyped-def]
+    def test_with_a_real_mosquitto_that_limits_packets(
+        self, tmp_path_factory: pytest.TempPathFactory, gateways: list[Gateway]
+    ) -> None:
         broker = Broker(tmp_path_factory.mktemp("limit"), ["allow_anonymous true", "max_packet_size 20000"])
         broker.start()
         try:
@@ -301,7 +305,10 @@ class TestAMessageThatItWillNotHave:
         cut = threading.Event()
 
         def once(packet: Packet) -> bool:
-            return packet.kind == PUBLISH and not cut.is_set() and (cut.set() or True)
+            first = packet.kind == PUBLISH and not cut.is_set()
+            if first:
+                cut.set()
+            return first
 
         with MemoryBroker(cuts=once) as broker:
             gateways.append(gateway := Gateway(broker.port).started(*EVERYTHING))
@@ -325,7 +332,9 @@ class TestMessagesThatDoNotArrive:
             gateways.append(gateway := Gateway(broker.port).started(*EVERYTHING))
             assert f"it takes, but does not keep {DISCOVERY.topic} (30 000 bytes):" in gateway.said("does not keep")
 
-    def test_with_a_real_mosquitto_that_limits_messages(self, tmp_path_factory, gateways) -> None:  # type: ignore[no-untyped-def]
+    def test_with_a_real_mosquitto_that_limits_messages(
+        self, tmp_path_factory: pytest.TempPathFactory, gateways: list[Gateway]
+    ) -> None:
         broker = Broker(tmp_path_factory.mktemp("limit"), ["allow_anonymous true", "message_size_limit 20000"])
         broker.start()
         try:
@@ -334,7 +343,9 @@ class TestMessagesThatDoNotArrive:
         finally:
             broker.stop()
 
-    def test_with_a_real_mosquitto_whose_list_lets_us_do_nothing(self, tmp_path_factory, gateways) -> None:  # type: ignore[no-untyped-def]
+    def test_with_a_real_mosquitto_whose_list_lets_us_do_nothing(
+        self, tmp_path_factory: pytest.TempPathFactory, gateways: list[Gateway]
+    ) -> None:
         folder = tmp_path_factory.mktemp("rights")
         (folder / "rights").write_text("topic readwrite other/#\n")
         (folder / "rights").chmod(0o700)
@@ -381,9 +392,9 @@ class TestAnotherGatewayWithOurMeter:
         yield listener
         listener.close()
 
-    def there(self, listener: Listener, **more: object) -> None:
+    def there(self, listener: Listener, **more: Any) -> None:
         listener.say("nesgw/gateway/cellar/availability", "online", retain=True)
-        listener.say("nesgw/gateway/cellar/status", self.other(100, **more), retain=True)  # type: ignore[arg-type]
+        listener.say("nesgw/gateway/cellar/status", self.other(100, **more), retain=True)
 
     def test_the_one_that_was_first_goes_on_alone_and_the_other_takes_over_when_it_stops(
         self, broker: Broker, listener: Listener, gateways: list[Gateway]
@@ -469,6 +480,6 @@ def test_it_stops_in_time_whatever_the_broker_does() -> None:
 class OddTalker(OddBroker):
     """Welcomes everybody and never says anything else."""
 
-    def take(self, client, packet):  # type: ignore[no-untyped-def]
+    def take(self, client: Any, packet: Any) -> None:
         if packet.kind == CONNECT:
             client.sendall(WELCOME)
