@@ -42,6 +42,7 @@ def profile_argument(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"which meter: {names} (default: {_DEFAULT})",
     )
+    parser.epilog = "The meters: " + "; ".join(f"{each.name}, {each.describes}" for each in PROFILES.values()) + "."
 
 
 def interface_argument(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,9 @@ def run(options: argparse.Namespace) -> int:
     def ready(line: PtyLine) -> None:
         print(options.link or line.path, flush=True)
         print(f"the key of this meter is {DEFAULT_KEY.decode()}; Ctrl-C ends it", file=sys.stderr)
+        mep = " --interface mep" if options.interface == "mep" else ""
+        key = f"<(echo {DEFAULT_KEY.decode()})"
+        print(f"read it with: nesgw read --port {options.link or line.path} --key-file {key}{mep}", file=sys.stderr)
 
     try:
         serve(
