@@ -228,7 +228,7 @@ class _Show:
         if sys.stdout.isatty():
             page = console.page(self._heading, None, at, content).splitlines()
             columns, lines = shutil.get_terminal_size()
-            footer = f"live from mqtt://{self._where}/{topic}; Ctrl-C ends the demo"
+            footer = f"mqtt://{self._where}/{topic}; Ctrl-C ends it"
             shown = [*fitted(page, lines - _FOOTER), "", footer]
             self._block.draw([line[:columns] for line in shown])
         else:
