@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from nesgw import __version__
-from nesgw.commands.terminal.screen import plain
+from nesgw.commands.terminal.screen import plain, wrapped
 from nesgw.config.key import without_keys
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
 from nesgw.values import printable
@@ -98,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = _module(options.command).run(options)
         sys.stdout.flush()
     except NesgwError as error:
-        _complain(*(f"nesgw: {printable(line, _LONGEST)}" for line in without_keys(str(error)).splitlines()))
+        lines = (f"nesgw: {printable(line, _LONGEST)}" for line in without_keys(str(error)).splitlines())
+        _complain(*(wrapped(line, sys.stderr) for line in lines))
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -21,6 +21,7 @@ from nesgw.commands import COMMANDS, main
 from nesgw.commands.demo.command import fitted
 from nesgw.commands.terminal.screen import plain
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
+from tests.commands.setup.person import Person
 
 KEY = DEFAULT_KEY.decode()
 WRONG = "0123456789abcdefghij"
@@ -413,3 +414,12 @@ class TestWhatAnOwnerTriesFirst:
     def test_the_help_says_what_each_simulated_meter_is(self) -> None:
         text = " ".join(nesgw("simulate", "--help").stdout.split())
         assert "ct, firmware 3.84 behind current transformers 200:5" in text
+
+    def test_a_message_that_is_wider_than_the_terminal_breaks_between_words(self) -> None:
+        words = [sys.executable, "-P", "-m", "nesgw", "check-config", "--config", "/nope.toml"]
+        with Person(words, columns=60) as person:
+            assert person.ends() == 78
+        lines = [line for line in person.raw.splitlines() if line]
+        assert len(lines) > 1
+        assert all(len(line) <= 60 for line in lines[1:] if " " in line)
+        assert " ".join(line.strip() for line in lines) == nesgw(*words[4:]).stderr.strip()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nesgw.commands.target import Target, target, target_arguments
 from nesgw.commands.terminal.interrupt import INTERRUPTED, interruptible
+from nesgw.commands.terminal.screen import wrapped
 from nesgw.errors import EX_OK, ConfigError, NesgwError, OutputFailed, Retryable, Stopped, WrongUsage
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     content = dump.document(tables, _key(chosen), made)
     path: Path = options.file or Path(dump.file_name(tables, made))
     _write(path, dump.text(content))
-    print(_summary(path, tables, content))
+    print(wrapped(_summary(path, tables, content), sys.stdout))
     return EX_OK
 
 
