@@ -21,9 +21,7 @@ _DEFAULT: Final = "83331-3i"  # the three-phase meter of most households that ru
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     profile_argument(parser)
-    parser.add_argument(
-        "--interface", choices=("optical", "mep"), default="optical", help="which of its ports (default: optical)"
-    )
+    interface_argument(parser)
     parser.add_argument("--from", dest="dump", metavar="FILE", help="play back what nesgw dump wrote, as that meter")
     parser.add_argument("--link", metavar="PATH", help="also make a symbolic link of this name to the device")
     seed_argument(parser)
@@ -43,6 +41,13 @@ def profile_argument(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULT,
         metavar="NAME",
         help=f"which meter: {names} (default: {_DEFAULT})",
+    )
+
+
+def interface_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --interface."""
+    parser.add_argument(
+        "--interface", choices=("optical", "mep"), default="optical", help="which of its ports (default: optical)"
     )
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from nesgw import commands as cli
 from nesgw.commands import COMMANDS, main
-from nesgw.commands.demo import fitted
+from nesgw.commands.demo.command import fitted
 from nesgw.commands.terminal.screen import plain
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 
@@ -314,7 +314,7 @@ class TestDemo:
     def test_in_a_low_window_the_end_of_the_page_is_left_out(self) -> None:
         page = ["House", "", "Energy", "  1 kWh", "Power"]
         assert fitted(page, 5) == page
-        assert fitted(page, 4) == ["House", "", "Energy", "… and 2 lines more in a higher window"]
+        assert fitted(page, 4) == ["House", "", "Energy", "… and 2 lines more in a taller window"]
 
     def test_without_mosquitto_it_says_what_to_install(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -147,9 +147,10 @@ class TestLines:
         began, ended = datetime(2026, 11, 20, 12, 44, 12), datetime(2026, 11, 20, 12, 46, 12)
         outage = Outage(began, ended, 119, "power_failure", "ET09", None)
         assert list(pages.log([event, outage])) == [
-            "time                 log       number  what",
-            "2026-11-19 22:05:09  BT74        4711  manufacturer event 2050, by user 7, argument 0100",
-            "2026-11-20 12:46:12  ET09              outage of 119 s (power failure), since 2026-11-20 12:44:12",
+            "time                                log       number  what",
+            "2026-11-19 22:05:09 (meter's time)  BT74        4711  manufacturer event 2050, by user 7, argument 0100",
+            "2026-11-20 12:46:12 (meter's time)  ET09              outage of 119 s (power failure), "
+            "since 2026-11-20 12:44:12 (meter's time)",
         ]
 
     def test_of_nothing(self) -> None:

@@ -58,11 +58,12 @@ def log(entries: Sequence[Event | Outage]) -> Iterator[str]:
     if not entries:
         yield "none"
         return
-    yield f"{'time':<20} {'log':<5} {'number':>10}  what"
+    width = 1 + max(19, *(len(_local(_ended(entry))) for entry in entries))
+    yield f"{'time':<{width}} {'log':<5} {'number':>10}  what"
     for entry in entries:
         sequence = "" if entry.sequence is None else entry.sequence
         what = _outage(entry) if isinstance(entry, Outage) else _event(entry)
-        yield f"{_local(_ended(entry)):<20} {entry.log:<5} {sequence:>10}  {what}"
+        yield f"{_local(_ended(entry)):<{width}} {entry.log:<5} {sequence:>10}  {what}"
 
 
 def _ended(entry: Event | Outage) -> datetime | None:
@@ -159,10 +160,12 @@ def _line(name: str, text: str) -> str:
 
 
 def _local(moment: datetime | None) -> str:
-    """Local time; a time without a zone is the meter's own local time."""
+    """Local time; one without a zone is the meter's own, which is said: it may not be this machine's."""
     if moment is None:
         return "unknown time"
-    return f"{moment.astimezone() if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
+    if moment.tzinfo is None:
+        return f"{moment:%Y-%m-%d %H:%M:%S} (meter's time)"
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _duration(seconds: int) -> str:
@@ -200,7 +203,7 @@ def _plain_clock(found: ClockFound) -> dict[str, object]:
 
 
 def _plain_tariff(tariff: LocalClock) -> dict[str, object]:
-    return {"tier": tariff.tier + 1, "by": tariff.tier_drive, "season": tariff.season}
+    return {"tier": tariff.tier + 1, "by": tariff.tier_drive, "season": tariff.season + 1}
 
 
 def _plain_sub_meter(found: SubMeter) -> dict[str, object]:
