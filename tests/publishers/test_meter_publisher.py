@@ -354,6 +354,7 @@ class TestDemand:
             for name in components[key]["value_template"].strip("{}").removeprefix("value_json.").split("."):
                 value = value[name]
             shown[key] = value
+            assert components[key]["json_attributes_topic"] == DEMAND
         assert shown == {
             **dict.fromkeys(("peak_import_month", "peak_import_last_month"), 6120.0),
             **dict.fromkeys(("peak_export_month", "peak_export_last_month"), None),
@@ -361,6 +362,12 @@ class TestDemand:
             "running_import_demand": 1210.5,
             "export_demand": 0.0,
         }
+        assert components["peak_import_month"]["json_attributes_template"] == (
+            "{{dict(start=value_json.month.import_start,missing=value_json.month.missing)|tojson}}"
+        )
+        assert components["import_demand"]["json_attributes_template"] == (
+            "{{dict(start=value_json.start,minutes=value_json.minutes,quality=value_json.quality)|tojson}}"
+        )
         assert state["month"]["import_start"] == "2026-11-09T08:00:00Z"
         assert state["month"]["missing"] == 2
         assert state["quality"] == ["month_incomplete", "last_month_incomplete"]
