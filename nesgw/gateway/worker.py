@@ -46,7 +46,7 @@ from nesgw.gateway.slow_tables import (
 )
 from nesgw.gateway.trouble_log import TroubleLog
 from nesgw.meter.meter import Meter
-from nesgw.meter.poll_plan import PollPlan
+from nesgw.meter.poll_plan import PollPlan, has_energies
 from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.plausibility.sub_meters import SubMeterPlausibility
@@ -89,6 +89,11 @@ SLOW_BAUD: Final = 2400
 
 DEMAND_PAUSE: Final = 8.0  # seconds between two messages of the running interval, at the least
 DEMAND_LASTS: Final = 45.0  # seconds in which the next interval is read: no "unknown" at each change
+
+ENERGIES_RARELY: Final = (
+    "this poll_interval is shorter than the MEP port's pace allows: the power is read with each poll, "
+    "the energies every ten seconds, and null in between; at 3s and more every reading has both"
+)
 
 LONGEST_WAIT: Final = 2.0  # seconds between two signs of life while there is nothing to do
 
@@ -299,13 +304,13 @@ class Worker(threading.Thread):
             self._log.warning(verdict.message)
             self._account.note(notice=verdict.message)
         if verdict.accepted:
-            reading = replace(reading, values=verdict.values)
-            self._accepted(self._plan.completed(reading, self._energies, self._clock()))
+            self._accepted(replace(reading, values=verdict.values))
         else:
             self._rejected(verdict)
 
     def _accepted(self, reading: Reading) -> None:
         self.reading = reading
+        self._plan.accepted(reading)
         self._obstacle = None
         self._key_backoff.reset()
         self._other_backoff.reset()
@@ -314,7 +319,10 @@ class Worker(threading.Thread):
         self._troubles.recovered()
         self._account.accepted(reading)
         self._account.note(fell_from=self._plausibility.fallen())
-        self._go_on_with_demand(reading)
+        if has_energies(reading):
+            self._go_on_with_demand(reading)
+        else:
+            self._troubles.remark("energies", ENERGIES_RARELY)
 
     def _go_on_with_demand(self, reading: Reading) -> None:
         """Say how the running interval stands, often enough for its entities and not with each of many polls."""
@@ -358,10 +366,6 @@ class Worker(threading.Thread):
         if isinstance(error, PortUnavailable):
             return PORT_RETRY
         return FIRST_RETRY if self.status.consecutive_failures == 1 else LATER_RETRY
-
-    @property
-    def _energies(self) -> frozenset[str]:
-        return self.facts.layout.fields_of(23) if self.facts else frozenset()
 
     # What changes slowly
 
