@@ -28,7 +28,7 @@ from nesgw.gateway.serving import Serving
 from nesgw.gateway.slow_readings import SlowReadings
 from nesgw.gateway.trouble_log import TroubleLog
 from nesgw.meter.meter import Meter
-from nesgw.meter.poll_plan import PollPlan
+from nesgw.meter.poll_plan import PollPlan, has_energies
 from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.publishers.console import summary
@@ -51,6 +51,11 @@ LEARNING_READS: Final = 60
 
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
+
+ENERGIES_RARELY: Final = (
+    "this poll_interval is shorter than the MEP port's pace allows: the power is read with each poll, "
+    "the energies every ten seconds, and null in between; at 3s and more every reading has both"
+)
 
 LONGEST_WAIT: Final = 2.0  # seconds between two signs of life while there is nothing to do
 
@@ -252,20 +257,23 @@ class Worker(threading.Thread):
             self._log.warning(verdict.message)
             self._account.note(notice=verdict.message)
         if verdict.accepted:
-            reading = replace(reading, values=verdict.values)
-            self._accepted(self._plan.completed(reading, self._energies, self._clock()))
+            self._accepted(replace(reading, values=verdict.values))
         else:
             self._rejected(verdict)
 
     def _accepted(self, reading: Reading) -> None:
         self.reading = reading
+        self._plan.accepted(reading)
         self._retries.accepted()
         self._publisher.accept(reading)
         self._freshness.accepted(self._clock())
         self._troubles.recovered()
         self._account.accepted(reading)
         self._account.note(fell_from=self._plausibility.fallen())
-        self.slow.accepted(reading)
+        if has_energies(reading):
+            self.slow.accepted(reading)
+        else:
+            self._troubles.remark("energies", ENERGIES_RARELY)
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
@@ -280,10 +288,6 @@ class Worker(threading.Thread):
         again = "" if pause is None else f"; asking again in {_duration(pause)}"
         at_once = isinstance(error, OperatorNeeded | IdentityTaken)
         self._troubles.failed(type(error).__name__, f"{error}{again}", at_once=at_once)
-
-    @property
-    def _energies(self) -> frozenset[str]:
-        return self.facts.layout.fields_of(23) if self.facts else frozenset()
 
     # Who the meter is
 
