@@ -34,7 +34,7 @@ from nesgw.errors import (
     PortShared,
     TableNotPresent,
 )
-from nesgw.meter.introduction import ask_who
+from nesgw.meter.introduction import ONE_SESSION, ask_who
 from nesgw.meter.meter import Meter
 from nesgw.meter.optical_link import OpticalLink
 from nesgw.meter.queries.sub_meters import sub_meter_schedule
@@ -47,7 +47,6 @@ from nesgw.publishers.console import schedule, summary
 
 _ATTEMPTS: Final = 6  # identifies to judge the probe by
 _PERIOD: Final = 0.4
-_SESSION: Final = 30.0  # for a session that reads everything, on a bad line
 _ROOT: Final = "root"
 
 
@@ -207,7 +206,7 @@ def _identity(case: MeterCase) -> Finding:
     """Read what every meter gives away without a key."""
     if case.port is None:
         return skipped("the service has the port")
-    meter = ask_who(case.port, time.monotonic() + _SESSION)
+    meter = ask_who(case.port, time.monotonic() + ONE_SESSION)
     if meter is None:
         return skipped("this meter does not say who it is without a key")
     return ok(f"{meter.manufacturer} {meter.model}, serial number {meter.serial}, firmware {meter.firmware}")
@@ -233,7 +232,7 @@ def _key_accepted(case: MeterCase) -> Finding:
         place = replace(case.settings, port=case.name, key=case.key.value, session="per-poll", negotiate_baud=False)
         case.meter = Meter(place, link=OpticalLink(place, port=case.port))
         try:
-            case.life.enter_context(case.meter.session(time.monotonic() + _SESSION))
+            case.life.enter_context(case.meter.session(time.monotonic() + ONE_SESSION))
         except KeyRefused as refusal:
             return failed_with(refusal)
     return ok("the meter took it")
@@ -273,7 +272,7 @@ def _sub_meters(case: MeterCase) -> Finding:
     if case.service is not None:
         return skipped("the service has the port; nesgw read --all asks through it")
     assert case.meter is not None  # noqa: S101
-    case.meter.limit(case.clock() + _SESSION)
+    case.meter.limit(case.clock() + ONE_SESSION)
     try:
         return ok(schedule(run(sub_meter_schedule(case.meter.facts()), case.meter)))
     except (TableNotPresent, KeyRefused):
