@@ -49,6 +49,8 @@ LEARNING: Final = 20.0
 POLL_READS: Final = 15
 LEARNING_READS: Final = 60
 
+SESSION_REQUESTS: Final = 6  # that open and end a session
+
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
 
@@ -234,8 +236,10 @@ class Worker(threading.Thread):
     def _time_allowed(self) -> float:
         learning, spare = self._meter.to_be_identified, self._meter.spare
         reads = LEARNING_READS if learning else POLL_READS
-        held_up = 0 if spare is None else max(0, reads - spare)
-        return self._limit + (LEARNING if learning else 0.0) + held_up
+        held_up = 0.0 if spare is None else max(0, reads - spare)
+        # Slow is not broken: a poll may overrun its interval, and the beats it covers are left out.
+        late = (reads + SESSION_REQUESTS) * self._meter.lateness
+        return self._limit + (LEARNING if learning else 0.0) + held_up + late
 
     def _state(self) -> tuple[object, ...]:
         """What others want to hear of at once."""
