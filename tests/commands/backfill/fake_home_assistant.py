@@ -65,6 +65,7 @@ class FakeHomeAssistant:
         if command["type"] in changes and not is_admin:
             return _refused(command, "unauthorized")
         answers: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "auth/current_user": lambda _: {"name": "Somebody", "is_owner": False, "is_admin": is_admin},
             "recorder/info": lambda _: self.info,
             "config/entity_registry/list": lambda _: self.registry,
             "recorder/get_statistics_metadata": lambda c: [

@@ -225,7 +225,8 @@ class TestThePast:
             plan_with_past(rows, history(first=4))
 
     def test_of_nothing_is_nothing(self) -> None:
-        assert not plan_with_past([], history())
+        with pytest.raises(NotNow, match="has not compiled any hour"):
+            plan_with_past([], history())
         assert not plan_with_past(live(*range(10, 20)), history(first=10))
 
 
