@@ -168,13 +168,13 @@ class HomeAssistant:
         ]
 
     def has_rows_before(self, statistic: Statistic, moment: datetime) -> bool:
-        """Whether there is anything before a moment."""
+        """Whether there is anything before a moment; by the hour, for of a longer period the end would be moved."""
         answer = self._ask(
             "recorder/statistics_during_period",
             start_time=_LONG_AGO.isoformat(),
             end_time=moment.isoformat(),
             statistic_ids=[statistic.statistic_id],
-            period="month",
+            period="hour",
             types=["sum"],
             units={str(statistic.metadata.get("unit_class") or "energy"): statistic.unit},
         )
