@@ -132,7 +132,7 @@ def plan_with_past(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     past = sorted(hour for hour in history.at_end if first and hour < first.start)
     if first is None or len(past) < 2:
         return plan(rows, history)
-    if not is_good(first, history):
+    if not (is_good(first, history) or _is_cut_short(first, history)):
         raise Disagreement(f"Home Assistant's first row, {first.start:%Y-%m-%d %H:%M} UTC, is not what the meter says")
     begin = history.at_end[past[0]]
     change = round(-begin - first.offset, 6)
@@ -142,7 +142,8 @@ def plan_with_past(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
         Bar(after.start, None, round(after.state - before, 6))
         for before, after in zip((begin, *(row.state for row in written)), written, strict=False)
     )
-    following = Bar(first.start, round(first.sum, 6), round(first.state - written[-1].state, 6))
+    state = next((row.state for row in behind.rows if row.start == first.start), first.state)
+    following = Bar(first.start, round(first.sum, 6), round(state - written[-1].state, 6))
     shift = (Shift(first.start, change),) if abs(change) > ROUNDING else ()
     return Plan(shift + behind.shifts, written + behind.rows, (*in_front, following, *behind.bars), behind.unknown)
 
@@ -215,7 +216,13 @@ def _fits(row: HourRow, history: MeterHistory, late: float) -> bool:
 
 
 def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> HourRow:
-    """The row right before the first wrong hour: it says that profile, unit and clock fit."""
+    """The row right before the first wrong hour: it says that profile, unit and clock fit.
+
+    Where Home Assistant's rows begin with the wrong hour, its own row says it as well, if that was only cut short.
+    """
+    first = by_start.get(gap[0])
+    if first and gap[0] == min(by_start) and _is_cut_short(first, history):
+        return first
     anchor = by_start.get(gap[0] - HOUR)
     if anchor is None or anchor.start < min(history.at_end):
         raise NotFarEnough(
@@ -226,6 +233,13 @@ def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], histo
             f"Home Assistant's and the meter's history do not agree at {anchor.start:%Y-%m-%d %H:%M} UTC"
         )
     return anchor
+
+
+def _is_cut_short(row: HourRow, history: MeterHistory) -> bool:
+    """Whether the register stood so at some time within the hour."""
+    begin, end = history.at_end.get(row.start - HOUR), history.at_end.get(row.start)
+    inexact = history.step + ROUNDING
+    return begin is not None and end is not None and begin - inexact <= row.state <= end + inexact
 
 
 def _refuse_too_high(rows: Sequence[HourRow], history: MeterHistory) -> None:
