@@ -78,7 +78,7 @@ class _Sight:
             worker = self._worker
             # First whether it is fresh: a reading that is older than that is never taken for a fresh one.
             online, facts, reading, status = worker.online, worker.facts, worker.reading, worker.status
-            demand = worker.demand
+            demand = worker.slow.demand
             if facts is not self._facts:
                 self._facts = facts
                 self._info = json.loads(payloads.info(facts.identity, facts.layout.fields)) if facts else None
@@ -97,8 +97,8 @@ class _Sight:
                 info=self._info,
                 state=self._state,
                 status=self._status_object,
-                demand=json.loads(payloads.demand_state(demand, worker.running)) if demand else None,
-                sub_meters=tuple(_sub_meter(each) for each in tuple(worker.sub_meters.values())),
+                demand=json.loads(payloads.demand_state(demand, worker.slow.running)) if demand else None,
+                sub_meters=tuple(_sub_meter(each) for each in tuple(worker.slow.sub_meters.values())),
             )
 
 
