@@ -73,6 +73,32 @@ STATUS = {
     "poll_duration_ms": 812,
     "alarms": [],
 }
+# As docs/mqtt.md describes the topic: quarter hours, and nothing fed in.
+DEMAND = {
+    "start": "2026-11-27T21:15:00Z",
+    "minutes": 15,
+    "import_w": 684,
+    "export_w": 0,
+    "running": {
+        "start": "2026-11-27T21:30:00Z",
+        "elapsed_s": 60,
+        "import_so_far_w": 640,
+        "export_so_far_w": 0,
+        "import_w": 655,
+        "export_w": 0,
+    },
+    "month": {
+        "begin": "2026-10-31T23:00:00Z",
+        "import_w": 4312,
+        "import_start": "2026-11-03T17:15:00Z",
+        "export_w": None,
+        "export_start": None,
+        "missing": 0,
+    },
+    "last_month": None,
+    "maxima": [],
+    "quality": ["good"],
+}
 WATER = SubMeter(
     "kam12345678",
     "water",

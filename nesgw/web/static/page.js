@@ -278,14 +278,20 @@ function counter(kwh) {
   return kwh == null ? ["–"] : [whole, element("small", {}, `${number(0.1, 1).charAt(1)}${decimals ?? ""}\u202fkWh`)];
 }
 
+// What the meter is billed for where power is: the mean of an interval, and the month's highest.
 function renderDemand(demand) {
-  const peaks = (key) => ["import", "export"].map((way) => [way, demand?.[key]?.[way] ?? demand?.[key]?.[`${way}_w`]]).filter(([, peak]) => peak != null);
-  const shown = [["running", "running"], ["peakMonth", "month"], ["peakLastMonth", "last_month"]].flatMap(([word, key]) => peaks(key).map(([way, peak]) => {
-    const watts = typeof peak === "object" ? peak.w ?? peak.value ?? peak.power : peak;
-    return watts > 0 ? element("div", { class: way === "export" ? "out" : "in" }, element("dt", {}, t(word), peak.start ? element("small", {}, ` ${when(peak.start)}`) : null), element("dd", {}, powerText(watts))) : null;
-  })).filter(Boolean);
-  $("demand").hidden = !shown.length;
-  replaceIfNew($("demand-list"), shown);
+  const rows = [];
+  const add = (way, word, watts, note) => { if (watts > 0) rows.push(element("div", { class: way === "export" ? "out" : "in" }, element("dt", {}, `${t(word)} `, element("small", {}, [way === "export" ? t("export") : null, note].filter(Boolean).join(" · "))), element("dd", {}, powerText(watts)))); };
+  for (const way of ["import", "export"]) {
+    const { start, minutes, running, month, last_month: before } = demand ?? {}, begin = (moment) => (moment ? when(moment) : null);
+    add(way, "running", running?.[`${way}_so_far_w`], begin(running?.start));
+    add(way, "lastInterval", demand?.[`${way}_w`], start ? `${when(start)}–${clock(+new Date(start) + minutes * 60e3)}` : null);
+    add(way, "peakMonth", month?.[`${way}_w`], begin(month?.[`${way}_start`]));
+    add(way, "peakLastMonth", before?.[`${way}_w`], begin(before?.[`${way}_start`]));
+  }
+  $("demand").hidden = !rows.length;
+  setText("demand-title", demand?.minutes ? t("demandOf", { n: demand.minutes }) : t("demand"));
+  replaceIfNew($("demand-list"), rows);
 }
 
 function renderProbe({ status, online, state: read }) {
