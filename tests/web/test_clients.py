@@ -134,7 +134,7 @@ print(json.dumps([[tracker.update(), tracker.data], asyncio.run(ask())]))
 
 def test_the_makers_own_library_reads_an_ecotracker(ecotracker_python: Path, house: House) -> None:
     def seen() -> Any:
-        command = [ecotracker_python, "-c", ECOTRACKER, str(house.port)]
+        command = [str(ecotracker_python), "-c", ECOTRACKER, str(house.port)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
 
     for done, data in seen():
