@@ -20,16 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from nesgw.config.settings import Address, HttpSettings
+from nesgw.errors import NoAnswer
 from nesgw.web.service import WebService
 from nesgw.web.snapshot import MeterNow, ProfileRow, StateObject, SubMeter
 
 WIDTHS: Final = {320: 720, 768: 1024, 1280: 860}  # pixels, and the height of the window
 SCHEMES: Final = ("light", "dark")
 IMAGES: Final = Path(__file__).parents[1] / "docs/images"
-SILENT: Final = (
-    "no answer from the meter on /dev/ttyUSB0: check that the probe sits on the meter's optical port, the right way "
-    "round; nesgw align shows it live"
-)
+SILENT: Final = str(NoAnswer(port="/dev/ttyUSB0", service="ident", attempts=3))
 DAY: Final = datetime(2026, 6, 12, tzinfo=UTC)  # a Friday, in the browser's clock, too
 STEP: Final = 60.0  # seconds between two readings of the invented day
 

@@ -95,8 +95,24 @@ DEMAND = {
         "export_start": None,
         "missing": 0,
     },
-    "last_month": None,
-    "maxima": [],
+    "last_month": {
+        "begin": None,
+        "import_w": None,
+        "import_start": None,
+        "export_w": None,
+        "export_start": None,
+        "missing": None,
+    },
+    "maxima": [
+        {
+            "field": "power_import",
+            "value": 6120.0,
+            "unit": "W",
+            "time": "2026-01-14T16:45:00Z",
+            "cumulative": None,
+            "continuous_cumulative": None,
+        }
+    ],
     "quality": ["good"],
 }
 WATER = SubMeter(

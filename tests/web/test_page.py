@@ -158,8 +158,8 @@ def test_the_mean_power_of_intervals_and_the_highest_of_the_month_are_told(house
     house.becomes(replace(reading(896), demand=DEMAND))
     shows(page, "#demand-title", "Mean power of 15 minutes")
     rows = page.locator("#demand-list > div")
-    playwright.expect(rows.locator("dt")).to_contain_text(["so far", "21:15–21:30", "3 Nov, 17:15"])
-    playwright.expect(rows.locator("dd")).to_have_text(["640\u202fW", "684\u202fW", "4,312\u202fW"])
+    playwright.expect(rows.locator("dt")).to_contain_text(["so far", "21:15–21:30", "3 Nov, 17:15", "Power import"])
+    playwright.expect(rows.locator("dd")).to_have_text(["640\u202fW", "684\u202fW", "4,312\u202fW", "6,120\u202fW"])
 
 
 def test_bars_come_from_the_load_profile_and_can_be_read_as_a_table(house: House, open_page: Open) -> None:

@@ -289,6 +289,10 @@ function renderDemand(demand) {
     add(way, "peakMonth", month?.[`${way}_w`], begin(month?.[`${way}_start`]));
     add(way, "peakLastMonth", before?.[`${way}_w`], begin(before?.[`${way}_start`]));
   }
+  for (const { field, value, unit, time } of demand?.maxima ?? []) {
+    if (value == null) continue;
+    rows.push(element("div", {}, element("dt", {}, `${t("ownMaximum")} `, element("small", {}, [state.names.fields[field]?.name ?? field, time && when(time)].filter(Boolean).join(" · "))), element("dd", {}, quantity(value, unit))));
+  }
   $("demand").hidden = !rows.length;
   setText("demand-title", demand?.minutes ? t("demandOf", { n: demand.minutes }) : t("demand"));
   replaceIfNew($("demand-list"), rows);
