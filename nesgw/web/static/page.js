@@ -347,7 +347,7 @@ function renderValues(meter) {
     ...["energy", "power"].map((key) => [key, groups[key]]).filter(([, rows]) => rows.length).map(([key, rows]) => card(t(`group_${key}`), table([t("name"), t("value")], rows))),
     ...(groups.phases.size ? [card(t("group_phases"), table([t("name"), ...columns.map((phase) => `L${phase}`), ""], [...groups.phases.values()].map((row) => [row.name, ...columns.map((phase) => row.cells[phase - 1]), row.unit ?? ""]), "wide"))] : []),
     ...(groups.other.length ? [card(t("group_other"), table([t("name"), t("value")], groups.other))] : []),
-    ...(facts.length ? [card(t("meter"), table([t("name"), t("value")], facts))] : []),
+    ...(facts.length ? [card(t("meter"), table([t("name"), t("value")], facts, "facts"))] : []),
     ...meter.sub_meters.map((each) => card(`${t(each.medium)} ${each.serial}`, table([t("name"), t("value")], each.values.map(({ name, value, unit }) => [name, quantity(value, unit)])))),
   ]);
 }
