@@ -1,6 +1,6 @@
 """nesgw: reads Echelon/NES electricity meters over their optical port and publishes what they say."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Where the repository is published, like "https://HOST/OWNER/nesgw". Empty: nowhere yet, and then no file names an
 # address. Whoever publishes it sets it here and runs: python -m scripts.homepage

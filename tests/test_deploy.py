@@ -196,13 +196,25 @@ class TestThePackage:
             name, floor = dependency.split(">=")
             assert f" python3-{debian[name]} (>= {floor}),\n" in package
 
-    def test_recommends_what_only_one_command_needs(self) -> None:
+    def test_suggests_what_only_one_command_needs(self) -> None:
         control = (ROOT / "debian/control").read_text(encoding="utf-8")
         (needed,) = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
             "optional-dependencies"
         ]["backfill"]
         name, floor = needed.split(">=")
-        assert f"\nRecommends:\n python3-{name} (>= {floor}),\n" in control
+        suggested = control.partition("\nSuggests:\n")[2]
+        assert f" python3-{name} (>= {floor}),\n" in suggested
+        assert "\nRecommends:" not in control
+
+    def test_installs_every_unit_and_enables_none(self) -> None:
+        installed = read_lines("debian/nesgw.install")
+        units = sorted(path.name for path in (ROOT / "deploy/systemd").iterdir())
+        assert units == ["nesgw-backfill.service", "nesgw-backfill.timer", "nesgw-http.socket", "nesgw.service"]
+        for unit in units:
+            assert [f"deploy/systemd/{unit}", "usr/lib/systemd/system"] in [line.split() for line in installed]
+        handled = [line for line in read_lines("debian/rules") if line.startswith("\tdh_installsystemd")]
+        assert handled
+        assert all(" --no-enable " in line for line in handled)
 
     def test_brings_to_bookworm_the_versions_of_debian_13(self) -> None:
         pinned = dict(

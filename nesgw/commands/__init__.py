@@ -37,7 +37,7 @@ _MODULES: Final = {
     "doctor": "doctor.command",
     "forget": "forget.command",
     "simulate": "simulate",
-    "demo": "demo",
+    "demo": "demo.command",
 }
 COMMANDS: Final = tuple(_MODULES)
 

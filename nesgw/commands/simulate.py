@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import threading
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 _DEFAULT: Final = "83331-3i"  # the three-phase meter of most households that run nesgw
 
+_KEY_FILE: Final = "simulated.key"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     profile_argument(parser)
-    parser.add_argument(
-        "--interface", choices=("optical", "mep"), default="optical", help="which of its ports (default: optical)"
-    )
+    interface_argument(parser)
     parser.add_argument("--from", dest="dump", metavar="FILE", help="play back what nesgw dump wrote, as that meter")
     parser.add_argument("--link", metavar="PATH", help="also make a symbolic link of this name to the device")
     seed_argument(parser)
@@ -46,13 +47,20 @@ def profile_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def interface_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --interface."""
+    parser.add_argument(
+        "--interface", choices=("optical", "mep"), default="optical", help="which of its ports (default: optical)"
+    )
+
+
 def seed_argument(parser: argparse.ArgumentParser) -> None:
     """Add --seed."""
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another number, another house (default: 0)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the device path on stdout and serve the meter until Ctrl-C."""
+    """Print the device path, and the command that reads it, and serve the meter until Ctrl-C."""
     from nesgw.simulator import DEFAULT_KEY, serve
 
     stop = threading.Event()
@@ -60,8 +68,10 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda _number, _frame: stop.set())
 
     def ready(line: PtyLine) -> None:
-        print(options.link or line.path, flush=True)
-        print(f"the key of this meter is {DEFAULT_KEY.decode()}; Ctrl-C ends it", file=sys.stderr)
+        port, key = options.link or line.path, DEFAULT_KEY.decode()
+        print(port)
+        print(_reading(port, key, options.interface), flush=True)
+        print(f"the key of this meter is {key}; Ctrl-C ends it", file=sys.stderr)
 
     try:
         serve(
@@ -82,3 +92,10 @@ def run(options: argparse.Namespace) -> int:
             raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error.strerror}") from None
         raise PortUnavailable(port=options.link, problem=error.strerror or str(error)) from None
     return EX_OK
+
+
+def _reading(port: str, key: str, interface: str) -> str:
+    """Write the command that reads this meter, for another terminal; it makes the key file first."""
+    other_port = "" if interface == "optical" else f" --interface {interface}"
+    read = f"nesgw read --port {shlex.quote(port)} --key-file {_KEY_FILE}{other_port}"
+    return f"(umask 077; echo {key} >{_KEY_FILE}); {read}"

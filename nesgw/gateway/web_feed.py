@@ -82,7 +82,7 @@ class _Sight:
             worker = self._worker
             # First whether it is fresh: a reading that is older than that is never taken for a fresh one.
             online, facts, reading, status = worker.online, worker.facts, worker.reading, worker.status
-            demands = worker.demand, worker.running
+            demands = worker.slow.demand, worker.slow.running
             if facts is not self._facts:
                 self._facts = facts
                 self._info = json.loads(payloads.info(facts.identity, facts.layout.fields)) if facts else None
@@ -105,7 +105,7 @@ class _Sight:
                 state=self._state,
                 status=self._status_object,
                 demand=self._demand_object,
-                sub_meters=tuple(_sub_meter(each) for each in tuple(worker.sub_meters.values())),
+                sub_meters=tuple(_sub_meter(each) for each in tuple(worker.slow.sub_meters.values())),
             )
 
 

@@ -47,6 +47,7 @@ class MepLink:
     """One MEP port. It is opened for the first read, if none is given, and stays open until ``close``."""
 
     has_sessions = False
+    lateness = 0.0  # no answer of this port is waited for so long
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ import pytest
 
 from nesgw import commands as cli
 from nesgw.commands import COMMANDS, main
-from nesgw.commands.demo import fitted
+from nesgw.commands.demo.command import fitted
 from nesgw.commands.terminal.screen import plain
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
 
@@ -276,6 +276,27 @@ class TestSimulate:
             simulated.stdout.close()
         assert not link.exists()
 
+    @pytest.mark.parametrize("interface", ["optical", "mep"])
+    def test_it_prints_the_command_that_reads_it(self, interface: str, tmp_path: Path) -> None:
+        link = tmp_path / "my meter"
+        simulated = subprocess.Popen(
+            [sys.executable, "-m", "nesgw", "simulate", "--no-pacing", "--interface", interface, "--link", str(link)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            assert simulated.stdout.readline() == f"{link}\n"
+            command = simulated.stdout.readline()
+            shell = f"nesgw() {{ '{sys.executable}' -m nesgw \"$@\"; }}; {command}"
+            done = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, cwd=tmp_path, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "serial number 4080123456" in done.stdout
+        finally:
+            simulated.terminate()
+            assert simulated.wait(10) == 0
+            simulated.stdout.close()
+
     def test_a_link_that_would_destroy_a_file_is_refused_in_one_line(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -314,7 +335,7 @@ class TestDemo:
     def test_in_a_low_window_the_end_of_the_page_is_left_out(self) -> None:
         page = ["House", "", "Energy", "  1 kWh", "Power"]
         assert fitted(page, 5) == page
-        assert fitted(page, 4) == ["House", "", "Energy", "… and 2 lines more in a higher window"]
+        assert fitted(page, 4) == ["House", "", "Energy", "… and 2 lines more in a taller window"]
 
     def test_without_mosquitto_it_says_what_to_install(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -55,6 +55,31 @@ def test_the_status_counts_polls_failures_duration_and_bytes() -> None:
     assert worker.status == status
 
 
+@pytest.mark.parametrize(
+    ("delay", "interval", "says"),
+    [(0.5, 1.0, "0.3 s"), (0.8, 10.0, "0.3 s"), (1.5, 10.0, "1 s"), (5.5, 10.0, "3 s"), (3.5, 60.0, "3 s")],
+)
+@pytest.mark.allows_warnings("the time for one reading ran out", "no reading for")
+def test_a_meter_that_takes_its_time_is_learnt_over_the_polls_read_at_its_pace_and_said_to_be_slow(
+    logged: list[EventDict], delay: float, interval: float, says: str
+) -> None:
+    """The standard allows it two seconds to acknowledge and six to answer: that is slow, and not broken."""
+    line = line_to(answer_delay=delay)
+    _, publisher = work(line, polls=20, interval=interval)
+    assert len(publisher.readings) >= 10
+    said = [entry["event"] for entry in logged if str(entry["event"]).startswith("an answer takes")]
+    assert len(said) <= 2, "not at each poll"
+    assert (
+        said[-1]
+        == f"an answer takes {says} and more now and then: the meter or the line to it is slow, which it may be"
+    )
+
+
+def test_a_meter_that_is_as_quick_as_usual_is_not_called_slow(logged: list[EventDict]) -> None:
+    work(line_to(), polls=5)
+    assert not any("slow" in str(entry["event"]) for entry in logged)
+
+
 @pytest.mark.expects_warnings(
     "does not answer .Identify was sent 4 times.", "^no reading for 30 s: the meter is unavailable$"
 )

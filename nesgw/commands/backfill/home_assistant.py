@@ -58,6 +58,11 @@ class Statistic:
         """Units of the statistic in one kWh (or kvarh)."""
         return PER_KILO[self.unit]
 
+    @property
+    def exact(self) -> float:
+        """A difference that is none: a tenth of a watt hour, in the unit of the statistic."""
+        return 1e-4 * self.per_kilo
+
 
 class HomeAssistant:
     """One connection. Raises HomeAssistantUnavailable and TokenRefused."""
@@ -187,7 +192,7 @@ class HomeAssistant:
 
         def is_there() -> bool:
             after = {row.start: row.sum for row in self.rows(statistic, since)}
-            return abs(after.get(shift.start, 0.0) - expected) < 1e-3
+            return abs(after.get(shift.start, 0.0) - expected) < statistic.exact
 
         self._wait_for(is_there)
 
@@ -206,7 +211,7 @@ class HomeAssistant:
 
         def are_there() -> bool:
             found = {row.start: row for row in self.rows(statistic, rows[0].start)}
-            return all(_same(found.get(row.start), row) for row in rows)
+            return all(_same(found.get(row.start), row, statistic.exact) for row in rows)
 
         self._wait_for(are_there)
 
@@ -283,8 +288,8 @@ def websocket_address(url: str) -> str:
     return f"{scheme}://{parts.netloc}{path if path.endswith('/websocket') else f'{path}/api/websocket'}"
 
 
-def _same(found: HourRow | None, wanted: HourRow) -> bool:
-    return found is not None and abs(found.state - wanted.state) < 1e-3 and abs(found.sum - wanted.sum) < 1e-3
+def _same(found: HourRow | None, wanted: HourRow, exact: float) -> bool:
+    return found is not None and max(abs(found.state - wanted.state), abs(found.sum - wanted.sum)) < exact
 
 
 def in_unit(values: Mapping[datetime, float], statistic: Statistic) -> dict[datetime, float]:

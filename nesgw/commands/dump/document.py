@@ -23,7 +23,7 @@ from nesgw.meter.reader import run
 from nesgw.publishers import payloads
 from nesgw.tables.extent import CATALOGUE, LOAD_PROFILE, Tables
 from nesgw.tables.identity import BT01, ET03, decode_firmware
-from nesgw.tables.mbus import MBUS_HANDLES, PLAN
+from nesgw.tables.mbus import CHANNELS, MBUS_HANDLES, PLAN
 from nesgw.tables.mbus_records import SIZES, VARIABLE
 from nesgw.tables.query import Query
 from nesgw.tables.queues import ET36, decode_log_sizes
@@ -33,7 +33,6 @@ FORMAT: Final = "nesgw-dump"
 VERSION: Final = 1
 LOG_ENTRIES: Final = 1000  # of the logs, decoded: all that there are
 
-_MBUS_DEVICES: Final = 4  # the first indexes of ET13 to ET16; the others are MEP devices
 _CONSUMPTION: Final = "the load profile's values (--load-profile adds them)"
 _NOTHING_ELSE: Final = "keys and what the guides do not describe"
 
@@ -71,7 +70,7 @@ class Mask:
     def _devices(self) -> None:
         entry = self.tables.number("ET11", 1)
         for index in range(self.tables.number("ET11", 0)):
-            if index < _MBUS_DEVICES:
+            if index < CHANNELS:
                 self._zero("ET13", index * entry + 8, 20, "customer id of an M-Bus device", letters=True)
             else:
                 self._zero("ET13", index * entry + 9, PLAN - 9, "data of an MEP device", known=False)
@@ -80,7 +79,7 @@ class Mask:
         """ET16 and ET45, which hold telegrams, or what MEP devices left."""
         entry = self.tables.number("ET11", 5, 2)
         for index in range(self.tables.number("ET11", 0)):
-            self._reading("ET16", index * entry, entry, mbus=index < _MBUS_DEVICES)
+            self._reading("ET16", index * entry, entry, mbus=index < CHANNELS)
         sizes = decode_log_sizes(self.tables["ET36"].ljust(ET36.size, b"\0"), self.tables.byteorder)
         if log := sizes.get(EXTENDED + 45):
             for start in range(6, len(self.tables["ET45"]), log.entry):

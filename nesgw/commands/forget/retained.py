@@ -93,7 +93,7 @@ def _meter(
     model = " ".join(str(info[key]) for key in ("manufacturer", "model") if info.get(key))
     names = [str(device["name"])] if device.get("name") else []
     status, state = json_object(retained.get(topics.status(meter))), json_object(retained.get(topics.state(meter)))
-    needed = set(_availability(discovery)) or {
+    needed = set(availability_topics(discovery)) or {
         topics.availability(meter),
         *(f"{topics.base}/gateway/{name}/availability" for name in readers),
     }
@@ -134,7 +134,8 @@ def _via_gateway(device: Mapping[str, Any], retained: Mapping[str, str], topics:
             return
 
 
-def _availability(discovery: Mapping[str, Any]) -> Iterator[str]:
+def availability_topics(discovery: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the topics on which a device that was announced depends."""
     listed = discovery.get("avty") or discovery.get("availability")
     for each in listed if isinstance(listed, list) else ():
         topic = (each.get("t") or each.get("topic")) if isinstance(each, dict) else None

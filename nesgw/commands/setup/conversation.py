@@ -127,7 +127,7 @@ class Conversation:
     def _port(self, adapters: Sequence[str]) -> str:
         """Ask for the port; name what there is, and who is there."""
         if self._interview.is_given(ask.PORT) or self._interview.silent:
-            port = self._interview.take(replace(ask.PORT, otherwise=_AUTO))
+            port = self._interview.take(replace(ask.PORT, otherwise=self._own_port(adapters) or _AUTO))
         elif len(adapters) > 1:
             port = self._one_of(adapters)
         else:
@@ -138,7 +138,20 @@ class Conversation:
             raise PortAmbiguous(count=len(adapters), names=", ".join(adapters)) if adapters else NoProbe()
         return adapters[0]
 
+    def _own_port(self, adapters: Sequence[str]) -> str | None:
+        """Give the port of the only meter that is configured, where that is none of the adapters: a bridge, a UART."""
+        ports = [meter.port for meter in self._settings.meters if meter.name in self._present.names]
+        if len(ports) != 1 or ports[0] == _AUTO or any(_same_device(ports[0], each) for each in adapters):
+            return None
+        return ports[0] if "://" in ports[0] or Path(ports[0]).exists() else None
+
     def _only(self, adapters: Sequence[str]) -> str:
+        if own := self._own_port(adapters):
+            self._screen.say(f"The configuration names {own}; Enter keeps that.")
+            for number, name in enumerate(adapters, 1):
+                self._screen.listed(number, name, "a serial adapter of this machine")
+            check = ask.one_of(adapters, ask.port, str)
+            return self._interview.take(replace(ask.PORT, check=check, otherwise=own))
         if not adapters:
             self._screen.say(
                 "No USB serial adapter is plugged in. Plug the probe in and press Enter, or name its port."

@@ -150,6 +150,25 @@ def test_a_second_meter_is_added_and_the_first_keeps_its_port(
     assert f'name = "annex"\nlabel = "Annex"\nport = "{annex}"' in new["config.toml"]
 
 
+@pytest.mark.parametrize("silent", [True, False])
+@pytest.mark.parametrize("adapters", [(), ("/dev/null",)])
+def test_a_port_that_is_no_usb_adapter_is_kept_by_enter(
+    house: str, etc: Path, plugged_in: Callable[..., None], adapters: tuple[str, ...], silent: bool
+) -> None:
+    plugged_in(*adapters)
+    configured(etc, house)
+    screen = Scripted(("Port", ""), ("Use the key", "y"), *THE_REST)
+    new = texts(held(etc, screen, silent=silent)).get("config.toml", etc.read_text())
+    assert f'port = "{house}"' in new
+
+
+def test_one_that_is_gone_is_not_offered_again(house: str, etc: Path, plugged_in: Callable[..., None]) -> None:
+    plugged_in(house)
+    configured(etc, "/dev/serial/by-id/of-the-former-probe")
+    screen = Scripted(("Port", ""), ("Key", KEY), *THE_REST)
+    assert f'port = "{house}"' in texts(held(etc, screen))["config.toml"]
+
+
 def test_the_meter_that_is_there_keeps_its_name_its_key_and_the_name_of_its_port(
     house: str, etc: Path, plugged_in: Callable[..., None]
 ) -> None:
