@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nesgw.mep.capture import Capture
 from nesgw.ports.port import Port
@@ -158,3 +160,22 @@ def test_noise_without_end_does_not_fill_the_memory(rig: Rig) -> None:
     for number in range(5000):
         rig.gets("ff", number / 1000)
     assert len(rig.capture.lines()) == 2000
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=8))
+def test_of_any_bytes_no_more_is_shown_than_alerts_and_a_head_and_all_are_counted(pieces: list[bytes]) -> None:
+    rig = Rig()
+    rig.sends(REQUEST, 1.0)
+    for piece in pieces:
+        rig.gets(piece.hex(), 1.1)
+    shown, hidden = b"", 0
+    for line in rig.capture.lines()[2:]:
+        for word in line.split(" < ")[1].split():
+            if word.startswith("+"):
+                hidden += int(word)
+            else:
+                shown += bytes.fromhex(word)
+    assert len(shown) + hidden == len(b"".join(pieces))
+    while shown[:2] == bytes(2):
+        shown = shown[2:]
+    assert len(shown) <= 7
