@@ -508,6 +508,7 @@ _PARTS: Final = (
     "gateway",
     "meter",
     "optical",
+    "mep",
     "ports",
     "tables",
     "plausibility",
