@@ -337,7 +337,7 @@ def snapshot(registers: Snapshot) -> dict[str, object]:
     """Registers as they stood at some moment, in the manner of the state object."""
     return {
         "time": iso(registers.time),
-        "season": registers.season,
+        "season": registers.season + 1,
         "sequence": registers.sequence,
         **registers.values,
     }

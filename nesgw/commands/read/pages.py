@@ -62,11 +62,13 @@ def log(entries: Sequence[Event | Outage]) -> Iterator[str]:
     if not entries:
         yield "none"
         return
-    yield f"{'time':<20} {'log':<5} {'number':>10}  what"
-    for entry in entries:
+    times = [_local(_ended(entry)) for entry in entries]
+    width = max(20, *map(len, times))
+    yield f"{'time':<{width}} {'log':<5} {'number':>10}  what"
+    for time, entry in zip(times, entries, strict=True):
         sequence = "" if entry.sequence is None else entry.sequence
         what = _outage(entry) if isinstance(entry, Outage) else _event(entry)
-        yield f"{_local(_ended(entry)):<20} {entry.log:<5} {sequence:>10}  {what}"
+        yield f"{time:<{width}} {entry.log:<5} {sequence:>10}  {what}"
 
 
 def _ended(entry: Event | Outage) -> datetime | None:
@@ -163,10 +165,12 @@ def _line(name: str, text: str) -> str:
 
 
 def _local(moment: datetime | None) -> str:
-    """Local time; a time without a zone is the meter's own local time."""
+    """Local time; where the meter's zone is not this machine's, what the meter's own clock shows, and that it does."""
     if moment is None:
         return "unknown time"
-    return f"{moment.astimezone() if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
+    if moment.tzinfo is None:
+        return f"{moment:%Y-%m-%d %H:%M:%S} (meter's time)"
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _duration(seconds: int) -> str:
@@ -205,7 +209,7 @@ def _plain_clock(found: ClockFound) -> dict[str, object]:
 
 
 def _plain_tariff(tariff: LocalClock) -> dict[str, object]:
-    return {"tier": tariff.tier + 1, "by": tariff.tier_drive, "season": tariff.season}
+    return {"tier": tariff.tier + 1, "by": tariff.tier_drive, "season": tariff.season + 1}
 
 
 def _plain_sub_meter(found: SubMeter) -> dict[str, object]:
