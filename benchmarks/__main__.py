@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from benchmarks import figures, processes
+from benchmarks import figures, processes, web
 from benchmarks.figures import Row
 from benchmarks.options import Parser, at_least_one
 from nesgw.simulator.profiles import PROFILES
@@ -65,6 +65,11 @@ def _cpu(options: argparse.Namespace) -> Iterator[Row]:
         yield from figures.cpu(3, 12, 10.0, ("per-poll",))
 
 
+def _web(options: argparse.Namespace) -> Iterator[Row]:
+    yield from web.beats(120 if options.long else 20)
+    yield from web.memory(17_280 if options.long else 1_000)  # 48 hours on a beat of 10 s
+
+
 _FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "reading": _reading,
     "faster": _faster,
@@ -74,6 +79,7 @@ _FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "jitter": lambda options: figures.jitter(100) if options.long else figures.jitter(30, 1.0),
     "memory": lambda options: figures.memory(10_000, 1_000) if options.long else figures.memory(1_000, 200),
     "several": lambda options: figures.several(64, 120) if options.long else figures.several(8, 30),
+    "web": _web,
     "traffic": lambda options: figures.traffic(120 if options.long else 30),
 }
 

@@ -179,7 +179,13 @@ class Gateway:
     """The whole daemon, with a RAM disk of its own."""
 
     def __init__(
-        self, ports: list[str], broker_port: int, *, interval: float | None = None, session: str = "per-poll"
+        self,
+        ports: list[str],
+        broker_port: int,
+        *,
+        interval: float | None = None,
+        session: str = "per-poll",
+        more: str = "",
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(dir="/dev/shm")
         cache = Path(self._folder.name, "cache")
@@ -191,7 +197,7 @@ class Gateway:
         config = Path(self._folder.name, "config.toml")
         config.write_text(
             f'{meters}[gateway]\nlog_level = "warning"\n[cache]\ndirectory = "{cache}"\n'
-            f'[mqtt]\nhost = "127.0.0.1"\nport = {broker_port}\n'
+            f'[mqtt]\nhost = "127.0.0.1"\nport = {broker_port}\n{more}'
         )
         config.chmod(0o600)
         if interval is None:
@@ -205,6 +211,12 @@ class Gateway:
     def usage(self) -> Usage:
         """What it has used."""
         return Usage.of(self._process.pid)
+
+    @property
+    def proportional(self) -> float:
+        """Its memory in MiB, what it shares with other processes divided among them."""
+        rollup = Path("/proc", str(self._process.pid), "smaps_rollup").read_text()
+        return int(rollup.split("\nPss:")[1].split()[0]) / 1024
 
     def __enter__(self) -> Gateway:
         return self

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fuzz.mep import COURSES, SECOND
 from fuzz.tables import DOCUMENTED, TARGETS
+from fuzz.web import REQUESTS
 from nesgw.simulator import PROFILES, SimulatedMeter
 
 FOLDER = Path(sys.argv[1])
@@ -81,6 +82,15 @@ def mep() -> None:
         (folder / name.replace(" ", "-")).write_bytes(SECOND + course)
 
 
+def web() -> None:
+    """What clients were seen to send."""
+    folder = FOLDER / "web"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, said in REQUESTS.items():
+        for cut in (0x00, 0x7E):
+            (folder / f"{name}-{cut}").write_bytes(bytes((cut,)) + said)
+
+
 def crc(data: bytes) -> bytes:
     """CRC-16/X-25, low byte first."""
     register = 0xFFFF
@@ -96,3 +106,4 @@ if __name__ == "__main__":
     link()
     broker()
     mep()
+    web()

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from nesgw import __version__, errors
 from nesgw.config import example
 from nesgw.config import schema as config
-from nesgw.gateway import freshness, watch, worker
+from nesgw.gateway import freshness, retries, watch
 from nesgw.optical.session import AFTER_OK
 from nesgw.publishers import home_assistant, payloads
 from nesgw.publishers.message import Message, Part
@@ -455,8 +455,8 @@ def _timings() -> str:
         ("Home Assistant was restarted", f"everything is announced again {low:.0f} to {high:.0f} s after it says so"),
         (
             "the meter refused the key",
-            f"asked again after {worker.FIRST_PAUSE / 60:.0f} min, then ever later, at most every "
-            f"{worker.LONGEST_PAUSE / 60:.0f} min",
+            f"asked again after {retries.FIRST_PAUSE / 60:.0f} min, then ever later, at most every "
+            f"{retries.LONGEST_PAUSE / 60:.0f} min",
         ),
         ("nothing new", f"the gateway's status is sent every {watch.STATUS_INTERVAL:.0f} s"),
     ]
@@ -516,6 +516,7 @@ _PARTS: Final = (
     "gateway",
     "meter",
     "optical",
+    "mep",
     "ports",
     "tables",
     "plausibility",

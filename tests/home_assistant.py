@@ -21,6 +21,8 @@ OPTIONS = {
     "ent_cat": "entity_category",
     "evt_typ": "event_types",
     "exp_aft": "expire_after",
+    "json_attr_t": "json_attributes_topic",
+    "json_attr_tpl": "json_attributes_template",
     "o": "origin",
     "ops": "options",
     "p": "platform",

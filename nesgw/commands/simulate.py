@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import threading
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 
 _DEFAULT: Final = "83331-3i"  # the three-phase meter of most households that run nesgw
+
+_KEY_FILE: Final = "simulated.key"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +61,7 @@ def seed_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the device path on stdout and serve the meter until Ctrl-C."""
+    """Print the device path, and the command that reads it, and serve the meter until Ctrl-C."""
     from nesgw.simulator import DEFAULT_KEY, serve
 
     stop = threading.Event()
@@ -66,11 +69,10 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda _number, _frame: stop.set())
 
     def ready(line: PtyLine) -> None:
-        print(options.link or line.path, flush=True)
-        print(f"the key of this meter is {DEFAULT_KEY.decode()}; Ctrl-C ends it", file=sys.stderr)
-        mep = " --interface mep" if options.interface == "mep" else ""
-        key = f"<(echo {DEFAULT_KEY.decode()})"
-        print(f"read it with: nesgw read --port {options.link or line.path} --key-file {key}{mep}", file=sys.stderr)
+        port, key = options.link or line.path, DEFAULT_KEY.decode()
+        print(port)
+        print(_reading(port, key, options.interface), flush=True)
+        print(f"the key of this meter is {key}; Ctrl-C ends it", file=sys.stderr)
 
     try:
         serve(
@@ -91,3 +93,10 @@ def run(options: argparse.Namespace) -> int:
             raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error.strerror}") from None
         raise PortUnavailable(port=options.link, problem=error.strerror or str(error)) from None
     return EX_OK
+
+
+def _reading(port: str, key: str, interface: str) -> str:
+    """Write the command that reads this meter, for another terminal; it makes the key file first."""
+    other_port = "" if interface == "optical" else f" --interface {interface}"
+    read = f"nesgw read --port {shlex.quote(port)} --key-file {_KEY_FILE}{other_port}"
+    return f"(umask 077; echo {key} >{_KEY_FILE}); {read}"

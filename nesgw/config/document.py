@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nesgw.config.key import without_keys
+from nesgw.config.schema import shown
 from nesgw.config.settings import NotPickled
 from nesgw.errors import ConfigError
 
@@ -19,7 +20,8 @@ _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
 _OPTION: Final = re.compile(r"\s*([\w.-]+)\s*=")
 _AT: Final = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 _OPTION_AND_REST: Final = re.compile(r"(\s*([\w.-]+)\s*[=:]\s*)(.*)")
-_SECRET_OPTION: Final = re.compile(r"(?<![^\W_])(key|password|token|secret)(?!\w)[\"']?\s*[=:]?\s*", re.IGNORECASE)
+_OPEN_HEADER: Final = re.compile(r"\s*\[\[?\s*[\w.-]{1,20}\s*\]?\s*")
+_MORE: Final = re.compile(r"[={#@]|:\s|^(\"[^\"]*\"|'[^']*')\s*\w")  # than one plain value
 _LONG_WORD: Final = re.compile(r"[^\s\"'/\[\]]{16,}")
 _MASK: Final = "********"
 
@@ -149,7 +151,7 @@ def _explained(error: tomllib.TOMLDecodeError, lines: Sequence[str]) -> tuple[in
         number -= 1  # the end of the file, but for empty lines
         line = lines[number - 1]
     column = int(match[3]) if match and match[3] else len(line) + 1
-    return number, f"not valid TOML: {_hint(said, line)}", _excerpt(line, column)
+    return number, f"not valid TOML: {without_keys(_hint(said, line))}", _excerpt(line, column)
 
 
 def _excerpt(line: str, column: int) -> tuple[str, ...]:
@@ -161,13 +163,19 @@ def _excerpt(line: str, column: int) -> tuple[str, ...]:
 
 
 def _without_secret(line: str) -> str:
-    shown, masked = line, ""
-    if secret := _SECRET_OPTION.search(line):  # wherever it stands: behind a table's name, or in an inline table
-        shown, masked = line[: secret.end()], _MASK
-    if match := _OPTION_AND_REST.match(shown):
-        # Of a misspelt option nobody knows what it holds: no word is shown that is as long as a key.
-        return match[1] + _LONG_WORD.sub(_MASK, match[3]) + masked
-    return _LONG_WORD.sub(_MASK, shown) + masked if shown.lstrip().startswith("[") else ""
+    """Show a table's name, or an option; its value only where that is the value of an option that holds no secret.
+
+    What a misspelt option holds nobody knows, nor what stands behind a mistake: ``passwort = hunter2``.
+    """
+    if header := _HEADER.match(line):
+        rest = line[header.end() :].lstrip("]")
+        return line[: len(line) - len(rest)] + (_MASK if rest.strip() else "")
+    if not (option := _OPTION_AND_REST.match(line)):
+        return line if _OPEN_HEADER.fullmatch(line) else ""
+    name, value = option[2].rpartition(".")[2], option[3]
+    if name not in shown() or _MORE.search(value):
+        return option[1] + _MASK
+    return option[1] + _LONG_WORD.sub(_MASK, value)
 
 
 _QUOTES: Final = "texts stand in straight double quotes"

@@ -232,3 +232,12 @@ def tables(model: type[Section]) -> dict[str, type[Section]]:
             if isinstance(kind, type) and issubclass(kind, Section):
                 found[name] = kind
     return found
+
+
+_SECRET: Final = ("key", "password", "token")
+
+
+def shown(model: type[Section] = Config) -> frozenset[str]:
+    """Return the options whose values may be shown: none whose name speaks of a secret, for one may stand there."""
+    own = {name for name in model.model_fields if not name.startswith(_SECRET)}
+    return frozenset(own).union(*map(shown, tables(model).values()))

@@ -23,6 +23,8 @@ from nesgw.meter.reader import run, step
 from nesgw.meter.remote_reader import RemoteReader, connect
 from nesgw.publishers import payloads
 from nesgw.publishers.payloads import MeterStatus
+from nesgw.tables.interval_demand import Demand as DemandNow
+from nesgw.tables.interval_demand import Running
 from nesgw.tables.load_profile import ProfileReading, consumption
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.query import Query
@@ -70,6 +72,8 @@ class _Sight:
         self._state: StateObject | None = None
         self._status: MeterStatus | None = None
         self._status_object: JsonObject | None = None
+        self._demands: tuple[DemandNow | None, Running | None] = (None, None)
+        self._demand_object: JsonObject | None = None
         self._lock = threading.Lock()  # the jobs of the web service look, too
 
     def now(self) -> MeterNow:
@@ -78,7 +82,7 @@ class _Sight:
             worker = self._worker
             # First whether it is fresh: a reading that is older than that is never taken for a fresh one.
             online, facts, reading, status = worker.online, worker.facts, worker.reading, worker.status
-            demand = worker.demand
+            demands = worker.slow.demand, worker.slow.running
             if facts is not self._facts:
                 self._facts = facts
                 self._info = json.loads(payloads.info(facts.identity, facts.layout.fields)) if facts else None
@@ -87,6 +91,9 @@ class _Sight:
                 self._state = json.loads(payloads.state(reading)) if reading else None
             if status is not self._status:
                 self._status, self._status_object = status, json.loads(payloads.meter_status(status))
+            if demands[0] is not self._demands[0] or demands[1] is not self._demands[1]:
+                self._demands = demands
+                self._demand_object = _demand(*demands)
             return MeterNow(
                 name=self._settings.name,
                 label=self._settings.shown_as,
@@ -97,9 +104,14 @@ class _Sight:
                 info=self._info,
                 state=self._state,
                 status=self._status_object,
-                demand=json.loads(payloads.demand_state(demand, worker.running)) if demand else None,
-                sub_meters=tuple(_sub_meter(each) for each in tuple(worker.sub_meters.values())),
+                demand=self._demand_object,
+                sub_meters=tuple(_sub_meter(each) for each in tuple(worker.slow.sub_meters.values())),
             )
+
+
+def _demand(demand: DemandNow | None, running: Running | None) -> JsonObject | None:
+    content: JsonObject | None = json.loads(payloads.demand_state(demand, running)) if demand else None
+    return content
 
 
 def _sub_meter(reading: MbusReading) -> SubMeter:

@@ -11,51 +11,30 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Final
 
 import structlog
 
 from nesgw.config.settings import MeterSettings
-from nesgw.errors import (
-    IdentityTaken,
-    KeyRefused,
-    NesgwError,
-    OperatorNeeded,
-    PortUnavailable,
-    ProtocolMisuse,
-    QuietNow,
-    Stopped,
-)
+from nesgw.errors import IdentityTaken, NesgwError, OperatorNeeded, ProtocolMisuse, QuietNow, Stopped
 from nesgw.gateway.account import Account
 from nesgw.gateway.freshness import Freshness
 from nesgw.gateway.quiet import QuietTime
 from nesgw.gateway.read_server import ReadServer
-from nesgw.gateway.schedule import LEAST_REST, Backoff, Beat, Gap
+from nesgw.gateway.retries import Retries
+from nesgw.gateway.schedule import LEAST_REST, Beat, Gap
 from nesgw.gateway.serving import Serving
-from nesgw.gateway.slow_tables import (
-    SUB_METERS_EVERY,
-    AlarmsFound,
-    Bookmarks,
-    DemandFound,
-    DriftFound,
-    EntriesFound,
-    Found,
-    SlowTables,
-    SubMeterFound,
-)
+from nesgw.gateway.slow_readings import SlowReadings
 from nesgw.gateway.trouble_log import TroubleLog
 from nesgw.meter.meter import Meter
-from nesgw.meter.poll_plan import PollPlan
+from nesgw.meter.poll_plan import PollPlan, has_energies
 from nesgw.meter.profile import Facts
 from nesgw.plausibility import Outcome, Plausibility, Verdict
-from nesgw.plausibility.sub_meters import SubMeterPlausibility
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
-from nesgw.tables.interval_demand import Demand, RecentReadings, RegisterReading, Running
-from nesgw.tables.mbus import MbusReading
-from nesgw.values import Reading
+from nesgw.values import MeterIdentity, Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
 # before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
@@ -70,25 +49,15 @@ LEARNING: Final = 20.0
 POLL_READS: Final = 15
 LEARNING_READS: Final = 60
 
-# A refused key: asked again after five minutes, then ever more rarely. A meter counts refusals, raises an alarm,
-# and from firmware 4.30 on may lock its port.
-FIRST_PAUSE: Final = 300.0
-LONGEST_PAUSE: Final = 3600.0
-
-# A meter that nesgw cannot read may just be starting: asked again at the next poll, then ever more rarely too.
-# One that failed to answer gets a second chance at once, for it may have been a passing trouble, and then one at the
-# usual pace: an interval of an hour must not cost an hour. A probe that is plugged in again is taken up in seconds.
-FIRST_RETRY: Final = 1.0
-LATER_RETRY: Final = 10.0
-PORT_RETRY: Final = 5.0
-# A meter that is read through its other port already has one line for both: it is left to the other, but for a look.
-TAKEN_RETRY: Final = 60.0
+SESSION_REQUESTS: Final = 6  # that open and end a session
 
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
 
-DEMAND_PAUSE: Final = 8.0  # seconds between two messages of the running interval, at the least
-DEMAND_LASTS: Final = 45.0  # seconds in which the next interval is read: no "unknown" at each change
+ENERGIES_RARELY: Final = (
+    "this poll_interval is shorter than the MEP port's pace allows: the power is read with each poll, "
+    "the energies every ten seconds, and null in between; at 3s and more every reading has both"
+)
 
 LONGEST_WAIT: Final = 2.0  # seconds between two signs of life while there is nothing to do
 
@@ -119,9 +88,6 @@ class Worker(threading.Thread):
         self.defect: Exception | None = None  # what ended the loop although it should not have
         self.facts: Facts | None = None
         self.reading: Reading | None = None
-        self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
-        self.demand: Demand | None = None
-        self.running: Running | None = None  # its interval that is not over
         self.wake = threading.Event()  # ends a pause early
         self._meter = make_meter(self._is_ending)
         self._publisher = publisher
@@ -134,27 +100,20 @@ class Worker(threading.Thread):
         self._pause = pause or self._until_woken
         self._log = structlog.get_logger().bind(meter=settings.name)
         self._plausibility = Plausibility(settings.power_limit())
-        self._sub_meter_judges: dict[str, SubMeterPlausibility] = {}  # by serial number
         self._account = Account()
         self._freshness = Freshness(interval, lambda online: publisher.available(online=online))
         self._troubles = TroubleLog(self._log, clock)
+        self._retries = Retries(interval)
+        self.slow = SlowReadings(
+            publisher, self._account, self._troubles, self._log, zone=zone, clock=clock, wall_clock=wall_clock
+        )
         self._plan = PollPlan(interval)
         self._notice: NesgwError | None = None  # of the port, as said last
-        self._slow_tables: SlowTables | None = None
-        self._zone = zone
         self._server = server
         self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
         self._on_change = on_change
-        self._wall_clock = wall_clock
-        self._recent = RecentReadings()
-        self._demand_due = self._running_lasts = 0.0
         self._quiet = QuietTime(settings.quiet, wall_clock)
         self._is_quiet = False
-        self._key_backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
-        self._other_backoff = Backoff(interval, LONGEST_PAUSE)
-        self._not_before = 0.0
-        self._not_after = float("inf")
-        self._obstacle: OperatorNeeded | None = None  # why nothing is asked before that
 
     @property
     def status(self) -> MeterStatus:
@@ -173,8 +132,8 @@ class Worker(threading.Thread):
         try:
             beat = Beat(self._clock(), self._interval)
             due = beat.start
-            while self._wait_until(max(min(due, self._not_after), self._not_before), beat):
-                self._not_after = float("inf")
+            while self._wait_until(self._retries.due(due), beat):
+                self._retries.begun()
                 if not self._plan.leaves_out(self._meter.spare):
                     self._poll(beat)
                 due = beat.after(self._clock())
@@ -224,7 +183,7 @@ class Worker(threading.Thread):
 
     def _serve_between_polls(self, serving: Serving, gap: Gap, quiet: QuietNow | None) -> None:
         with suppress(Stopped):  # the loop sees it, too
-            serving.between_polls(gap, quiet or (self._obstacle if self._clock() < self._not_before else None))
+            serving.between_polls(gap, quiet or self._retries.obstacle(self._clock()))
 
     def _until_woken(self, seconds: float) -> None:
         self.wake.wait(seconds)
@@ -250,7 +209,8 @@ class Worker(threading.Thread):
                 self._account.note(poll_duration_ms=round(1000 * (self._clock() - started)))
                 done = True
                 gap = beat.gap(self._clock())
-                self._read_slow_tables(gap)
+                if self.facts:  # as there is a reading
+                    self.slow.read(self._meter, self.facts, gap)
                 if self._serving:
                     self._serving.after_poll(gap)
         except Stopped:
@@ -276,8 +236,10 @@ class Worker(threading.Thread):
     def _time_allowed(self) -> float:
         learning, spare = self._meter.to_be_identified, self._meter.spare
         reads = LEARNING_READS if learning else POLL_READS
-        held_up = 0 if spare is None else max(0, reads - spare)
-        return self._limit + (LEARNING if learning else 0.0) + held_up
+        held_up = 0.0 if spare is None else max(0, reads - spare)
+        # Slow is not broken: a poll may overrun its interval, and the beats it covers are left out.
+        late = (reads + SESSION_REQUESTS) * self._meter.lateness
+        return self._limit + (LEARNING if learning else 0.0) + held_up + late
 
     def _state(self) -> tuple[object, ...]:
         """What others want to hear of at once."""
@@ -299,39 +261,23 @@ class Worker(threading.Thread):
             self._log.warning(verdict.message)
             self._account.note(notice=verdict.message)
         if verdict.accepted:
-            reading = replace(reading, values=verdict.values)
-            self._accepted(self._plan.completed(reading, self._energies, self._clock()))
+            self._accepted(replace(reading, values=verdict.values))
         else:
             self._rejected(verdict)
 
     def _accepted(self, reading: Reading) -> None:
         self.reading = reading
-        self._obstacle = None
-        self._key_backoff.reset()
-        self._other_backoff.reset()
+        self._plan.accepted(reading)
+        self._retries.accepted()
         self._publisher.accept(reading)
         self._freshness.accepted(self._clock())
         self._troubles.recovered()
         self._account.accepted(reading)
         self._account.note(fell_from=self._plausibility.fallen())
-        self._go_on_with_demand(reading)
-
-    def _go_on_with_demand(self, reading: Reading) -> None:
-        """Say how the running interval stands, often enough for its entities and not with each of many polls."""
-        imported, exported = (reading.values.get(key) for key in ("energy_import", "energy_export"))
-        self._recent.add(RegisterReading(self._wall_clock().astimezone(UTC), imported, exported))
-        if self.demand and self._clock() >= self._demand_due:
-            running = self._recent.running(self.demand)
-            if running or self._clock() >= self._running_lasts:
-                self._publish_demand(running)
-
-    def _publish_demand(self, running: Running | None) -> None:
-        now = self._clock()
-        self._demand_due = now + DEMAND_PAUSE
-        self.running = running
-        if running:
-            self._running_lasts = now + DEMAND_LASTS
-        self._publisher.accept_demand(self.demand, running)
+        if has_energies(reading):
+            self.slow.accepted(reading)
+        else:
+            self._troubles.remark("energies", ENERGIES_RARELY)
 
     def _rejected(self, verdict: Verdict) -> None:
         sentence = "reading rejected: " + "; ".join(reason.text for reason in verdict.reasons)
@@ -342,81 +288,10 @@ class Worker(threading.Thread):
 
     def _failed(self, error: NesgwError) -> None:
         self._account.failed(error)
-        kind = type(error).__name__
-        if isinstance(error, OperatorNeeded):
-            pause = (self._key_backoff if isinstance(error, KeyRefused) else self._other_backoff).pause()
-            self._not_before, self._obstacle = self._clock() + pause, error
-            self._troubles.failed(kind, f"{error}; asking again in {_duration(pause)}", at_once=True)
-        elif isinstance(error, IdentityTaken):
-            self._not_before = self._clock() + TAKEN_RETRY
-            self._troubles.failed(kind, str(error), at_once=True)
-        else:
-            self._not_after = self._clock() + self._retry(error)
-            self._troubles.failed(kind, str(error), at_once=False)
-
-    def _retry(self, error: NesgwError) -> float:
-        if isinstance(error, PortUnavailable):
-            return PORT_RETRY
-        return FIRST_RETRY if self.status.consecutive_failures == 1 else LATER_RETRY
-
-    @property
-    def _energies(self) -> frozenset[str]:
-        return self.facts.layout.fields_of(23) if self.facts else frozenset()
-
-    # What changes slowly
-
-    def _read_slow_tables(self, gap: Gap) -> None:
-        """Read the slow tables that are due, as far as the time goes."""
-        slow = self._slow_tables_of(self.facts)
-        listening = self._publisher.listening
-        if listening:
-            # Only what the broker has counts as published: after a restart the rest is found in the meter again.
-            marks = slow.bookmarks
-            self._account.note(last_event=marks.events, last_outage=marks.outages)
-        for found in slow.run(self._meter, self._clock, gap, logs=listening):
-            self._publish(found)
-        for remark in slow.take_remarks():
-            self._troubles.remark(remark.partition(":")[0], remark)
-
-    def _slow_tables_of(self, facts: Facts | None) -> SlowTables:
-        assert facts is not None  # noqa: S101 (there is a reading)
-        slow = self._slow_tables
-        if slow is None or slow.facts is not facts:
-            # Of the same meter: the status lags behind until the broker has them.
-            marks = slow.bookmarks if slow else Bookmarks(self.status.last_event, self.status.last_outage)
-            demand = slow.demand if slow else None
-            slow = self._slow_tables = SlowTables(facts, marks, zone=self._zone, now=self._wall_clock, demand=demand)
-        return slow
-
-    def _publish(self, found: Found) -> None:
-        match found:
-            case AlarmsFound(keys):
-                self._compare_alarms(keys)
-            case DriftFound(seconds):
-                self._account.note(clock_drift_s=seconds)
-            case DemandFound(demand):
-                self.demand = demand
-                self._publish_demand(self._recent.running(demand) if demand else None)
-            case EntriesFound():
-                self._publisher.emit(found.entries)
-            case SubMeterFound(reading):
-                judged = self._judged(reading)
-                self.sub_meters[reading.serial] = judged
-                self._publisher.accept_sub_meter(judged, SUB_METERS_EVERY)
-
-    def _judged(self, reading: MbusReading) -> MbusReading:
-        """Return what a sub-meter says with null for what is doubted."""
-        judge = self._sub_meter_judges.setdefault(f"{reading.manufacturer} {reading.serial}", SubMeterPlausibility())
-        judged = judge.judge(reading, self._clock())
-        for message in judged.messages:
-            self._log.warning(f"{message} (serial number {reading.serial})")
-        return judged.reading
-
-    def _compare_alarms(self, keys: tuple[str, ...]) -> None:
-        before = self.status.alarms
-        self._account.note(alarms=keys)
-        if before is not None and (new := [key for key in keys if key not in before]):
-            self._log.warning(f"the meter raised: {', '.join(new)}")
+        pause = self._retries.failed(error, self._clock(), self.status.consecutive_failures)
+        again = "" if pause is None else f"; asking again in {_duration(pause)}"
+        at_once = isinstance(error, OperatorNeeded | IdentityTaken)
+        self._troubles.failed(type(error).__name__, f"{error}{again}", at_once=at_once)
 
     # Who the meter is
 
@@ -430,7 +305,8 @@ class Worker(threading.Thread):
         if self._serving:
             self._serving.remember(self._meter.identity_parts)
         identity, layout = facts.identity, facts.layout
-        another = known is None or known.identity.id != identity.id
+        exchanged = known is not None and _kept_its_number(known.identity, identity)
+        another = known is None or known.identity.id != identity.id or exchanged
         if another:
             self._log.info(
                 f"reading {identity.manufacturer} {identity.model}, serial number {identity.serial}, "
@@ -442,23 +318,23 @@ class Worker(threading.Thread):
                 self._log.info(remark)
             if facts.alarms is None:
                 self._log.info("alarms: not offered to this key, so they are left out (BT03)")
-            if known is not None:
+            if exchanged:
+                self._log.warning("the meter was exchanged and has the former's number: it goes on as that")
+            elif known is not None:
                 self._log.warning(
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
                 )
+            if known is not None:
                 self._freshness.another_meter()
             self._troubles.another_meter()
             limit = self._settings.power_limit(facts.installation.power_ratio)
             self._plausibility = Plausibility(limit, register_unit=layout.energy_unit)
-            self._sub_meter_judges.clear()
-            self._slow_tables = None
-            self.demand = self.running = None
-            self._recent.clear()
-            self.sub_meters.clear()
+            self.slow.another_meter()
             self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
-            self._remember(self._publisher.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
+            last = self._publisher.identify(identity, layout.fields, alarms=alarms, events=facts.logs)
+            self._remember(None if exchanged else last)  # what the former meter showed is no measure for this one
 
     def _remember(self, last: LastAccepted | None) -> None:
         """Go on from what an earlier process accepted last of this meter."""
@@ -498,7 +374,7 @@ class Worker(threading.Thread):
 
     def in_words(self) -> str:
         """Say how the meter stands, for systemctl status."""
-        if not self.online or self.reading is None or self._clock() < self._not_before:
+        if not self.online or self.reading is None or self._retries.is_pausing(self._clock()):
             return f"{self.meter_name}: {self.status.last_error or 'waiting for the first reading'}"
         read_at = self.reading.time.astimezone()
         return f"{self.meter_name}: {summary(self.reading.values)} at {read_at:%H:%M:%S}"
@@ -506,6 +382,12 @@ class Worker(threading.Thread):
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+
+
+def _kept_its_number(before: MeterIdentity, now: MeterIdentity) -> bool:
+    """Whether it is another meter to which the utility has given the number of the one before."""
+    numbers = before.manufacturer_serial, now.manufacturer_serial
+    return before.id == now.id and all(numbers) and numbers[0] != numbers[1]
 
 
 def _announced(facts: Facts | None) -> object:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from nesgw.errors import KeyRefused, TableNotPresent
 from nesgw.optical.client import DEFAULT_LIMITS, MeterClient
 from nesgw.ports.port import Port
 from nesgw.tables.identity import BT00, BT01, ET03, decode_general_configuration, decode_identity
 from nesgw.values import MeterIdentity
+
+# Seconds for the one session of a command: fifty answers that each take the six seconds that the standard allows. On a
+# dead or a noisy line each exchange ends much earlier by itself.
+ONE_SESSION: Final = 300.0
 
 
 def ask_who(port: Port, until: float) -> MeterIdentity | None:

@@ -27,6 +27,10 @@ class MeterLink(Protocol):
         """How often so far the meter did what it does when its dimensions change; None where it does nothing."""
 
     @property
+    def lateness(self) -> float:
+        """Seconds that an answer takes, where that is far more than usual; 0.0 where it is not."""
+
+    @property
     def notice(self) -> NesgwError | None:
         """What a person should mend although reading goes on."""
 

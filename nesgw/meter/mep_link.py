@@ -47,6 +47,7 @@ class MepLink:
     """One MEP port. It is opened for the first read, if none is given, and stays open until ``close``."""
 
     has_sessions = False
+    lateness = 0.0  # no answer of this port is waited for so long
 
     def __init__(
         self,
@@ -141,7 +142,7 @@ class MepLink:
             return self._connected.read(span.table, span.offset, span.size)
 
     def read_all(self, spans: Sequence[Span]) -> dict[Span, bytes]:
-        """Read several spans; those that stand close together in one answer."""
+        """Read several spans, each up to its table's end; those that stand close together in one answer."""
         with self._interrupted():
             return self._connected.read_all(spans)
 

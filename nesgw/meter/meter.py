@@ -108,6 +108,11 @@ class Meter:
         return self._link.remark
 
     @property
+    def lateness(self) -> float:
+        """Seconds that an answer takes, where that is far more than usual; 0.0 where it is not."""
+        return self._link.lateness
+
+    @property
     def in_session(self) -> bool:
         """Whether a session is open and sound."""
         return self._session.in_session

@@ -25,6 +25,12 @@ FASTER: Final = (28800, 19200)
 
 _OPENING: Final = 260  # bytes on the wire, both ways, to open a session and to end it; with the pauses of the meter
 
+# Seconds from a question to its answer that are worth a line in the log: meters take some hundredths, and may take six.
+_SLOW: Final = (0.3, 1, 3)
+_TAKES_ITS_TIME: Final = (
+    "an answer takes {seconds} s and more now and then: the meter or the line to it is slow, which it may be"
+)
+
 
 class OpticalLink:
     """One probe. The port is opened for the first session, if none is given, and stays open until ``close``."""
@@ -33,7 +39,6 @@ class OpticalLink:
     spare = None
     jumps = None
     notice = None
-    remark = None
 
     def __init__(
         self,
@@ -77,6 +82,18 @@ class OpticalLink:
     def statistics(self) -> LinkStatistics:
         """What passed over the wire since the start, and how long the meter's answers take."""
         return self._memory.statistics
+
+    @property
+    def remark(self) -> str | None:
+        """Of a meter or a line whose answers take their time: how much. None while they are as quick as usual."""
+        seconds = max((step for step in _SLOW if self.lateness >= step), default=None)
+        return None if seconds is None else _TAKES_ITS_TIME.format(seconds=seconds)
+
+    @property
+    def lateness(self) -> float:
+        """Seconds that an answer takes, where that is far more than usual: the most that there was."""
+        longest = self.statistics.longest_response
+        return longest if longest >= _SLOW[0] else 0.0
 
     @property
     def _connected(self) -> MeterClient:

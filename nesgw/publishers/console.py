@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from nesgw.tables.catalogue import FIELDS
+from nesgw.tables.mbus import ReadPlan
 from nesgw.tables.register import Field, Kind
 from nesgw.values import MeterIdentity, Number
 
@@ -17,6 +18,7 @@ _SUMMARY: Final = ("power", "energy_import", "energy_export")
 _NAME_WIDTH: Final = 30
 _NUMBER_WIDTH: Final = 13
 _PHASES: Final = (1, 2, 3)
+_DAYS: Final = ("Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays")
 
 
 def page(label: str, identity: MeterIdentity | None, time: datetime, readings: Mapping[str, Number | None]) -> str:
@@ -38,6 +40,35 @@ def summary(readings: Mapping[str, Number | None]) -> str:
     """Return the reading in a few words: what is drawn now, and the counters."""
     known = [(FIELDS[key], readings[key]) for key in _SUMMARY if readings.get(key) is not None]
     return ", ".join(f"{field.name.lower()} {number(value, field.kind)} {field.kind.unit}" for field, value in known)
+
+
+def schedule(plans: Sequence[ReadPlan]) -> str:
+    """Say in a sentence when the meter reads the devices on its M-Bus, by ET13."""
+    if not plans:
+        return "this meter has no M-Bus"
+    times = {channel: _times(plan) for channel, plan in enumerate(plans, 1) if plan.scheduled}
+    if not times:
+        return "no M-Bus channel is scheduled: ask the utility"
+    if len(set(times.values())) == 1:
+        return f"the utility reads sub-meters {next(iter(times.values()))}"
+    return "the utility reads sub-meters: " + ", ".join(f"channel {each} {when}" for each, when in times.items())
+
+
+def _times(plan: ReadPlan) -> str:
+    """Say how often a channel is read, by the meter's local time; what no guide knows goes by its number."""
+    if plan.hour > 23 or plan.minute > 59:
+        return f"{plan.period}, at a time that makes no sense ({plan.hour}:{plan.minute})"
+    at = f"at {plan.hour:02}:{plan.minute:02}"
+    on = f"on {_DAYS[plan.weekday]}" if plan.weekday is not None else f"on day {plan.day} of the month"
+    match plan.period:
+        case "hourly":
+            return f"hourly at minute {plan.minute}"
+        case "daily":
+            return f"daily {at}"
+        case "weekly" | "monthly":
+            return f"{plan.period} {on} {at}"
+        case unknown:
+            return f"{at} ({unknown.replace('_', ' ')})"
 
 
 def number(value: Number | None, kind: Kind) -> str:

@@ -63,7 +63,7 @@ def meter_discovery(
     }
     components |= {f"alarm_{alarm.key}": _sensor_of_alarm(alarm, topics.status(meter)) for alarm in alarms}
     components |= {
-        key: {**facts, "state_topic": topics.demand(meter)}
+        key: {**facts, "state_topic": topics.demand(meter), "json_attributes_topic": topics.demand(meter)}
         for direction in demand
         for key, facts in DEMAND[direction].items()
     }
@@ -315,7 +315,8 @@ METER_DIAGNOSTICS: Final[Mapping[str, Component]] = {
 }
 
 
-def _demand(name: str, template: str, *, enabled: bool = True) -> Component:
+def _demand(name: str, template: str, attributes: str, *, enabled: bool = True) -> Component:
+    """``attributes`` say when it was, and what it is worth."""
     return {
         "name": name,
         "device_class": "power",
@@ -323,22 +324,42 @@ def _demand(name: str, template: str, *, enabled: bool = True) -> Component:
         "state_class": "measurement",
         "suggested_display_precision": 0,
         "value_template": template,
+        "json_attributes_template": attributes,
         **({} if enabled else {"enabled_by_default": False}),
     }
+
+
+def _attributes(**keys: str) -> str:
+    """A template that makes an object of parts of the demand's."""
+    return f"{{{{dict({','.join(f'{name}=value_json.{key}' for name, key in keys.items())})|tojson}}}}"
+
+
+_INTERVAL: Final = _attributes(start="start", minutes="minutes", quality="quality")
+_RUNNING: Final = _attributes(start="running.start", elapsed_s="running.elapsed_s")
+
+
+def _peak_of(month: str, direction: Direction) -> str:
+    return _attributes(start=f"{month}.{direction}_start", missing=f"{month}.missing")
 
 
 # By the direction, whose key is the first of each.
 DEMAND: Final[Mapping[Direction, Mapping[str, Component]]] = {
     "import": {
-        "import_demand": _demand("Import demand", _value("import_w")),
-        "running_import_demand": _demand("Running import demand", _value("running.import_w")),
-        "peak_import_month": _demand("Peak import this month", _value("month.import_w")),
-        "peak_import_last_month": _demand("Peak import last month", _value("last_month.import_w")),
+        "import_demand": _demand("Import demand", _value("import_w"), _INTERVAL),
+        "running_import_demand": _demand("Running import demand", _value("running.import_w"), _RUNNING),
+        "peak_import_month": _demand("Peak import this month", _value("month.import_w"), _peak_of("month", "import")),
+        "peak_import_last_month": _demand(
+            "Peak import last month", _value("last_month.import_w"), _peak_of("last_month", "import")
+        ),
     },
     "export": {
-        "export_demand": _demand("Export demand", _value("export_w"), enabled=False),
-        "peak_export_month": _demand("Peak export this month", _value("month.export_w"), enabled=False),
-        "peak_export_last_month": _demand("Peak export last month", _value("last_month.export_w"), enabled=False),
+        "export_demand": _demand("Export demand", _value("export_w"), _INTERVAL, enabled=False),
+        "peak_export_month": _demand(
+            "Peak export this month", _value("month.export_w"), _peak_of("month", "export"), enabled=False
+        ),
+        "peak_export_last_month": _demand(
+            "Peak export last month", _value("last_month.export_w"), _peak_of("last_month", "export"), enabled=False
+        ),
     },
 }
 
@@ -436,6 +457,8 @@ _ABBREVIATIONS: Final = {
     "entity_category": "ent_cat",
     "event_types": "evt_typ",
     "expire_after": "exp_aft",
+    "json_attributes_template": "json_attr_tpl",
+    "json_attributes_topic": "json_attr_t",
     "options": "ops",
     "origin": "o",
     "platform": "p",

@@ -11,12 +11,15 @@ import datetime
 import functools
 import math
 import random
+from array import array
 from typing import Final, NamedTuple
 
 HOUR: Final = 3_600_000  # all times here are UTC in milliseconds
 SLOT: Final = 5_000
 SLOTS: Final = HOUR // SLOT
 VARIANTS: Final = 4
+HOUSES: Final = 24  # of which the patterns are kept: 9 MB each
+POWERS: Final = 12  # the numbers of a slot
 
 # The order of an energy vector, in watt (var, VA) milliseconds.
 FORWARD, REVERSE, Q1, Q2, Q3, Q4, VA1, VA2, VA3, VA4 = range(10)
@@ -53,10 +56,23 @@ class Slot(NamedTuple):
 
 
 class Hour(NamedTuple):
-    """A pattern: 720 slots, and the energy from the hour's start up to the start of each (and its end)."""
+    """A pattern: 720 slots, and the energy from the hour's start up to the start of each (and its end), as arrays.
 
-    slots: tuple[Slot, ...]
-    sums: tuple[Energy, ...]
+    Objects in their place would take six times the memory, and a month of many houses is kept.
+    """
+
+    powers: array[int]  # the numbers of one slot after the other
+    sums: array[int]  # the energy vectors
+
+    def slot(self, number: int) -> Slot:
+        """What flows in a slot."""
+        first = number * POWERS
+        w1, w2, w3, q1, q2, q3, s1, s2, s3, watts, reactive, apparent = self.powers[first : first + POWERS]
+        return Slot((w1, w2, w3), (q1, q2, q3), (s1, s2, s3), watts, reactive, apparent)
+
+    def energy(self, number: int) -> Energy:
+        """What flowed before a slot; before the 720th: in the whole hour."""
+        return tuple(self.sums[number * len(NOTHING) : (number + 1) * len(NOTHING)])
 
 
 def add(left: Energy, right: Energy) -> Energy:
@@ -111,7 +127,7 @@ class Kind(NamedTuple):
     scale: int  # all loads times so much
 
 
-@functools.lru_cache(maxsize=4 * 24 * VARIANTS)
+@functools.lru_cache(maxsize=HOUSES * 24 * VARIANTS)
 def build(kind: Kind, hour: int, variant: int) -> Hour:
     """One of the patterns of an hour of the day."""
     chance = random.Random(f"{kind.seed}/{hour}/{variant}")
@@ -120,9 +136,9 @@ def build(kind: Kind, hour: int, variant: int) -> Hour:
     cooker = hour in (12, 18) and variant != 3
     motor = chance.randrange(SLOTS // 2) if day and variant == 1 else None  # a washing machine's drum
     cloud = 0.2 + 0.25 * variant
-    slots = []
+    powers = array("i")
     running = list(NOTHING)
-    sums = [NOTHING]
+    sums = array("q", NOTHING)
     for number in range(SLOTS):
         jitter = chance.getrandbits(18)
         watts = [45 + (jitter & 7), 60 + (jitter >> 3 & 7), 32 + (jitter >> 6 & 7)]
@@ -152,12 +168,12 @@ def build(kind: Kind, hour: int, variant: int) -> Hour:
             watts[1] -= generated
             reactive[1] -= generated // 25
         slot = combine(kind, watts, reactive, dull=chance.random() < 0.6)
-        slots.append(slot)
+        powers.extend((*slot.watts, *slot.vars, *slot.vas, slot.total_watts, slot.total_vars, slot.total_vas))
         running[FORWARD if slot.total_watts >= 0 else REVERSE] += abs(slot.total_watts) * SLOT
         running[Q1 + slot.quadrant] += abs(slot.total_vars) * SLOT
         running[VA1 + slot.quadrant] += slot.total_vas * SLOT
-        sums.append(tuple(running))
-    return Hour(tuple(slots), tuple(sums))
+        sums.extend(running)
+    return Hour(powers, sums)
 
 
 def combine(kind: Kind, watts: list[int], reactive: list[int], *, dull: bool) -> Slot:
@@ -199,15 +215,15 @@ class Household:
 
     def slot(self, at: int) -> Slot:
         """What flows at that time."""
-        return self._hour(at // HOUR).slots[at % HOUR // SLOT]
+        return self._hour(at // HOUR).slot(at % HOUR // SLOT)
 
     def energy(self, at: int) -> Energy:
         """Energy from the hour in which the household began to that time, exactly."""
         hour, within = divmod(at, HOUR)
         number, rest = divmod(within, SLOT)
         pattern = self._hour(hour)
-        rates = pattern.slots[number].rates
-        total = add(self._until(hour - self._origin), pattern.sums[number])
+        rates = pattern.slot(number).rates
+        total = add(self._until(hour - self._origin), pattern.energy(number))
         return tuple(known + rate * rest for known, rate in zip(total, rates, strict=True))
 
     def voltage(self, phase: int, at: int) -> int:
@@ -237,9 +253,9 @@ class Household:
         if count >= 0:
             while len(self._ahead) <= count:
                 past = self._hour(self._origin + len(self._ahead) - 1)
-                self._ahead.append(add(self._ahead[-1], past.sums[-1]))
+                self._ahead.append(add(self._ahead[-1], past.energy(SLOTS)))
             return self._ahead[count]
         while len(self._behind) <= -count:
             past = self._hour(self._origin - len(self._behind))
-            self._behind.append(subtract(self._behind[-1], past.sums[-1]))
+            self._behind.append(subtract(self._behind[-1], past.energy(SLOTS)))
         return self._behind[-count]

@@ -1,7 +1,8 @@
 """The load profile's blocks: register snapshots in a ring (OPG and MEPG, BT61 to BT67).
 
-A block that is complete never changes and is built once; the newest is still filling, and what it has not reached
-yet holds the stale values of the block that it overwrites, as in a real meter.
+The newest block is still filling, and what it has not reached yet holds the stale values of the block that it
+overwrites, as in a real meter. Only the intervals that somebody asks for are reckoned: the ring is large, and reads are
+small.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ class LoadProfile:
         self._incidents = incidents
         self._length = kept.intervals * kept.step
         self._block_at_start = start // self._length
-        self._complete = functools.lru_cache(maxsize=kept.blocks + 2)(self._build)
 
     @property
     def header_size(self) -> int:
@@ -66,14 +66,17 @@ class LoadProfile:
         """Sequence number of the newest block."""
         return self._newest(at)[0] - self._block_at_start + 400
 
-    def image(self, at: int) -> bytes:
-        """The ring of blocks."""
+    def image(self, at: int, wanted: range) -> bytes:
+        """The ring of blocks; only what holds some of the ``wanted`` bytes is filled in, the rest is left zero."""
         newest, valid = self._newest(at)
-        ring = [b""] * self.kept.blocks
-        for back in range(self.kept.blocks):
-            count = valid if back == 0 else self.kept.intervals
-            ring[(newest - back) % self.kept.blocks] = self._complete(newest - back, count)
-        return b"".join(ring)
+        size, blocks = self.block_size, self.kept.blocks
+        ring = bytearray(size * blocks)
+        for place in _touched(wanted, 0, size, blocks):
+            start, back = place * size, (newest - place) % blocks
+            within = range(wanted.start - start, wanted.stop - start)
+            count = self.kept.intervals if back else valid
+            ring[start : start + size] = self._block(newest - back, count, within)
+        return bytes(ring)
 
     def end(self, at: int) -> int:
         """End of the newest interval."""
@@ -86,32 +89,35 @@ class LoadProfile:
         valid = within // self.step
         return (block, valid) if valid else (block - 1, self.kept.intervals)
 
-    def _build(self, block: int, valid: int) -> bytes:
-        kept = self.kept
+    def _block(self, block: int, valid: int, wanted: range) -> bytes:
+        """One block, with the intervals that hold some of its ``wanted`` bytes."""
+        kept, size = self.kept, self.interval_size
         begin = block * self._length
         marks = {
             interval: bytes.fromhex(status)
             for back, interval, status in kept.marks
-            if self._block_at_start - back == block
+            if self._block_at_start - back == block and interval < valid
         }
         incidents = [i for i in self._incidents if i.end >= begin and i.begin < begin + self._length]
-        body = b""
-        for interval in range(kept.intervals):
+        body = bytearray(kept.intervals * size)
+        for interval in _touched(wanted, self.header_size, size, kept.intervals):
             end = begin + (interval + 1) * self.step
             if interval >= valid:
                 end -= kept.blocks * self._length
-            status = marks.get(interval) if interval < valid else None
-            if status is None:
-                status = self._status(end, incidents)
-            values = [
-                0 if channel_status(status, channel) == SKIPPED else self._value(source, end)
-                for channel, source in enumerate(kept.channels)
-            ]
-            body += status + struct.pack(f"<{len(values)}i", *values)
+            status = marks.get(interval) or self._status(end, incidents)
+            body[interval * size : (interval + 1) * size] = self._interval(status, end)
         moment = datetime.datetime.fromtimestamp((begin + valid * self.step) // 1000, datetime.UTC)
         end_time = bytes((moment.year - 2000, moment.month, moment.day, moment.hour, moment.minute))
         processed = ((1 << valid) - 1).to_bytes((kept.intervals + 7) // 8, "little")
         return end_time + processed + body
+
+    def _interval(self, status: bytes, end: int) -> bytes:
+        """The extended status, and what each channel stood at."""
+        values = [
+            0 if channel_status(status, channel) == SKIPPED else self._value(source, end)
+            for channel, source in enumerate(self.kept.channels)
+        ]
+        return status + struct.pack(f"<{len(values)}i", *values)
 
     def _status(self, end: int, incidents: Sequence[Incident]) -> bytes:
         """Summer time at the interval's end, and what happened in the interval."""
@@ -120,6 +126,11 @@ class LoadProfile:
             if incident.begin < end and incident.end >= end - self.step:
                 common |= incident.mark
         return bytes((common,)) + bytes(len(self.kept.channels) // 2)
+
+
+def _touched(wanted: range, first: int, size: int, count: int) -> range:
+    """Which of ``count`` pieces of ``size`` bytes, the first of them at ``first``, hold some of the wanted bytes."""
+    return range(max(0, (wanted.start - first) // size), min(count, -((first - wanted.stop) // size)))
 
 
 def channel_status(status: bytes, channel: int) -> int:

@@ -275,12 +275,12 @@ class MepPort:
             if self.manners.without_count == "wrong digest":
                 return bytes((WRONG_DIGEST,))
         count = int.from_bytes(message[3:5], "big")
-        image = self._image(int.from_bytes(message[1:3], "big"), now)
+        image = self._image(int.from_bytes(message[1:3], "big"), now, range(count))
         return bytes((image,)) if isinstance(image, Code) else self._data(image[:count])
 
     def _partial_read(self, message: bytes, now: float) -> bytes | None:
         offset, count = int.from_bytes(message[3:6], "big"), int.from_bytes(message[6:8], "big")
-        image = self._image(int.from_bytes(message[1:3], "big"), now)
+        image = self._image(int.from_bytes(message[1:3], "big"), now, range(offset, offset + count))
         if isinstance(image, Code):
             return bytes((image,))
         piece = image[offset : offset + count]
@@ -299,12 +299,12 @@ class MepPort:
             data = data[:MOST_DATA]
         return bytes((Code.OK,)) + len(data).to_bytes(2, "big") + data
 
-    def _image(self, number: int, now: float) -> bytes | Code:
+    def _image(self, number: int, now: float, wanted: range) -> bytes | Code:
         if number in self.meter.profile.locked_tables:
             return Code.ISC
         if number not in TABLES and self.manners.not_offered is not None:
             return self.manners.not_offered
-        return self.meter.table(number, now)
+        return self.meter.table(number, now, wanted)
 
     def _send(self, body: bytes, now: float) -> None:
         """Put an answer on its way: late enough behind the one before, in segments, perhaps lost or twice."""

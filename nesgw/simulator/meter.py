@@ -22,7 +22,7 @@ from nesgw.simulator.load_profile import load_profiles
 from nesgw.simulator.logbook import COVER_OPENED, LOGON, NOBODY, WRONG_KEY, Logbook, Outage
 from nesgw.simulator.profiles import DEFAULT_KEY, PROFILES, Profile
 from nesgw.simulator.registers import Registers, Truth
-from nesgw.simulator.services import OPEN_TABLES, Code, Limits, Outcome, Session, State, service_name
+from nesgw.simulator.services import EVERYTHING, OPEN_TABLES, Code, Limits, Outcome, Session, State, service_name
 from nesgw.simulator.tables import TABLES, Moment
 from nesgw.simulator.wire import START
 
@@ -280,9 +280,9 @@ class SimulatedMeter:
 
     # --- the services' side ----------------------------------------------------------------------------------------
 
-    def table(self, number: int, now: float) -> bytes | Code:
-        """A table's image with what the faults make of it."""
-        image = self._image(number, now, faulty=True)
+    def table(self, number: int, now: float, wanted: range = EVERYTHING) -> bytes | Code:
+        """A table's image with what the faults make of it; of a large table only what is ``wanted`` is filled in."""
+        image = self._image(number, now, wanted, faulty=True)
         return image if isinstance(image, Code) else self.faults.distort(number, image)
 
     def may_read(self, number: int, key: bytes | None) -> bool:
@@ -387,15 +387,15 @@ class SimulatedMeter:
         if self.profile.mep_first_packet == "nak":
             self.link.refuse(now)
 
-    def _image(self, number: int, now: float, *, faulty: bool = False) -> bytes | Code:
+    def _image(self, number: int, now: float, wanted: range = EVERYTHING, *, faulty: bool = False) -> bytes | Code:
         if self._images is not None:
             return self._images.get(number, Code.IAR)
         table = TABLES.get(number)
         if table is None or not table.exists(self.profile):
             return Code.IAR
-        return table.build(self._moment(now, faulty=faulty))
+        return table.build(self._moment(now, wanted, faulty=faulty))
 
-    def _moment(self, now: float, *, faulty: bool) -> Moment:
+    def _moment(self, now: float, wanted: range, *, faulty: bool) -> Moment:
         at, clock = self._utc(now), self._clock_at(now)
         truth = self._registers.truth(at)
         if faulty:
@@ -413,6 +413,7 @@ class SimulatedMeter:
             alternate=self._logbook.alternate,
             outages=tuple(self._logbook.outages),
             loads=self._loads,
+            wanted=wanted,
         )
 
     def _count_poll(self, request: bytes) -> None:

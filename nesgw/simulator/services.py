@@ -46,6 +46,8 @@ LOGOFF: Final = 0x52
 NEGOTIATE: Final = range(0x60, 0x6C)
 WAIT: Final = 0x70
 
+EVERYTHING: Final = range(1 << 24)  # the bytes of a table, whatever its size: an offset has 24 bits
+
 OPEN_TABLES: Final = frozenset({0, 1, 2051})  # BT00, BT01, ET03 need no key
 
 LEGAL: Final = {
@@ -77,8 +79,11 @@ def service_name(request: bytes) -> str:
 class Device(Protocol):
     """What the services need to know of the meter."""
 
-    def table(self, number: int, now: float) -> bytes | Code:
-        """The table's image, or the code that refuses it whatever the key: ``iar`` where the meter has none."""
+    def table(self, number: int, now: float, wanted: range) -> bytes | Code:
+        """The table's image, or the code that refuses it whatever the key: ``iar`` where the meter has none.
+
+        What is not ``wanted`` of its bytes need not be filled in.
+        """
 
     def may_read(self, number: int, key: bytes | None) -> bool:
         """Whether what was given as key opens the table."""
@@ -220,7 +225,9 @@ class Session:
     def _read(self, service: str, body: bytes, now: float, room: int) -> Outcome:
         complete = len(body) == (2 if service == "read" else 7)
         number = int.from_bytes(body[:2], "big")
-        image = self.device.table(number, now) if len(body) >= 2 else b""
+        offset, count = int.from_bytes(body[2:5], "big"), int.from_bytes(body[5:7], "big")
+        wanted = EVERYTHING if service == "read" else range(offset, offset + count)
+        image = self.device.table(number, now, wanted) if len(body) >= 2 else b""
         if image is Code.IAR:
             return refuse(image)
         if not self.device.may_read(number, self.key):
@@ -230,7 +237,6 @@ class Session:
         if not complete:
             return refuse(Code.ONP)
         if service == "partial_read":
-            offset, count = int.from_bytes(body[2:5], "big"), int.from_bytes(body[5:7], "big")
             image = image[offset : offset + count].ljust(count, b"\0")  # past the end: zeros, no error [OPG]
         if len(image) + 4 > room:
             return refuse(Code.ONP)

@@ -130,11 +130,6 @@ class Layout:
         """Return what each poll asks for of one table."""
         return tuple(part for part in self.reads if part.table == table)
 
-    def fields_of(self, table: int) -> frozenset[str]:
-        """Return the fields that stand in one table."""
-        names = {part.name for part in self.parts_of(table)}
-        return frozenset(cell.key for cell in self.cells if cell.read in names)
-
     def reading(self, blocks: Mapping[str, bytes], time: datetime) -> Reading:
         """One poll's values, not judged yet, and the tables' bytes from offset 0; ``time``: when all had arrived."""
         tables = {part.name: blocks[part.name] for part in self.reads if part.offset == 0 and part.name in blocks}

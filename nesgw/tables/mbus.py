@@ -24,6 +24,7 @@ from nesgw.tables.times import decode_local
 ET11: Final = Part("ET11", EXTENDED + 11, 0, 7)
 ET45: Final = EXTENDED + 45
 
+CHANNELS: Final = 4  # the first indexes of ET13 to ET16 are of M-Bus, the others of MEP devices
 MOST_DEVICES: Final = 8  # more than any guide's meter has; ET14 has one bit for each
 STATUS_HEAD: Final = 6
 PLAN: Final = 28  # bytes of an ET13 entry before the length of the key and the key
@@ -126,6 +127,11 @@ class ReadPlan:
     status_minutes: int  # between status reads; 0: with the billing read
     baud: int | None
     customer: str
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether it is ever read by itself: neither its day is off (39) nor its period never."""
+        return self.period != "never" and (self.day is not None or self.weekday is not None)
 
 
 @dataclass(frozen=True, slots=True)

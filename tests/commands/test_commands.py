@@ -277,6 +277,27 @@ class TestSimulate:
             simulated.stdout.close()
         assert not link.exists()
 
+    @pytest.mark.parametrize("interface", ["optical", "mep"])
+    def test_it_prints_the_command_that_reads_it(self, interface: str, tmp_path: Path) -> None:
+        link = tmp_path / "my meter"
+        simulated = subprocess.Popen(
+            [sys.executable, "-m", "nesgw", "simulate", "--no-pacing", "--interface", interface, "--link", str(link)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            assert simulated.stdout.readline() == f"{link}\n"
+            command = simulated.stdout.readline()
+            shell = f"nesgw() {{ '{sys.executable}' -m nesgw \"$@\"; }}; {command}"
+            done = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, cwd=tmp_path, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "serial number 4080123456" in done.stdout
+        finally:
+            simulated.terminate()
+            assert simulated.wait(10) == 0
+            simulated.stdout.close()
+
     def test_a_link_that_would_destroy_a_file_is_refused_in_one_line(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

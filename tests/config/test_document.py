@@ -151,6 +151,21 @@ def test_a_mistake_in_the_grammar_is_shown_with_its_line_and_what_would_be_right
         'mqtt = { host = "box", password = "hunter22"',
         'username = "me" password = "hunter22"',
         f"[{KEY}",
+        # Misspelt, or in the owner's language: nobody knows what such an option holds.
+        "adgangskode = hunter22",
+        'passwort: "hunter22"',
+        'kodeord = "hunter22',
+        "kennwort = “hunter22”",
+        'passwords = ["a", hunter22]',
+        "password_file = hunter22",
+        'mqtt = { host = "box", pin = hunter22 }',
+        "[mqtt] pin = hunter22",
+        "label = House # hunter22",
+        "host = mqtt://me:hunter22@box",
+        'username = "me" hunter22',
+        "username = me, kode: hunter22",
+        f"{KEY} = house",
+        f"[{KEY}]\n[{KEY}]",
     ],
 )
 def test_the_line_is_shown_without_the_secret_in_it(line: str) -> None:

@@ -54,8 +54,7 @@ class Stage:
         self.life.close()
 
     def meter(self, serial: str = "4080123456", profile: str = "83331-3i", **overrides: Any) -> SimulatedMeter:
-        # The simulator remembers four households; a fifth would have all of them reckoned again at each reading.
-        meter = SimulatedMeter(profile, seed=int(serial[-4:]) % 4, serial=serial, **overrides)
+        meter = SimulatedMeter(profile, seed=int(serial[-4:]), serial=serial, **overrides)
         self.meters[serial] = meter
         self.wrong[serial], self.states[serial] = [], []
         return meter

@@ -14,7 +14,7 @@ from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
 from nesgw.simulator import DEFAULT_KEY
 from tests.faults.truth import wrong_values
-from tests.virtual import line_to, meter_on, settings_with
+from tests.virtual import line_to, meter_on, settings_with, true_time
 
 GRAIN = 1e-3  # seconds
 
@@ -101,6 +101,7 @@ class Rig:
             stop=self.stop,
             clock=self.line.clock,
             pause=self._pause,
+            wall_clock=lambda: true_time(self.line),
         )
 
     def _happen(self, read: Any) -> Any:

@@ -112,6 +112,10 @@ def test_the_page_of_the_process_has_what_the_meter_says(folder: Path, line: Any
         assert meter["state"] == json.loads((folder / "house/reading.json").read_text()) or meter["age_s"] < 3
         assert (meter["id"], meter["label"], meter["info"]["utility_serial"]) == ("4080123458", "house", "4080123458")
         assert fetch(f"{address}/v1/json")["energyCounterIn"] == round(meter["state"]["energy_import"] * 1000)
+        eventually(lambda: fetch(f"{address}/api/meters/house")["demand"], "the mean power of the last interval")
+        demand = fetch(f"{address}/api/meters/house")["demand"]
+        assert demand["minutes"] == 15
+        assert set(demand) >= {"running", "month", "last_month", "maxima"}
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         day = {"from": midnight - timedelta(days=2), "to": midnight - timedelta(days=1)}
         query = "&".join(f"{key}={value:%Y-%m-%dT%H:%M:%SZ}" for key, value in day.items())

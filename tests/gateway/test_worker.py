@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -53,6 +54,31 @@ def test_the_status_counts_polls_failures_duration_and_bytes() -> None:
     assert status.poll_duration_ms is not None
     assert (status.bytes_received, status.bytes_sent) == (line.meter.counters.bytes_out, line.meter.counters.bytes_in)
     assert worker.status == status
+
+
+@pytest.mark.parametrize(
+    ("delay", "interval", "says"),
+    [(0.5, 1.0, "0.3 s"), (0.8, 10.0, "0.3 s"), (1.5, 10.0, "1 s"), (5.5, 10.0, "3 s"), (3.5, 60.0, "3 s")],
+)
+@pytest.mark.allows_warnings("the time for one reading ran out", "no reading for")
+def test_a_meter_that_takes_its_time_is_learnt_over_the_polls_read_at_its_pace_and_said_to_be_slow(
+    logged: list[EventDict], delay: float, interval: float, says: str
+) -> None:
+    """The standard allows it two seconds to acknowledge and six to answer: that is slow, and not broken."""
+    line = line_to(answer_delay=delay)
+    _, publisher = work(line, polls=20, interval=interval)
+    assert len(publisher.readings) >= 10
+    said = [entry["event"] for entry in logged if str(entry["event"]).startswith("an answer takes")]
+    assert len(said) <= 2, "not at each poll"
+    assert (
+        said[-1]
+        == f"an answer takes {says} and more now and then: the meter or the line to it is slow, which it may be"
+    )
+
+
+def test_a_meter_that_is_as_quick_as_usual_is_not_called_slow(logged: list[EventDict]) -> None:
+    work(line_to(), polls=5)
+    assert not any("slow" in str(entry["event"]) for entry in logged)
 
 
 @pytest.mark.expects_warnings(
@@ -179,6 +205,49 @@ def test_another_meter_on_the_port_becomes_another_device(logged: list[EventDict
     assert any("another meter" in line["event"] for line in logged)
     assert publisher.readings[-1].values["energy_import"] == pytest.approx(5000, abs=1)
     assert worker.online
+
+
+@pytest.mark.expects_warnings("^the meter was exchanged and has the former's number: it goes on as that$")
+@pytest.mark.allows_warnings("does not answer", "^no reading for 30 s")
+@pytest.mark.parametrize("shows", [5_000_000, 12, 900_000_000])
+def test_an_exchanged_meter_whose_utility_kept_the_number_is_known_by_its_other_number(shows: int) -> None:
+    """More or less than the former showed: neither is held, for it is not the former's register."""
+    line = line_to()
+
+    def exchange(meter: Any) -> None:
+        meter.faults.swap("4080123456", {0: shows, 1: 20})
+        meter.profile = replace(meter.profile, maker_serial="0000000087654321")
+
+    worker, publisher = work(line, polls=9, before_poll={4: exchange})
+    assert {said[1] for said in publisher.said if said[0] == "identify"} == {"4080123456"}, "one device as before"
+    assert publisher.readings[-1].values["energy_import"] == pytest.approx(shows / 1000, abs=1)
+    assert worker.status.rejected == 0
+    assert worker.online
+
+
+@pytest.mark.parametrize(("table", "word"), [(23, 0), (23, 3), (28, 7), (28, 11)])
+@pytest.mark.parametrize("value", [-5, 10**9])
+@pytest.mark.allows_warnings("null", "reading rejected", "makes no sense", "no reading for", "left out", "held")
+def test_one_odd_register_costs_its_own_values_at_the_start_and_when_the_meter_is_learnt_again(
+    table: int, word: int, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead phase or a damaged register stays for weeks: the meter must be read all the same, each hour again."""
+    monkeypatch.setattr("nesgw.meter.meter._FACTS_LAST", 100.0)
+    line = line_to()
+    whole = line.meter.faults.distort
+
+    def odd(number: int, image: bytes) -> bytes:
+        at = 4 * word
+        image = whole(number, image)
+        odd = value.to_bytes(4, "little", signed=True)
+        return image[:at] + odd + image[at + 4 :] if number == table and len(image) > at else image
+
+    monkeypatch.setattr(line.meter.faults, "distort", odd)
+    worker, publisher = work(line, polls=12, interval=30.0)
+    assert worker.online
+    last = publisher.readings[-1]
+    assert len(publisher.readings) >= 10
+    assert sum(known is None for known in last.values.values()) <= 4, "itself, and what is computed of it"
 
 
 @pytest.mark.expects_warnings(

@@ -55,7 +55,6 @@ def spans(times: list[float]) -> Iterator[Any]:
 def every_second(tmp_path_factory: pytest.TempPathFactory) -> MepRig:
     """A quarter of an hour of polls a second apart."""
     rig = MepRig(tmp_path_factory.mktemp("mep"), interval=1.0)
-    rig.longest = 11.5  # ten seconds for the energies; the meter counts each second, and a poll takes half of one
     rig.run(900)
     return rig
 
@@ -89,13 +88,38 @@ def test_every_second_power_is_read_in_most_beats_and_energies_every_ten_seconds
     assert every_second.broker.availability[-1][2] == "online"
 
 
-def test_every_second_no_reading_is_without_energies(every_second: MepRig) -> None:
-    assert all(state["energy_import"] is not None for _, state in every_second.broker.states)
+def test_every_second_energies_that_were_not_read_in_this_poll_are_null_and_never_the_last_ones(
+    every_second: MepRig,
+) -> None:
+    """All of a state object is of its own poll: ``sound`` compares it with what the meter held just then."""
+    facts = every_second.worker.facts
+    assert facts
+    read = {part.name for part in facts.layout.parts_of(23)}
+    energies = {cell.key for cell in facts.layout.cells if cell.read in read}
+    with_energies = [at for at, state in every_second.broker.states if state["energy_import"] is not None]
+    assert len(with_energies) < len(every_second.broker.states) / 2
+    assert max(later - earlier for earlier, later in pairwise(with_energies)) < 12.0
+    for _, state in every_second.broker.states:
+        assert energies < set(state)
+        assert len({state[key] is None for key in energies}) == 1
+        assert None not in {state[key] for key in set(state) - energies}
 
 
-def test_at_two_seconds_and_more_every_beat_is_polled(tmp_path: Path) -> None:
+def test_every_second_it_is_said_once_why_the_energies_are_null(tmp_path: Path, logged: list[EventDict]) -> None:
+    MepRig(tmp_path, interval=1.0).run(300)
+    assert sum("the energies every ten seconds" in line["event"] for line in logged) == 1
+
+
+def test_at_two_seconds_every_beat_is_polled(tmp_path: Path) -> None:
     rig = MepRig(tmp_path, interval=2.0).run(600)
     assert len(rig.broker.states) >= 298
+
+
+def test_at_three_seconds_and_more_every_reading_has_its_energies(tmp_path: Path, logged: list[EventDict]) -> None:
+    rig = MepRig(tmp_path, interval=3.0).run(1800)
+    assert len(rig.broker.states) >= 598
+    assert all(state["energy_import"] is not None for _, state in rig.broker.states)
+    assert not any("poll_interval" in line["event"] for line in logged)
 
 
 def test_bt28_is_one_instant(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from nesgw.meter.poll_plan import PollPlan
 from nesgw.values import Reading
 
-ENERGIES = frozenset({"energy_import"})
 OPTICAL = None  # asks for no average
 
 
@@ -21,7 +20,7 @@ def reading(energy: float | None, power: int) -> Reading:
 @pytest.mark.parametrize("interval", [1.0, 2.0, 10.0, 3600.0])
 def test_the_optical_port_reads_all_in_each_poll_and_leaves_no_beat_out(interval: float) -> None:
     plan = PollPlan(interval)
-    plan.completed(reading(1.0, 100), ENERGIES, 0.0)
+    plan.accepted(reading(1.0, 100))
     assert plan.wants_energies(OPTICAL, 1.0)
     assert not plan.leaves_out(OPTICAL)
 
@@ -29,7 +28,7 @@ def test_the_optical_port_reads_all_in_each_poll_and_leaves_no_beat_out(interval
 def after_a_reading(interval: float = 1.0, at: float = 0.0) -> PollPlan:
     plan = PollPlan(interval)
     assert plan.wants_energies(0, at), "there are none yet"
-    plan.completed(reading(1.5, 100), ENERGIES, at + 0.4)
+    plan.accepted(reading(1.5, 100))
     return plan
 
 
@@ -39,18 +38,23 @@ def test_the_energies_are_read_while_there_are_reads_to_spare() -> None:
 
 
 @pytest.mark.parametrize(("interval", "after"), [(1.0, 9), (2.0, 8), (5.0, 5), (10.0, 10)])
-def test_the_energies_are_read_so_often_that_none_is_published_older_than_ten_seconds(
-    interval: float, after: int
-) -> None:
+def test_the_energies_are_read_every_ten_seconds_at_least(interval: float, after: int) -> None:
     plan = after_a_reading(interval)
     assert next(n * interval for n in range(1, 12) if plan.wants_energies(0, n * interval)) == after
 
 
-def test_a_reading_that_is_not_accepted_makes_no_energies_younger() -> None:
+def test_energies_that_were_not_accepted_are_asked_for_again_at_once() -> None:
     plan = after_a_reading()
     assert plan.wants_energies(0, 9.0)
     assert plan.wants_energies(0, 10.0)
-    assert plan.completed(reading(None, 200), ENERGIES, 10.4).values["energy_import"] is None
+    plan.accepted(reading(1.6, 100))
+    assert not plan.wants_energies(0, 11.0)
+
+
+def test_a_reading_without_energies_puts_none_off() -> None:
+    plan = after_a_reading()
+    plan.accepted(reading(None, 200))
+    assert plan.wants_energies(0, 9.0)
 
 
 @pytest.mark.parametrize(("interval", "spare", "left_out"), [(1.0, 1, True), (1.0, 2, False), (2.0, 0, False)])
@@ -60,14 +64,7 @@ def test_a_beat_is_left_out_only_where_polls_alone_use_up_the_average(
     assert PollPlan(interval).leaves_out(spare) is left_out
 
 
-def test_a_reading_without_energies_has_those_that_were_accepted_last() -> None:
-    plan = after_a_reading()
-    assert plan.completed(reading(None, 200), ENERGIES, 10.0).values == {"energy_import": 1.5, "power_import": 200}
-    assert plan.completed(reading(None, 200), ENERGIES, 10.1).values == {"energy_import": None, "power_import": 200}
-
-
-def test_of_another_meter_there_are_none() -> None:
+def test_of_another_meter_they_are_read_at_once() -> None:
     plan = after_a_reading()
     plan.forget()
     assert plan.wants_energies(0, 1.0)
-    assert plan.completed(reading(None, 200), ENERGIES, 1.0).values["energy_import"] is None

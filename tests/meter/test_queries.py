@@ -24,7 +24,7 @@ from nesgw.tables.query import Query
 from nesgw.values import Firmware
 from tests.virtual import line_to, reader_on
 
-KEYS = ["clock", "tariff", "alarms", "demands", "sub_meters", "outages", "events", "self_reads"]
+KEYS = ["clock", "tariff", "alarms", "demands", "sub_meters", "schedule", "outages", "events", "self_reads"]
 ALARMS = AlarmTable.of(Firmware(3, 84), 9)
 
 
@@ -63,6 +63,18 @@ def test_sub_meters_and_demands_are_there() -> None:
     assert (water["serial"], gas["conditions"]) == ("44556677", ["power_low"])
 
 
+def test_a_schedule_of_the_sub_meters_is_there_in_words_and_without_the_customers_number() -> None:
+    found = all_of(line_to("gen4-4.30"))
+    lines = list(pages.everything(found, ALARMS))
+    # By the profile: two meters that are read by the hour, a free channel, and one that is read each night at 0:05.
+    hourly = "channel 1 hourly at minute 0, channel 2 hourly at minute 0"
+    said = f"  the utility reads sub-meters: {hourly}, channel 4 daily at 00:05"
+    assert lines[lines.index("Schedule of the sub-meters") + 1] == said
+    plain: Any = pages.plain(found)["schedule"]
+    assert [each["scheduled"] for each in plain] == [True, True, False, True]
+    assert "CUSTOMER" not in json.dumps(plain)
+
+
 def test_what_is_encrypted_says_so_and_has_no_values() -> None:
     lines = list(pages.everything(all_of(line_to("83331-3i-solar")), ALARMS))
     assert "  encrypted: the electricity meter has no key for it" in lines
@@ -74,7 +86,7 @@ def test_a_table_that_is_kept_from_us_takes_nothing_else_with_it(number: Any) ->
     found = all_of(line_to("gen4-4.30", locked_tables=frozenset({number})))
     after = pages.plain(found)
     lost = {key for key in KEYS if before[key] and not after[key]}
-    expected = {52: {"clock"}, 3: {"alarms"}, 74: {"events"}, 2048 + 11: {"sub_meters"}}
+    expected = {52: {"clock"}, 3: {"alarms"}, 74: {"events"}, 2048 + 11: {"sub_meters", "schedule"}}
     assert lost == expected.get(number, set())
     list(pages.everything(found, ALARMS))
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nesgw.errors import KeyRefused, MeterBusy, MeterMisbehaved, NesgwError, UnsupportedMeter
+from nesgw.meter.introduction import ONE_SESSION
 from nesgw.meter.meter import Meter
 from nesgw.simulator import PROFILES
 from nesgw.simulator.services import Outcome
@@ -396,3 +397,13 @@ def test_a_meter_that_cannot_negotiate_is_asked_once_and_again_after_trouble() -
     line.sleep(40)
     poll(meter, line)
     assert line.meter.counters.requests["negotiate"] == 2
+
+
+@pytest.mark.parametrize(("profile", "delay"), [("83331-3i", 1.2), ("83331-3i", 5.5), ("gen4-4.30", 4.0)])
+def test_a_command_has_time_for_a_whole_reading_of_a_meter_that_takes_its_time(profile: str, delay: float) -> None:
+    """As nesgw read, doctor and setup do: everything in one session, each answer within the six seconds it may take."""
+    line = line_to(profile, answer_delay=delay)
+    meter = meter_on(line)
+    with meter.session(line.clock() + ONE_SESSION):
+        assert meter.facts().identity.serial
+        assert meter.reading().values["energy_import"] is not None

@@ -20,6 +20,7 @@ NAMES = sorted(
         str(facts["name"])
         for facts in (*home_assistant.METER_DIAGNOSTICS.values(), *home_assistant.GATEWAY_DIAGNOSTICS.values())
     }
+    | {str(facts["name"]) for components in home_assistant.DEMAND.values() for facts in components.values()}
 )
 ALIKE = {("da", "Session"), ("da", "Log"), ("da", "Problem"), ("de", "Problem")}
 SIN_PHI = "Sin phi"
@@ -35,6 +36,8 @@ SIN_PHI = "Sin phi"
         ("Energy import tariff 2", "Energi forbrug tarif 2", "Energie Bezug Tarif 2"),
         ("Pulse input 1", "Impulsindgang 1", "Impulseingang 1"),
         ("Pulse input 1 tamper", "Manipulation af impulsindgang 1", "Manipulation am Impulseingang 1"),
+        ("Import demand", "Kvartersforbrug", "Viertelstundenleistung Bezug"),
+        ("Peak import this month", "Højeste forbrug denne måned", "Höchster Bezug in diesem Monat"),
         ("Something new", "Something new", "Something new"),
     ],
 )

@@ -15,11 +15,13 @@ import structlog
 from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.errors import IdentityTaken
 from nesgw.publishers.identities import Identities
+from nesgw.publishers.languages import Language
 from nesgw.publishers.message import Message
 from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
+from nesgw.tables.interval_demand import Demand, Direction, Month, Peak, Powers, Running
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.mbus_records import MbusValue
 from nesgw.values import Firmware, MeterIdentity, Reading
@@ -67,14 +69,14 @@ def broker() -> Broker:
     return Broker()
 
 
-def outlet_on(memory: Path, broker: Broker, *, per_value: bool = False) -> MeterPublisher:
+def outlet_on(memory: Path, broker: Broker, *, per_value: bool = False, language: Language = "en") -> MeterPublisher:
     publisher = MeterPublisher(
         MeterSettings("house", label="House"),
         Topics("nesgw", "nesgw"),
         RamDisk(memory, "house"),
         broker,
         mqtt=MqttSettings(per_value_topics=per_value),
-        home_assistant=HomeAssistantSettings(),
+        home_assistant=HomeAssistantSettings(language=language),
     )
     publisher.prepare()
     return publisher
@@ -296,3 +298,124 @@ class TestTwoOfOneNumber:
         house.accept_sub_meter(replace(nameless, handle=2, medium="water"), 300.0)
         barn.accept_sub_meter(nameless, 300.0)
         assert broker.wanted == before
+
+
+DISCOVERY = "homeassistant/device/nesgw_4080123456/config"
+DEMAND = "nesgw/4080123456/demand"
+IN = ["import_demand", "running_import_demand", "peak_import_month", "peak_import_last_month"]
+OUT = ["export_demand", "peak_export_month", "peak_export_last_month"]
+
+
+def demand_of(*directions: Direction) -> Demand:
+    """The quarter of an hour from 17:15 on, in November, whose highest was at 8."""
+    peak = Peak(6120.0, datetime(2026, 11, 9, 8, 0, tzinfo=UTC))
+    month = Month(datetime(2026, 10, 31, 23, tzinfo=UTC), datetime(2026, 11, 30, 23, tzinfo=UTC), 1900, 1902, peak)
+    return Demand(
+        timedelta(minutes=15),
+        directions,
+        start=datetime(2026, 11, 20, 17, 15, tzinfo=UTC),
+        powers=Powers(2480.0, 0.0 if "export" in directions else None),
+        month=month,
+        last_month=month,
+        drift=0.4,
+    )
+
+
+class TestDemand:
+    def announced(self, broker: Broker) -> list[str]:
+        components = expanded(broker.wanted[DISCOVERY].payload)["components"]
+        return [key for key in (*IN, *OUT) if len(components.get(key, {})) > 1]
+
+    def test_its_entities_are_announced_when_it_is_known_and_for_the_directions_that_there_are(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        outlet = outlet_on(memory, broker)
+        outlet.identify(HOUSE, FIELDS)
+        assert self.announced(broker) == []
+        outlet.accept_demand(demand_of("import"), None)
+        assert self.announced(broker) == IN
+        outlet.accept_demand(demand_of("import", "export"), None)
+        assert self.announced(broker) == IN + OUT
+
+    def test_every_entity_reads_its_figure_out_of_the_topic(self, memory: Path, broker: Broker) -> None:
+        outlet = outlet_on(memory, broker)
+        outlet.identify(HOUSE, FIELDS)
+        start = datetime(2026, 11, 20, 17, 30, tzinfo=UTC)
+        outlet.accept_demand(
+            demand_of("import", "export"), Running(start, 300.4, Powers(900.0, 0.0), Powers(1210.5, 0.0))
+        )
+        state = json.loads(broker.wanted[DEMAND].payload)
+        components = expanded(broker.wanted[DISCOVERY].payload)["components"]
+        shown = {}
+        for key in (*IN, *OUT):
+            assert components[key]["state_topic"] == DEMAND
+            assert components[key]["unique_id"] == f"nesgw_4080123456_{key}"
+            value = state
+            for name in components[key]["value_template"].strip("{}").removeprefix("value_json.").split("."):
+                value = value[name]
+            shown[key] = value
+            assert components[key]["json_attributes_topic"] == DEMAND
+        assert shown == {
+            **dict.fromkeys(("peak_import_month", "peak_import_last_month"), 6120.0),
+            **dict.fromkeys(("peak_export_month", "peak_export_last_month"), None),
+            "import_demand": 2480.0,
+            "running_import_demand": 1210.5,
+            "export_demand": 0.0,
+        }
+        assert components["peak_import_month"]["json_attributes_template"] == (
+            "{{dict(start=value_json.month.import_start,missing=value_json.month.missing)|tojson}}"
+        )
+        assert components["import_demand"]["json_attributes_template"] == (
+            "{{dict(start=value_json.start,minutes=value_json.minutes,quality=value_json.quality)|tojson}}"
+        )
+        assert state["month"]["import_start"] == "2026-11-09T08:00:00Z"
+        assert state["month"]["missing"] == 2
+        assert state["quality"] == ["month_incomplete", "last_month_incomplete"]
+        assert state["running"]["elapsed_s"] == 300
+
+    @pytest.mark.parametrize(
+        ("language", "name"),
+        [("en", "Import demand"), ("da", "Kvartersforbrug"), ("de", "Viertelstundenleistung Bezug")],
+    )
+    def test_the_names_are_the_owners_and_the_ids_are_not(
+        self, memory: Path, broker: Broker, language: Language, name: str
+    ) -> None:
+        outlet = outlet_on(memory, broker, language=language)
+        outlet.identify(HOUSE, FIELDS)
+        outlet.accept_demand(demand_of("import"), None)
+        component = expanded(broker.wanted[DISCOVERY].payload)["components"]["import_demand"]
+        assert (component["name"], component["unique_id"]) == (name, "nesgw_4080123456_import_demand")
+
+    def test_what_was_announced_before_is_taken_away_where_the_meter_keeps_nothing_any_more(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept_demand(demand_of("import"), None)
+        broker.kept[DISCOVERY] = broker.wanted[DISCOVERY].payload
+        after = outlet_on(memory, broker)
+        after.identify(HOUSE, FIELDS)
+        assert self.announced(broker) == IN, "whether there is still a load profile is not known yet"
+        after.accept_demand(None, None)
+        assert self.announced(broker) == []
+        removed = json.loads(broker.wanted[DISCOVERY].payload)["cmps"]
+        assert {key: removed[key] for key in IN} == {key: {"p": "sensor"} for key in IN}
+        assert broker.wanted[DEMAND].payload == ""
+
+    def test_a_meter_that_keeps_none_is_not_announced_twice(self, memory: Path, broker: Broker) -> None:
+        outlet = outlet_on(memory, broker)
+        outlet.identify(HOUSE, FIELDS)
+        broker.wanted.clear()
+        outlet.accept_demand(None, None)
+        assert broker.wanted == {}
+
+    def test_nothing_is_said_before_the_meter_is_known_and_nothing_stale_is_sent_again(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        outlet = outlet_on(memory, broker)
+        outlet.accept_demand(demand_of("import"), None)
+        assert broker.wanted == {}
+        outlet.identify(HOUSE, FIELDS)
+        outlet.accept_demand(demand_of("import"), None)
+        outlet.available(online=False)
+        assert DEMAND not in broker.wanted

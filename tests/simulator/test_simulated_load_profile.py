@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from nesgw.simulator.household import build
+
 Make = Callable[..., Any]
 
 BLOCK, HEADER, INTERVAL = 1841, 17, 19
@@ -109,3 +113,31 @@ def test_a_dump_can_be_played_back(hand: Make) -> None:
     probe.open()
     assert probe.read(23, 0, 8) == bytes.fromhex("74 40 05 00 9f 1d 00 00")
     assert probe.ask(bytes.fromhex("30 00 1c")) == b"\x05"
+
+
+@pytest.mark.parametrize("first", [0, 4, 16, 17, 18, 35, 36, BLOCK - 1, BLOCK, 7 * BLOCK + 1000, 30 * BLOCK - 1])
+@pytest.mark.parametrize("count", [1, 19, 256, 2 * BLOCK + 3])
+def test_what_is_asked_for_is_the_same_as_in_the_whole(hand: Make, first: int, count: int) -> None:
+    meter = hand().meter
+    part = meter.table(64, meter.started, range(first, first + count))
+    assert part[first : first + count] == meter.image(64)[first : first + count]
+    assert len(part) == 30 * BLOCK
+
+
+def test_a_small_read_reckons_the_hours_that_it_shows_and_no_month(hand: Make) -> None:
+    meter = hand(seed=12_821).meter
+    newest = int.from_bytes(meter.image(63)[3:5], "little")
+    interval = newest * BLOCK + HEADER + 33 * INTERVAL
+    before = build.cache_info().misses
+    meter.table(64, meter.started, range(interval, interval + INTERVAL))
+    assert build.cache_info().misses - before <= 2
+
+
+def test_eight_houses_are_kept_side_by_side(hand: Make) -> None:
+    meters = [hand(seed=20_000 + number).meter for number in range(8)]
+    for meter in meters:
+        meter.image(64)
+    before = build.cache_info().misses
+    for meter in meters:
+        meter.image(64)
+    assert build.cache_info().misses == before

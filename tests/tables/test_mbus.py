@@ -129,6 +129,23 @@ class TestReadPlan:
         plan = decode_read_plan(self.part, bytes([code]) + bytes(27), "little")
         assert (plan.day, plan.weekday) == (day, weekday)
 
+    @pytest.mark.parametrize(
+        ("entry", "scheduled"),
+        [
+            ("01 00 05 01", True),  # daily
+            ("00 00 00 00", True),  # hourly; day 0 is the first
+            ("26 04 1e 02", True),  # weekly, on Saturdays (38)
+            ("27 00 05 01", False),  # day 39 is off
+            ("01 00 05 04", False),  # never
+            ("00" * 4, True),
+            ("ff" * 4, False),
+        ],
+    )
+    def test_a_channel_is_scheduled_unless_its_day_is_off_or_its_period_never(
+        self, entry: str, scheduled: bool
+    ) -> None:
+        assert decode_read_plan(self.part, bytes.fromhex(entry) + bytes(24), "little").scheduled is scheduled
+
     def test_a_period_that_the_guides_do_not_know_goes_by_its_number(self) -> None:
         assert decode_read_plan(self.part, bytes([1, 0, 0, 7]) + bytes(24), "little").period == "period_7"
 

@@ -73,6 +73,48 @@ STATUS = {
     "poll_duration_ms": 812,
     "alarms": [],
 }
+# As docs/mqtt.md describes the topic: quarter hours, and nothing fed in.
+DEMAND = {
+    "start": "2026-11-27T21:15:00Z",
+    "minutes": 15,
+    "import_w": 684,
+    "export_w": 0,
+    "running": {
+        "start": "2026-11-27T21:30:00Z",
+        "elapsed_s": 60,
+        "import_so_far_w": 640,
+        "export_so_far_w": 0,
+        "import_w": 655,
+        "export_w": 0,
+    },
+    "month": {
+        "begin": "2026-10-31T23:00:00Z",
+        "import_w": 4312,
+        "import_start": "2026-11-03T17:15:00Z",
+        "export_w": None,
+        "export_start": None,
+        "missing": 0,
+    },
+    "last_month": {
+        "begin": None,
+        "import_w": None,
+        "import_start": None,
+        "export_w": None,
+        "export_start": None,
+        "missing": None,
+    },
+    "maxima": [
+        {
+            "field": "power_import",
+            "value": 6120.0,
+            "unit": "W",
+            "time": "2026-01-14T16:45:00Z",
+            "cumulative": None,
+            "continuous_cumulative": None,
+        }
+    ],
+    "quality": ["good"],
+}
 WATER = SubMeter(
     "kam12345678",
     "water",

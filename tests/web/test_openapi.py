@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from nesgw.web import assets
 from nesgw.web.snapshot import ProfileRow
-from tests.web.house import STALE, UNKNOWN, Visitor
+from tests.web.house import DEMAND, HOUSE, STALE, UNKNOWN, Visitor
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema, of the extra test")
 DESCRIPTION = json.loads(assets.read("openapi.json"))
@@ -44,6 +45,7 @@ def check(path: str, status: int, content: Any) -> None:
 def test_answers_are_as_described(path: str, asked: str) -> None:
     for visitor in (
         Visitor(profile=rows),
+        Visitor((replace(HOUSE, demand=DEMAND),)),
         Visitor((STALE,), profile=rows),
         Visitor((UNKNOWN,)),
         Visitor(token="secret"),

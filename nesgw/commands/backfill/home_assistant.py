@@ -58,6 +58,11 @@ class Statistic:
         """Units of the statistic in one kWh (or kvarh)."""
         return PER_KILO[self.unit]
 
+    @property
+    def exact(self) -> float:
+        """A difference that is none: a tenth of a watt hour, in the unit of the statistic."""
+        return 1e-4 * self.per_kilo
+
 
 class HomeAssistant:
     """One connection. Raises HomeAssistantUnavailable and TokenRefused."""
@@ -94,6 +99,11 @@ class HomeAssistant:
         self._life.close()
 
     # What is asked
+
+    def refuse_who_may_not_write(self) -> None:
+        """Raise TokenRefused unless the token is an administrator's, so that it is said before the first hole is."""
+        if not self._ask("auth/current_user").get("is_admin"):
+            raise self._no_administrator()
 
     def wait_until_caught_up(self) -> None:
         """Wait for the recorder to have no backlog. Raises HomeAssistantUnavailable if it does not record."""
@@ -158,13 +168,13 @@ class HomeAssistant:
         ]
 
     def has_rows_before(self, statistic: Statistic, moment: datetime) -> bool:
-        """Whether there is anything before a moment."""
+        """Whether there is anything before a moment; by the hour, for of a longer period the end would be moved."""
         answer = self._ask(
             "recorder/statistics_during_period",
             start_time=_LONG_AGO.isoformat(),
             end_time=moment.isoformat(),
             statistic_ids=[statistic.statistic_id],
-            period="month",
+            period="hour",
             types=["sum"],
             units={str(statistic.metadata.get("unit_class") or "energy"): statistic.unit},
         )
@@ -187,7 +197,7 @@ class HomeAssistant:
 
         def is_there() -> bool:
             after = {row.start: row.sum for row in self.rows(statistic, since)}
-            return abs(after.get(shift.start, 0.0) - expected) < 1e-3
+            return abs(after.get(shift.start, 0.0) - expected) < statistic.exact
 
         self._wait_for(is_there)
 
@@ -206,7 +216,7 @@ class HomeAssistant:
 
         def are_there() -> bool:
             found = {row.start: row for row in self.rows(statistic, rows[0].start)}
-            return all(_same(found.get(row.start), row) for row in rows)
+            return all(_same(found.get(row.start), row, statistic.exact) for row in rows)
 
         self._wait_for(are_there)
 
@@ -239,7 +249,7 @@ class HomeAssistant:
             return answer.get("result")
         error = answer.get("error") or {}
         if error.get("code") == "unauthorized":
-            raise TokenRefused(url=self._url, problem="the token is not an administrator's")
+            raise self._no_administrator()
         raise self._problem(f"{command} was refused: {error.get('message') or error.get('code')}", "")
 
     def _send(self, message: Mapping[str, object]) -> None:
@@ -271,6 +281,9 @@ class HomeAssistant:
         words = getattr(problem, "strerror", None) or "the connection broke off"
         return self._problem(str(words), "see whether it runs, and whether the address is right")
 
+    def _no_administrator(self) -> TokenRefused:
+        return TokenRefused(url=self._url, problem="the token is not an administrator's")
+
     def _problem(self, problem: str, advice: str) -> HomeAssistantUnavailable:
         return HomeAssistantUnavailable(url=self._url, problem=problem, advice=advice)
 
@@ -283,8 +296,8 @@ def websocket_address(url: str) -> str:
     return f"{scheme}://{parts.netloc}{path if path.endswith('/websocket') else f'{path}/api/websocket'}"
 
 
-def _same(found: HourRow | None, wanted: HourRow) -> bool:
-    return found is not None and abs(found.state - wanted.state) < 1e-3 and abs(found.sum - wanted.sum) < 1e-3
+def _same(found: HourRow | None, wanted: HourRow, exact: float) -> bool:
+    return found is not None and max(abs(found.state - wanted.state), abs(found.sum - wanted.sum)) < exact
 
 
 def in_unit(values: Mapping[datetime, float], statistic: Statistic) -> dict[datetime, float]:

@@ -23,11 +23,11 @@ from nesgw.errors import (
 from nesgw.mep.client import NO_KEY, MepClient
 from nesgw.mep.digest import DigestKey
 from nesgw.mep.link import Link, Timing
+from nesgw.meter.introduction import ONE_SESSION
 from nesgw.meter.mep_link import MepLink
 from nesgw.meter.meter import Meter
 
 _RATES: Final = (9600, 4800, 2400, 1200, 300, 19200, 14400)  # those of older meters first
-_SESSION: Final = 60.0  # for a session that reads everything, on a bad line
 _SEEN: Final = ("another program on the port", "the baud rate")  # causes that the steps have excluded
 
 
@@ -51,7 +51,7 @@ def _opened(case: MeterCase) -> Finding:
     link = MepLink(place, port=case.port, clock=case.clock, sleep=case.sleep)
     case.meter = Meter(place, link=link, clock=case.clock)
     try:
-        case.life.enter_context(case.meter.session(case.clock() + _SESSION))
+        case.life.enter_context(case.meter.session(case.clock() + ONE_SESSION))
     except KeyRefused as refusal:
         case.refusal = refusal
     return ok("the meter answers")

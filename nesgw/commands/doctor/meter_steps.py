@@ -27,23 +27,26 @@ from nesgw.errors import (
     EX_NOPERM,
     EX_UNAVAILABLE,
     KeyRefused,
+    MeterMisbehaved,
     PortBusy,
     PortDenied,
     PortMissing,
     PortShared,
+    TableNotPresent,
 )
-from nesgw.meter.introduction import ask_who
+from nesgw.meter.introduction import ONE_SESSION, ask_who
 from nesgw.meter.meter import Meter
 from nesgw.meter.optical_link import OpticalLink
+from nesgw.meter.queries.sub_meters import sub_meter_schedule
+from nesgw.meter.reader import run
 from nesgw.optical.line_test import LineTest
 from nesgw.ports.find import find_port
 from nesgw.ports.port import is_bridge
 from nesgw.ports.serial_port import open_port
-from nesgw.publishers.console import summary
+from nesgw.publishers.console import schedule, summary
 
 _ATTEMPTS: Final = 6  # identifies to judge the probe by
 _PERIOD: Final = 0.4
-_SESSION: Final = 30.0  # for a session that reads everything, on a bad line
 _ROOT: Final = "root"
 
 
@@ -203,7 +206,7 @@ def _identity(case: MeterCase) -> Finding:
     """Read what every meter gives away without a key."""
     if case.port is None:
         return skipped("the service has the port")
-    meter = ask_who(case.port, time.monotonic() + _SESSION)
+    meter = ask_who(case.port, time.monotonic() + ONE_SESSION)
     if meter is None:
         return skipped("this meter does not say who it is without a key")
     return ok(f"{meter.manufacturer} {meter.model}, serial number {meter.serial}, firmware {meter.firmware}")
@@ -229,7 +232,7 @@ def _key_accepted(case: MeterCase) -> Finding:
         place = replace(case.settings, port=case.name, key=case.key.value, session="per-poll", negotiate_baud=False)
         case.meter = Meter(place, link=OpticalLink(place, port=case.port))
         try:
-            case.life.enter_context(case.meter.session(time.monotonic() + _SESSION))
+            case.life.enter_context(case.meter.session(time.monotonic() + ONE_SESSION))
         except KeyRefused as refusal:
             return failed_with(refusal)
     return ok("the meter took it")
@@ -264,6 +267,20 @@ def _tables(case: MeterCase) -> Finding:
     return ok(f"{len(reading.values)} values; {summary(reading.values)}")
 
 
+def _sub_meters(case: MeterCase) -> Finding:
+    """Say when the utility has the M-Bus read: without a schedule a sub-meter never has a value."""
+    if case.service is not None:
+        return skipped("the service has the port; nesgw read --all asks through it")
+    assert case.meter is not None  # noqa: S101
+    case.meter.limit(case.clock() + ONE_SESSION)
+    try:
+        return ok(schedule(run(sub_meter_schedule(case.meter.facts()), case.meter)))
+    except (TableNotPresent, KeyRefused):
+        return skipped("the meter does not tell this key of its M-Bus")
+    except MeterMisbehaved as nonsense:
+        return skipped(nonsense.happened)
+
+
 # By the meter's port that the probe or the cable is on.
 METER_STEPS: Final[Mapping[Interface, tuple[Step[MeterCase], ...]]] = {
     "optical": (
@@ -276,6 +293,7 @@ METER_STEPS: Final[Mapping[Interface, tuple[Step[MeterCase], ...]]] = {
         Step("open tables", _identity, needs=("meter answers",)),
         Step("key accepted", _key_accepted, needs=("key", "open tables")),
         Step("tables", _tables, needs=("key accepted",)),
+        Step("sub-meters", _sub_meters, needs=("tables",)),
     ),
     "mep": (
         Step("key", _key),
@@ -286,6 +304,7 @@ METER_STEPS: Final[Mapping[Interface, tuple[Step[MeterCase], ...]]] = {
         Step("key accepted", _key_accepted, needs=("key", "cable, Enable")),
         Step("meter", _who, needs=("key accepted",)),
         Step("tables", _tables, needs=("meter",)),
+        Step("sub-meters", _sub_meters, needs=("tables",)),
         Step("long answers", long_answers, needs=("tables",)),
     ),
 }

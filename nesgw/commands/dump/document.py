@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,7 +23,7 @@ from nesgw.meter.reader import run
 from nesgw.publishers import payloads
 from nesgw.tables.extent import CATALOGUE, LOAD_PROFILE, Tables
 from nesgw.tables.identity import BT01, ET03, decode_firmware
-from nesgw.tables.mbus import MBUS_HANDLES, PLAN
+from nesgw.tables.mbus import CHANNELS, MBUS_HANDLES, PLAN
 from nesgw.tables.mbus_records import SIZES, VARIABLE
 from nesgw.tables.query import Query
 from nesgw.tables.queues import ET36, decode_log_sizes
@@ -33,8 +33,8 @@ FORMAT: Final = "nesgw-dump"
 VERSION: Final = 1
 LOG_ENTRIES: Final = 1000  # of the logs, decoded: all that there are
 
-_MBUS_DEVICES: Final = 4  # the first indexes of ET13 to ET16; the others are MEP devices
 _CONSUMPTION: Final = "the load profile's values (--load-profile adds them)"
+_NOT_OF_THE_LINE: Final = "in first_minute: digests, and the bytes of tables (+N: so many bytes more)"
 _NOTHING_ELSE: Final = "keys and what the guides do not describe"
 
 
@@ -71,7 +71,7 @@ class Mask:
     def _devices(self) -> None:
         entry = self.tables.number("ET11", 1)
         for index in range(self.tables.number("ET11", 0)):
-            if index < _MBUS_DEVICES:
+            if index < CHANNELS:
                 self._zero("ET13", index * entry + 8, 20, "customer id of an M-Bus device", letters=True)
             else:
                 self._zero("ET13", index * entry + 9, PLAN - 9, "data of an MEP device", known=False)
@@ -80,7 +80,7 @@ class Mask:
         """ET16 and ET45, which hold telegrams, or what MEP devices left."""
         entry = self.tables.number("ET11", 5, 2)
         for index in range(self.tables.number("ET11", 0)):
-            self._reading("ET16", index * entry, entry, mbus=index < _MBUS_DEVICES)
+            self._reading("ET16", index * entry, entry, mbus=index < CHANNELS)
         sizes = decode_log_sizes(self.tables["ET36"].ljust(ET36.size, b"\0"), self.tables.byteorder)
         if log := sizes.get(EXTENDED + 45):
             for start in range(6, len(self.tables["ET45"]), log.entry):
@@ -254,8 +254,8 @@ def bitmap(tables: Tables) -> Iterator[str]:
         start += size
 
 
-def document(tables: Tables, key: bytes | None, made: datetime) -> dict[str, object]:
-    """Return the whole file."""
+def document(tables: Tables, key: bytes | None, made: datetime, line: Sequence[str] = ()) -> dict[str, object]:
+    """Return the whole file; ``line`` is what passed over the MEP port in the first minute."""
     mask = Mask(tables)
     masked = mask.apply(key)
     present = list(bitmap(masked))
@@ -269,10 +269,12 @@ def document(tables: Tables, key: bytes | None, made: datetime) -> dict[str, obj
         "left_out": [
             _NOTHING_ELSE,
             *([] if any(name in entries for name in LOAD_PROFILE) else [_CONSUMPTION]),
+            *([_NOT_OF_THE_LINE] if line else []),
             *(f"{name}, which the meter's bitmap names" for name in present if name not in CATALOGUE),
         ],
         "decoded": decoded(tables, masked),
         "tables": entries,
+        **({"first_minute": list(line)} if line else {}),
     }
 
 

@@ -25,6 +25,7 @@ Form = Literal["table", "csv", "json", "influx"]
 MEASUREMENT: Final = "nesgw"  # in InfluxDB
 _STATUS_WIDTH: Final = 15  # two blanks, and mostly not more than "power failure"
 _INCOMPLETE: Final = "incomplete"
+_PLAIN_TIME: Final = "%Y-%m-%d %H:%M:%S"  # as spreadsheets of all languages understand it
 
 
 class Sheet(Protocol):
@@ -96,7 +97,11 @@ def _named(kept: KeptProfile, places: Iterable[int]) -> list[str]:
 
 
 class _Csv:
-    """Times are ends in UTC; those of sums are beginnings in local time, a day or a month without an hour."""
+    """Times are ends in UTC; those of sums are beginnings in local time, a day or a month without an hour.
+
+    Spreadsheets take a time with a T or a zone for text: where a decimal comma says that this is for one, times have
+    neither. The head says that they are UTC, and of two hours alike the status says which.
+    """
 
     def __init__(self, kept: KeptProfile, span: Span | None, *, decimal_comma: bool) -> None:
         self._kept = kept
@@ -112,7 +117,8 @@ class _Csv:
             return self._line(
                 [self._span, *(each.replace("the interval", f"the {self._span}") for each in used), "status"]
             )
-        return self._line(["time", *(f"{channel.key}{_unit(channel)}" for channel in channels), *used, "status"])
+        time = "time (UTC)" if self._decimal_comma else "time"
+        return self._line([time, *(f"{channel.key}{_unit(channel)}" for channel in channels), *used, "status"])
 
     @property
     def begins(self) -> str:
@@ -121,16 +127,21 @@ class _Csv:
     def row(self, row: Row) -> str:
         used = [row.used[index] for index in _counting(self._kept)]
         values = row.interval.values(self._kept.channels)
-        return self._line([iso(row.interval.end), *values, *used, " ".join(status(row, self._kept))])
+        end = f"{row.interval.end.astimezone(UTC):{_PLAIN_TIME}}" if self._decimal_comma else iso(row.interval.end)
+        return self._line([end, *values, *used, " ".join(status(row, self._kept))])
 
     def sum(self, span: Sum) -> str:
         values = span.values(self._kept)
         marks = [f"{key}:{_INCOMPLETE}" for key in _named(self._kept, span.incomplete)]
         begin = _begin(span, self._span)
+        if self._decimal_comma and self._span == "hour":
+            begin = f"{span.begin:{_PLAIN_TIME}}"
+            marks = [*filter(None, [which(span.begin)]), *marks]
         return self._line([begin, *(values[index] for index in _counting(self._kept)), " ".join(marks)])
 
     def time(self, line: str) -> datetime:
-        return datetime.fromisoformat(line.partition(self._between)[0])
+        time = datetime.fromisoformat(line.partition(self._between)[0])
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
 
     def _line(self, cells: Sequence[object]) -> str:
         line = io.StringIO()

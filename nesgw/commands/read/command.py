@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from nesgw.plausibility import Reason
     from nesgw.values import MeterIdentity, Reading
 
-# Long enough for a meter that busies itself elsewhere for a while, and short enough for a person who waits.
-_LIMIT: Final = 45.0
+_PATIENCE: Final = 45.0  # seconds for the daemon to answer
 _EVENTS: Final = 20
 _READING: Final = "reading the meter"
 
@@ -74,13 +73,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_reading(target: Target, options: argparse.Namespace) -> None:
     from nesgw.commands.terminal.progress import Progress
+    from nesgw.meter.introduction import ONE_SESSION
     from nesgw.meter.meter import Meter
 
     meter = Meter(target.with_key())
     with Progress() as progress:
         try:
             progress.step(f"opening a session with the meter at {target.meter.port}")
-            with meter.session(time.monotonic() + _LIMIT):
+            with meter.session(time.monotonic() + ONE_SESSION):
                 progress.step("asking the meter who it is and what it measures")
                 facts = meter.facts()
                 progress.step(f"reading {len(facts.layout.fields)} values")
@@ -204,7 +204,7 @@ def _print_latest(target: Target, options: argparse.Namespace) -> bool:
         return False
     if connection is None:
         return False
-    remote = RemoteReader(connection, patience=_LIMIT)
+    remote = RemoteReader(connection, patience=_PATIENCE)
     try:
         return _print_cached(target, options, _identity(remote), why)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
@@ -11,12 +12,13 @@ from nesgw.meter.queries.everything import Everything
 from nesgw.meter.queries.self_reads import SelfReads
 from nesgw.meter.queries.sub_meters import SubMeter
 from nesgw.publishers import payloads
-from nesgw.publishers.console import number
+from nesgw.publishers.console import number, schedule
 from nesgw.tables.alarms import AlarmTable
 from nesgw.tables.catalogue import FIELDS
 from nesgw.tables.clock import LocalClock
 from nesgw.tables.demands import Demand
 from nesgw.tables.event_log import Event
+from nesgw.tables.mbus import ReadPlan
 from nesgw.tables.outages import Outage
 from nesgw.tables.self_reads import Snapshot
 from nesgw.tables.times import iso
@@ -48,6 +50,8 @@ def everything(found: Everything, alarms: AlarmTable | None) -> Iterator[str]:
     yield from _self_reads(found.self_reads)
     for meter in found.sub_meters or ():
         yield from _sub_meter(meter)
+    if found.schedule:
+        yield from ("", "Schedule of the sub-meters", f"  {schedule(found.schedule)}")
     entries: list[Event | Outage] = [*(found.outages or ()), *(found.events or ())]
     yield from ("", "Last outages and events")
     yield from (f"  {line}" for line in log(sorted(entries, key=lambda entry: _local(_ended(entry)))))
@@ -58,12 +62,13 @@ def log(entries: Sequence[Event | Outage]) -> Iterator[str]:
     if not entries:
         yield "none"
         return
-    width = 1 + max(19, *(len(_local(_ended(entry))) for entry in entries))
+    times = [_local(_ended(entry)) for entry in entries]
+    width = max(20, *map(len, times))
     yield f"{'time':<{width}} {'log':<5} {'number':>10}  what"
-    for entry in entries:
+    for time, entry in zip(times, entries, strict=True):
         sequence = "" if entry.sequence is None else entry.sequence
         what = _outage(entry) if isinstance(entry, Outage) else _event(entry)
-        yield f"{_local(_ended(entry)):<{width}} {entry.log:<5} {sequence:>10}  {what}"
+        yield f"{time:<{width}} {entry.log:<5} {sequence:>10}  {what}"
 
 
 def _ended(entry: Event | Outage) -> datetime | None:
@@ -187,6 +192,7 @@ def plain(found: Everything) -> dict[str, object]:
         "alarms": None if found.alarms is None else list(found.alarms),
         "demands": None if found.demands is None else [payloads.maximum_demand(each) for each in found.demands],
         "sub_meters": None if found.sub_meters is None else [_plain_sub_meter(each) for each in found.sub_meters],
+        "schedule": None if found.schedule is None else [_plain_plan(each) for each in found.schedule],
         "outages": None if found.outages is None else [payloads.outage(each) for each in found.outages],
         "events": None if found.events is None else [payloads.event(each) for each in found.events],
         "self_reads": found.self_reads and _plain_self_reads(found.self_reads),
@@ -214,6 +220,13 @@ def _plain_sub_meter(found: SubMeter) -> dict[str, object]:
     who = {"manufacturer": reading.manufacturer, "serial": reading.serial, "medium": reading.medium}
     units = {value.key: value.unit for value in reading.values if value.unit}
     return entry | who | payloads.sub_meter(reading) | {"units": units}
+
+
+def _plain_plan(plan: ReadPlan) -> dict[str, object]:
+    """Leave out the customer's number, which is nobody else's business."""
+    facts = asdict(plan)
+    del facts["customer"]
+    return {"scheduled": plan.scheduled, **facts}
 
 
 def _plain_self_reads(found: SelfReads) -> dict[str, object]:

@@ -23,7 +23,7 @@ from nesgw.commands.terminal.progress import Progress
 from nesgw.commands.terminal.screen import Block, Paint
 from nesgw.config.settings import MeterSettings, Secret
 from nesgw.errors import NesgwError, PortBusy, PortShared, PortUnavailable, Stopped
-from nesgw.meter.introduction import ask_who
+from nesgw.meter.introduction import ONE_SESSION, ask_who
 from nesgw.meter.meter import Meter
 from nesgw.optical.line_test import LineTest
 from nesgw.ports.port import Port
@@ -33,7 +33,6 @@ from nesgw.values import MeterIdentity, Reading
 _ATTEMPTS: Final = 5  # to see whether anything answers
 _STEADY: Final = 8  # good attempts in a row, after which nobody has to turn the probe any more
 _PERIOD: Final = 0.4  # seconds from attempt to attempt
-_SESSION: Final = 45.0  # seconds for a session, on a bad line or with a busy meter
 _ANSWERING: Final = frozenset({Seat.GOOD, Seat.WEAK, Seat.SLOW})
 
 
@@ -139,7 +138,7 @@ def introduce(place: MeterSettings) -> MeterIdentity | None:
     with Progress() as progress:
         progress.step("asking the meter who it is")
         with _opened(place) as port:
-            return ask_who(port, time.monotonic() + _SESSION)
+            return ask_who(port, time.monotonic() + ONE_SESSION)
 
 
 def first_reading(place: MeterSettings, key: Secret) -> tuple[MeterIdentity, Reading]:
@@ -153,7 +152,7 @@ def first_reading(place: MeterSettings, key: Secret) -> tuple[MeterIdentity, Rea
             meter = Meter(own, stop=asked.is_set)
             try:
                 progress.step("showing the meter the key")
-                with meter.session(time.monotonic() + _SESSION):
+                with meter.session(time.monotonic() + ONE_SESSION):
                     progress.step("reading the meter")
                     facts = meter.facts()
                     return facts.identity, meter.reading()

@@ -15,10 +15,11 @@ from nesgw.meter.queries.demands import maximum_demands
 from nesgw.meter.queries.events import last_events
 from nesgw.meter.queries.outages import last_outages
 from nesgw.meter.queries.self_reads import SelfReads, last_self_reads
-from nesgw.meter.queries.sub_meters import SubMeter, last_sub_meters
+from nesgw.meter.queries.sub_meters import SubMeter, last_sub_meters, sub_meter_schedule
 from nesgw.tables.clock import LocalClock
 from nesgw.tables.demands import Demand
 from nesgw.tables.event_log import Event
+from nesgw.tables.mbus import ReadPlan
 from nesgw.tables.outages import Outage
 from nesgw.tables.query import Query
 
@@ -39,6 +40,7 @@ class Everything:
     alarms: tuple[str, ...] | None
     demands: tuple[Demand, ...] | None
     sub_meters: tuple[SubMeter, ...] | None
+    schedule: tuple[ReadPlan, ...] | None  # of the M-Bus channels
     outages: tuple[Outage, ...] | None
     events: tuple[Event, ...] | None
     self_reads: SelfReads | None
@@ -58,6 +60,7 @@ def everything(
         alarms=(yield from _if_there(active_alarms(facts), remarks)),
         demands=(yield from _if_there(maximum_demands(facts), remarks)),
         sub_meters=(yield from _if_there(last_sub_meters(facts, zone), remarks)),
+        schedule=(yield from _if_there(sub_meter_schedule(facts), remarks)),
         outages=(yield from _if_there(last_outages(facts, LAST_ENTRIES, zone), remarks)),
         events=(yield from _if_there(last_events(facts, LAST_ENTRIES), remarks)),
         self_reads=(yield from _if_there(last_self_reads(facts, zone), remarks)),

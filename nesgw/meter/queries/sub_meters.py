@@ -8,19 +8,22 @@ from datetime import UTC, tzinfo
 
 from nesgw.meter.profile import Facts
 from nesgw.tables.mbus import (
+    CHANNELS,
     ET11,
     MbusDevice,
     MbusDimensions,
     MbusReading,
+    ReadPlan,
     decode_devices,
     decode_latest,
     decode_mbus_dimensions,
     decode_queued,
+    decode_read_plan,
     mbus_queue,
 )
 from nesgw.tables.query import Query, ask
 from nesgw.tables.queues import ET36, Queue, decode_log_sizes, look
-from nesgw.tables.register import Part
+from nesgw.tables.register import Part, nonsense
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,23 @@ def last_sub_meters(facts: Facts, zone: tzinfo | None) -> Query[tuple[SubMeter, 
     """Return every device with its latest reading."""
     tables = yield from sub_meter_tables(facts)
     return (yield from look_for_sub_meters(facts, tables, zone)).sub_meters
+
+
+def sub_meter_schedule(facts: Facts) -> Query[tuple[ReadPlan, ...]]:
+    """Return when the utility has each M-Bus channel read; empty for a meter without channels.
+
+    Where an entry of ET13 ends its device's key begins, so its length is asked for twice.
+    """
+    byteorder = facts.general.byteorder
+    data = yield from ask(ET11)
+    if data != (yield from ask(ET11)):
+        raise nonsense(ET11.name, "two different answers")
+    dimensions = decode_mbus_dimensions(data, byteorder)
+    plans = []
+    for index in range(min(dimensions.devices, CHANNELS)):
+        part = dimensions.read_plan(index)
+        plans.append(decode_read_plan(part, (yield from ask(part)), byteorder))
+    return tuple(plans)
 
 
 def _moment(reading: MbusReading) -> float:

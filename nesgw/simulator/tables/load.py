@@ -64,25 +64,25 @@ def bt63(now: Moment) -> bytes:
 @basic(64, _kept)
 def bt64(now: Moment) -> bytes:
     """Load profile data, first set."""
-    return now.loads[0].image(now.at)
+    return now.loads[0].image(now.at, now.wanted)
 
 
 @basic(65, lambda profile: len(profile.load_sets) > 1)
 def bt65(now: Moment) -> bytes:
     """Load profile data, second set."""
-    return now.loads[1].image(now.at)
+    return now.loads[1].image(now.at, now.wanted)
 
 
 @basic(66, lambda profile: len(profile.load_sets) > 2)
 def bt66(now: Moment) -> bytes:
     """Load profile data, third set."""
-    return now.loads[2].image(now.at)
+    return now.loads[2].image(now.at, now.wanted)
 
 
 @basic(67, lambda profile: len(profile.load_sets) > 3)
 def bt67(now: Moment) -> bytes:
     """Load profile data, fourth set."""
-    return now.loads[3].image(now.at)
+    return now.loads[3].image(now.at, now.wanted)
 
 
 @extended(21, _kept)

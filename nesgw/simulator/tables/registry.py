@@ -13,6 +13,7 @@ from nesgw.simulator.load_profile import LoadProfile
 from nesgw.simulator.logbook import Log, Outage
 from nesgw.simulator.profiles import Profile
 from nesgw.simulator.registers import Truth
+from nesgw.simulator.services import EVERYTHING
 
 EXTENDED: Final = 2048
 
@@ -33,6 +34,7 @@ class Moment:
     alternate: Log = Log()  # noqa: RUF009 - frozen
     outages: tuple[Outage, ...] = ()  # oldest first
     loads: tuple[LoadProfile, ...] = ()  # the data sets in use
+    wanted: range = EVERYTHING  # the bytes of the table that are asked for: a large one leaves the others zero
 
 
 Build = Callable[[Moment], bytes]

@@ -278,14 +278,24 @@ function counter(kwh) {
   return kwh == null ? ["–"] : [whole, element("small", {}, `${number(0.1, 1).charAt(1)}${decimals ?? ""}\u202fkWh`)];
 }
 
+// What the meter is billed for where power is: the mean of an interval, and the month's highest.
 function renderDemand(demand) {
-  const peaks = (key) => ["import", "export"].map((way) => [way, demand?.[key]?.[way] ?? demand?.[key]?.[`${way}_w`]]).filter(([, peak]) => peak != null);
-  const shown = [["running", "running"], ["peakMonth", "month"], ["peakLastMonth", "last_month"]].flatMap(([word, key]) => peaks(key).map(([way, peak]) => {
-    const watts = typeof peak === "object" ? peak.w ?? peak.value ?? peak.power : peak;
-    return watts > 0 ? element("div", { class: way === "export" ? "out" : "in" }, element("dt", {}, t(word), peak.start ? element("small", {}, ` ${when(peak.start)}`) : null), element("dd", {}, powerText(watts))) : null;
-  })).filter(Boolean);
-  $("demand").hidden = !shown.length;
-  replaceIfNew($("demand-list"), shown);
+  const rows = [];
+  const add = (way, word, watts, note) => { if (watts > 0) rows.push(element("div", { class: way === "export" ? "out" : "in" }, element("dt", {}, `${t(word)} `, element("small", {}, [way === "export" ? t("export") : null, note].filter(Boolean).join(" · "))), element("dd", {}, powerText(watts)))); };
+  for (const way of ["import", "export"]) {
+    const { start, minutes, running, month, last_month: before } = demand ?? {}, begin = (moment) => (moment ? when(moment) : null);
+    add(way, "running", running?.[`${way}_so_far_w`], begin(running?.start));
+    add(way, "lastInterval", demand?.[`${way}_w`], start ? `${when(start)}–${clock(+new Date(start) + minutes * 60e3)}` : null);
+    add(way, "peakMonth", month?.[`${way}_w`], begin(month?.[`${way}_start`]));
+    add(way, "peakLastMonth", before?.[`${way}_w`], begin(before?.[`${way}_start`]));
+  }
+  for (const { field, value, unit, time } of demand?.maxima ?? []) {
+    if (value == null) continue;
+    rows.push(element("div", {}, element("dt", {}, `${t("ownMaximum")} `, element("small", {}, [state.names.fields[field]?.name ?? field, time && when(time)].filter(Boolean).join(" · "))), element("dd", {}, quantity(value, unit))));
+  }
+  $("demand").hidden = !rows.length;
+  setText("demand-title", demand?.minutes ? t("demandOf", { n: demand.minutes }) : t("demand"));
+  replaceIfNew($("demand-list"), rows);
 }
 
 function renderProbe({ status, online, state: read }) {
@@ -337,7 +347,7 @@ function renderValues(meter) {
     ...["energy", "power"].map((key) => [key, groups[key]]).filter(([, rows]) => rows.length).map(([key, rows]) => card(t(`group_${key}`), table([t("name"), t("value")], rows))),
     ...(groups.phases.size ? [card(t("group_phases"), table([t("name"), ...columns.map((phase) => `L${phase}`), ""], [...groups.phases.values()].map((row) => [row.name, ...columns.map((phase) => row.cells[phase - 1]), row.unit ?? ""]), "wide"))] : []),
     ...(groups.other.length ? [card(t("group_other"), table([t("name"), t("value")], groups.other))] : []),
-    ...(facts.length ? [card(t("meter"), table([t("name"), t("value")], facts))] : []),
+    ...(facts.length ? [card(t("meter"), table([t("name"), t("value")], facts, "facts"))] : []),
     ...meter.sub_meters.map((each) => card(`${t(each.medium)} ${each.serial}`, table([t("name"), t("value")], each.values.map(({ name, value, unit }) => [name, quantity(value, unit)])))),
   ]);
 }

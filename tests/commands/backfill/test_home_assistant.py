@@ -143,6 +143,18 @@ class TestTrouble:
             with pytest.raises(HomeAssistantUnavailable, match="is not there after half a minute: its log says why"):
                 there.import_rows(statistic, [HourRow(NOON + 9 * HOUR, 1.0, 1.0)])
 
+    def test_rows_that_never_arrive_where_a_unit_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half a kilowatt hour is in MWh a number that looks like nothing."""
+        monkeypatch.setattr(home_assistant, "TIMEOUT", 0.3)
+        fake = FakeHomeAssistant(UNIQUE_ID, unit="MWh")
+        fake.rows[NOON] = (1.4000, 0.4000)
+        fake.ignores_imports = True
+        with running(fake) as address, HomeAssistant(address, TOKEN) as there:
+            statistic = there.statistic(SENSOR)
+            assert statistic is not None
+            with pytest.raises(HomeAssistantUnavailable, match="not there after half a minute"):
+                there.import_rows(statistic, [HourRow(NOON, 1.4005, 0.4005)])
+
     def test_a_recorder_that_does_not_record(self, fake: FakeHomeAssistant, url: str) -> None:
         fake.info["recording"] = False
         with HomeAssistant(url, TOKEN) as there, pytest.raises(HomeAssistantUnavailable, match="is not recording"):

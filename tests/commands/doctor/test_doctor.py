@@ -115,6 +115,7 @@ def test_all_is_well(line: Any, configured: Any, broker: Broker, capsys: pytest.
         "open tables",
         "key accepted",
         "tables",
+        "sub-meters",
         "RAM disk",
         "broker",
         "broker's TLS",
@@ -140,7 +141,7 @@ def test_an_owner_who_still_waits_for_the_key_sees_probe_and_meter_proved(
     assert steps["open tables"].startswith("ok: ELON 83331-3I, serial number 4080123456")
     assert steps["key accepted"] == "skipped: needs: key"
     assert line.meter.counters.requests["security"] == 0
-    assert text.endswith("1 of 16 steps needs attention: begin with 'key'\n")
+    assert text.endswith("1 of 17 steps needs attention: begin with 'key'\n")
 
 
 def test_a_wrong_key_is_shown_once_and_never_printed(

@@ -23,7 +23,7 @@ from nesgw.commands import main
 from nesgw.commands.history.rows import Row, kept_set, rows
 from nesgw.commands.history.sheet import sheet
 from nesgw.commands.history.sink import go_on
-from nesgw.commands.history.sums import Sums, begin_of
+from nesgw.commands.history.sums import Sum, Sums, begin_of
 from nesgw.commands.terminal.times import moment
 from nesgw.errors import NoLoadProfile, PortBusy, WrongUsage
 from nesgw.meter.profile import identify
@@ -151,10 +151,20 @@ class TestRows:
         assert sheet(KEPT, "table", width=70).row(row).endswith("  time estimated\n")
         assert sheet(KEPT, "csv").row(row).endswith(",time_estimated\n")
 
-    def test_a_danish_spreadsheet_gets_semicolons_and_decimal_commas(self) -> None:
+    def test_a_danish_spreadsheet_gets_semicolons_decimal_commas_and_times_that_it_understands(self) -> None:
         form = sheet(KEPT, "csv", decimal_comma=True)
-        assert form.header == HEADER.replace(",", ";")
-        assert form.row(list(rows(INTERVALS, KEPT))[1]) == "2026-11-19T12:15:00Z;115921,083;0,201;231,0;0,083;0,0;\n"
+        assert form.header == HEADER.replace(",", ";").replace("time", "time (UTC)", 1)
+        line = form.row(list(rows(INTERVALS, KEPT))[1])
+        assert line == "2026-11-19 12:15:00;115921,083;0,201;231,0;0,083;0,0;\n"
+        assert form.time(line) == datetime(2026, 11, 19, 12, 15, tzinfo=UTC), "to go on after it"
+
+    def test_a_spreadsheet_is_told_which_of_two_hours_it_is(self, warsaw: Any) -> None:
+        form = sheet(KEPT, "csv", span="hour", decimal_comma=True)
+        twice = [datetime(2026, 10, 25, hour, tzinfo=UTC).astimezone() for hour in (0, 1)]
+        assert [form.sum(Sum(begin, [29, 0, None])) for begin in twice] == [
+            "2026-10-25 02:00:00;0,029;0,0;CEST\n",
+            "2026-10-25 02:00:00;0,029;0,0;CET\n",
+        ]
 
     def test_line_protocol_has_the_registers_at_the_meters_own_time(self) -> None:
         form = sheet(KEPT, "influx", meter="4080123456")
