@@ -116,11 +116,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Take the command line apart; argparse prints help and version itself, and says nothing if that fails."""
+    """Take the command line apart; argparse prints help and version itself, and says nothing if that fails.
+
+    Without a word there is help.
+    """
     given = sys.argv[1:] if argv is None else argv
     known = given[0] if given and given[0] in COMMANDS else None  # what else there is only the help has to say
     try:
         top = parser([known] if known else COMMANDS)
+        if not given:
+            top.print_help()
+            top.exit()
         options, unknown = top.parse_known_args(given)
         if unknown:
             top.error(_refused(unknown))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nesgw.publishers.mqtt.connection import Connection
 
 _RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 (a tmpfs on every Linux; the folder in it is ours alone)
-_CLEAR: Final = "\x1b[H\x1b[2J"
+_HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"  # nothing is pushed into the scrollback
 _FOOTER: Final = 3  # lines below the page, the cursor's own included
 _START: Final = 10.0  # seconds that broker and daemon may take to start
 
@@ -146,7 +146,8 @@ def _show(port: int, daemon: subprocess.Popen[bytes], log: Path, options: argpar
             at = datetime.fromisoformat(content.pop("time"))
             if sys.stdout.isatty():
                 page = console.page(label, None, at, content).splitlines()
-                print(_CLEAR + "\n".join(fitted(page, shutil.get_terminal_size().lines - _FOOTER)))
+                lines = fitted(page, shutil.get_terminal_size().lines - _FOOTER)
+                print(_HOME + "".join(f"{line}{_REST_OF_LINE}\n" for line in lines), end=_REST_OF_SCREEN)
                 print(f"\nlive from mqtt://127.0.0.1:{port}/{arrival.topic}; Ctrl-C ends the demo", flush=True)
             else:
                 print(f"{at:%H:%M:%S} {arrival.topic} {console.summary(content)}", flush=True)

@@ -62,12 +62,15 @@ class TestUsage:
         done = nesgw("--version")
         assert (done.returncode, done.stdout) == (0, f"nesgw {__version__}\n")
 
-    def test_the_help_names_every_command(self) -> None:
-        done = nesgw("--help")
+    @pytest.mark.parametrize("arguments", [["--help"], []])
+    def test_the_help_names_every_command_and_is_what_nesgw_alone_prints(self, arguments: list[str]) -> None:
+        done = nesgw(*arguments)
         assert done.returncode == 0
         assert all(f"    {command}" in done.stdout for command in COMMANDS)
 
-    @pytest.mark.parametrize("arguments", [[], ["reed"], ["read", "--jsonn"], ["simulate", "--baud", "fast"]])
+    @pytest.mark.parametrize(
+        "arguments", [["reed"], ["read", "--events", "abc"], ["read", "--jsonn"], ["simulate", "--baud", "fast"]]
+    )
     def test_wrong_usage_is_64_and_says_where_help_is(self, arguments: list[Any] | list[str]) -> None:
         done = nesgw(*arguments)
         assert done.returncode == 64

@@ -42,12 +42,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     more.add_argument(
         "--events",
-        type=int,
+        type=_count,
         nargs="?",
         const=_EVENTS,
         metavar="N",
         help=f"the newest N entries of event log and outages instead (default: {_EVENTS})",
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
