@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nesgw import CONFIG_FILE
 from nesgw.commands.check_config import config_argument
 from nesgw.errors import ConfigError, WrongUsage
 
@@ -47,8 +48,10 @@ def target(options: argparse.Namespace) -> Target:
         raise WrongUsage(command=options.command, problem="--port and --key-file go together")
     if options.interface and not options.port:
         raise WrongUsage(command=options.command, problem="--interface goes with --port")
-    if options.port and options.meter:
-        raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
+    for option, given in (("--meter", options.meter), ("--config", options.config != Path(CONFIG_FILE))):
+        if options.port and given:
+            problem = f"{option} is for the configuration, which --port does without"
+            raise WrongUsage(command=options.command, problem=problem)
     return _from_options(options) if options.port else configured_target(options.config, options.meter)
 
 

@@ -165,11 +165,13 @@ class TestRead:
         assert main(["read", "--port", "/dev/null"]) == 64
         assert capsys.readouterr().err == "nesgw: --port and --key-file go together; see: nesgw read --help\n"
 
-    def test_a_port_and_a_meter_of_the_configuration_contradict_each_other(
-        self, capsys: pytest.CaptureFixture[str]
+    @pytest.mark.parametrize("command", [["read"], ["history", "--from", "-1d"], ["dump"]])
+    @pytest.mark.parametrize("option", ["--meter", "--config"])
+    def test_a_port_and_what_is_of_the_configuration_contradict_each_other(
+        self, command: list[str], option: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(["read", "--port", "/dev/null", "--key-file", "key", "--meter", "house"]) == 64
-        assert "--meter is for the configuration, which --port does without" in capsys.readouterr().err
+        assert main([*command, "--port", "/dev/null", "--key-file", "key", option, "house"]) == 64
+        assert f"{option} is for the configuration, which --port does without" in capsys.readouterr().err
 
     def test_a_wrong_key_is_77_and_one_line_without_the_key(
         self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
