@@ -63,12 +63,15 @@ class TestUsage:
         done = nesgw("--version")
         assert (done.returncode, done.stdout) == (0, f"nesgw {__version__}\n")
 
-    def test_the_help_names_every_command(self) -> None:
-        done = nesgw("--help")
+    @pytest.mark.parametrize("arguments", [["--help"], []])
+    def test_the_help_names_every_command_and_is_what_nesgw_alone_prints(self, arguments: list[str]) -> None:
+        done = nesgw(*arguments)
         assert done.returncode == 0
         assert all(f"    {command}" in done.stdout for command in COMMANDS)
 
-    @pytest.mark.parametrize("arguments", [["reed"], ["read", "--jsonn"], ["simulate", "--baud", "fast"]])
+    @pytest.mark.parametrize(
+        "arguments", [["reed"], ["read", "--events", "abc"], ["read", "--jsonn"], ["simulate", "--baud", "fast"]]
+    )
     def test_wrong_usage_is_64_and_says_where_help_is(self, arguments: list[Any] | list[str]) -> None:
         done = nesgw(*arguments)
         assert done.returncode == 64
@@ -163,11 +166,13 @@ class TestRead:
         assert main(["read", "--port", "/dev/null"]) == 64
         assert capsys.readouterr().err == "nesgw: --port and --key-file go together; see: nesgw read --help\n"
 
-    def test_a_port_and_a_meter_of_the_configuration_contradict_each_other(
-        self, capsys: pytest.CaptureFixture[str]
+    @pytest.mark.parametrize("command", [["read"], ["history", "--from", "-1d"], ["dump"]])
+    @pytest.mark.parametrize("option", ["--meter", "--config"])
+    def test_a_port_and_what_is_of_the_configuration_contradict_each_other(
+        self, command: list[str], option: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(["read", "--port", "/dev/null", "--key-file", "key", "--meter", "house"]) == 64
-        assert "--meter is for the configuration, which --port does without" in capsys.readouterr().err
+        assert main([*command, "--port", "/dev/null", "--key-file", "key", option, "house"]) == 64
+        assert f"{option} is for the configuration, which --port does without" in capsys.readouterr().err
 
     def test_a_wrong_key_is_77_and_one_line_without_the_key(
         self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]

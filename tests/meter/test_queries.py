@@ -75,6 +75,16 @@ def test_a_schedule_of_the_sub_meters_is_there_in_words_and_without_the_customer
     assert "CUSTOMER" not in json.dumps(plain)
 
 
+def test_tariff_and_season_count_from_one_on_the_terminal_and_in_json() -> None:
+    found = all_of(line_to("gen4-4.30"))
+    plain: Any = pages.plain(found)
+    (said,) = (line for line in pages.everything(found, ALARMS) if "Tariff in force" in line)
+    assert f" {plain['tariff']['tier']}, " in said
+    assert said.endswith(f"season {plain['tariff']['season']}")
+    assert plain["tariff"]["season"] == found.tariff.season + 1
+    assert plain["self_reads"]["self_read"]["season"] == found.self_reads.self_read.season + 1
+
+
 def test_what_is_encrypted_says_so_and_has_no_values() -> None:
     lines = list(pages.everything(all_of(line_to("83331-3i-solar")), ALARMS))
     assert "  encrypted: the electricity meter has no key for it" in lines

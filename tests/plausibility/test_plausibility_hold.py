@@ -293,12 +293,15 @@ FIELDS = st.sampled_from(
 
 class TestForAnySequence:
     @settings(max_examples=60, deadline=None)
-    @given(start=st.floats(0, 1e6), power=st.floats(-300_000, 300_000), every=st.sampled_from([1, 10, 60, 900]),
+    @given(start=st.floats(0, 990_000), power=st.floats(-300_000, 300_000), every=st.sampled_from([1, 10, 60, 900]),
            max_power=st.sampled_from([1_000, 11_000, 44_000]))  # fmt: skip
     def test_what_goes_on_evenly_is_accepted_in_time_and_whole_but_for_registers_that_fell(
         self, house: House, start: float, power: float, every: int, max_power: int
     ) -> None:
-        """Wherever a meter suddenly stands, whatever it draws: at most two polls more than the hold."""
+        """Wherever a meter suddenly stands, whatever it draws: at most two polls more than the hold.
+
+        Short of 10^6 kWh, where the register of the sum rolls over, which this house does not know.
+        """
         judge = at_5000_kwh(house, max_power)
 
         def reading(at: float) -> Values:
