@@ -186,6 +186,12 @@ class PortOfRoot(PortDenied):
     do = "run the command with sudo, or give the device to a group such as dialout"
 
 
+class BridgeUnreachable(PortUnavailable):
+    """A port on the network that cannot be reached."""
+
+    do = "switch the bridge on, or correct its host and port"
+
+
 class PortLost(PortUnavailable):
     """The device went away while it was in use."""
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from nesgw import errors
+from nesgw import __version__, errors
 from nesgw.config import example
 from nesgw.config import schema as config
 from nesgw.gateway import freshness, retries, watch
@@ -213,7 +213,15 @@ def _alarms() -> str:
 
 _TOPICS: Final = Topics("BASE", "NAME", "PREFIX")
 _NOW: Final = datetime(2026, 11, 20, 10, 21, 5, 120000, UTC)
-_IDENTITY: Final = MeterIdentity("ELON", "83331-3I", Firmware(3, 84, 6), "4080123456", "1234567", "3.0")
+# The simulated meter's own: a test asks it.
+_IDENTITY: Final = MeterIdentity(
+    "ELON",
+    "83331-3I",
+    Firmware(3, 84, 6),
+    "4080123456",
+    "0000000012345678",
+    "three-phase, disconnect switch, M-Bus",
+)
 _VALUES: Final = {
     "energy_import": 115921.469,
     "energy_export": 0.201,
@@ -240,7 +248,7 @@ _METER_STATUS: Final = MeterStatus(
     session="per-poll",
 )
 _GATEWAY_STATUS: Final = GatewayStatus(
-    "1.0.0", _NOW, 86400, {"house": GatewayMeter(_IDENTITY.id, online=True, last_read=_NOW)}
+    __version__, _NOW, 86400, {"house": GatewayMeter(_IDENTITY.id, online=True, last_read=_NOW)}
 )
 
 _TOPIC: Final = {
@@ -508,6 +516,7 @@ _PARTS: Final = (
     "gateway",
     "meter",
     "optical",
+    "mep",
     "ports",
     "tables",
     "plausibility",

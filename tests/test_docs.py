@@ -17,12 +17,15 @@ import pytest
 
 from nesgw import commands as cli
 from nesgw.config import loader
+from nesgw.meter.profile import ask_identity
+from nesgw.meter.reader import run
 from nesgw.publishers import payloads
 from nesgw.publishers.topics import Topics
 from nesgw.tables.catalogue import FIELDS
 from nesgw.values import Reading
 from scripts import docs
 from tests.broker_fixtures import Broker, Listener, retained_topics
+from tests.virtual import line_to, reader_on
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob(".github/*.md"))]
@@ -59,6 +62,11 @@ def test_what_repeats_the_code_is_up_to_date(page: Any) -> None:
 def test_every_generated_block_has_its_place() -> None:
     places = [name for page in docs.pages() for name in re.findall(r"<!-- generated: ([a-z-]+) -->", page.read_text())]
     assert sorted(places) == sorted(docs.BLOCKS)
+
+
+def test_the_meter_of_the_examples_is_the_simulated_one_as_it_says_itself() -> None:
+    with reader_on(line_to("83331-3i")) as reader:
+        assert run(ask_identity(), reader) == docs._IDENTITY
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))

@@ -211,10 +211,10 @@ def wiring(cable: Cable) -> str:
     _header(s, 600, 594, cable, lambda signal: signal.header_maker, "the header, maker's count")
     _header(s, 838, 594, cable, lambda signal: signal.header_odd_even, "the same pins, odd and even")
     s.text(
-        968,
+        960,
         546,
-        "The meter's leaflet or the drawing\nin its cover says which corner is\npin 1. Check it, and by which count\n"
-        "it was written, before you plug\nanything in.",
+        "The meter's leaflet or the drawing\nin its cover says which corner is\npin 1. Check it, and by which\n"
+        "count it was written, before you\nplug anything in.",
         12,
     )
     s.text(

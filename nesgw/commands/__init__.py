@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import difflib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,7 +21,7 @@ from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from nesgw import __version__
-from nesgw.commands.terminal.screen import plain
+from nesgw.commands.terminal.screen import plain, wrapped
 from nesgw.config.key import without_keys
 from nesgw.errors import EX_SOFTWARE, EX_USAGE, NesgwError, OutputFailed
 from nesgw.values import printable
@@ -58,13 +60,17 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
+        if unknown := re.match(r"argument COMMAND: invalid choice: '([a-z-]{1,20})'", message):
+            near = difflib.get_close_matches(unknown[1], COMMANDS, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            message = f"{unknown[1]} is no command{meant}"
         self.exit(EX_USAGE, f"{self.prog}: {without_keys(message)}; see: {self.prog} --help\n")
 
 
 def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """Build the parser of the command line, with these commands (the man page is made from that of all)."""
     top = _Parser(prog="nesgw", description="Reads Echelon/NES electricity meters over their optical port.")
-    top.add_argument("--version", action="version", version=f"nesgw {__version__}")
+    top.add_argument("-V", "--version", action="version", version=f"nesgw {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in names:
         module = _module(name)
@@ -92,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = _module(options.command).run(options)
         sys.stdout.flush()
     except NesgwError as error:
-        _complain(*(f"nesgw: {printable(line, _LONGEST)}" for line in without_keys(str(error)).splitlines()))
+        lines = (f"nesgw: {printable(line, _LONGEST)}" for line in without_keys(str(error)).splitlines())
+        _complain(*(wrapped(line, sys.stderr) for line in lines))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -117,7 +124,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """Take the command line apart; argparse prints help and version itself, and says nothing if that fails."""
-    given = sys.argv[1:] if argv is None else argv
+    given = sys.argv[1:] if argv is None else list(argv)
+    if not given or given == ["help"]:
+        given = ["--help"]
     known = given[0] if given and given[0] in COMMANDS else None  # what else there is only the help has to say
     try:
         top = parser([known] if known else COMMANDS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nesgw import CONFIG_FILE
-from nesgw.errors import EX_OK, ConfigError
+from nesgw.errors import EX_OK, ConfigError, WrongUsage
 
 if TYPE_CHECKING:
     from nesgw.config.credentials import Credentials
@@ -31,6 +31,12 @@ def config_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -
     parser.add_argument(
         "--config", type=Path, default=Path(CONFIG_FILE), metavar="FILE", help=f"configuration (default: {CONFIG_FILE})"
     )
+
+
+def refuse_config_beside_port(options: argparse.Namespace) -> None:
+    """Raise WrongUsage where both are given: one of the two would silently not count."""
+    if options.port and options.config != Path(CONFIG_FILE):
+        raise WrongUsage(command=options.command, problem="--port does without a configuration: give it or --config")
 
 
 def run(options: argparse.Namespace) -> int:

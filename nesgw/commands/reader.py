@@ -30,6 +30,8 @@ from nesgw.errors import (
 )
 from nesgw.meter.meter import Meter
 from nesgw.meter.remote_reader import PATIENCE, RemoteReader, connect
+from nesgw.ports.port import Port
+from nesgw.ports.serial_port import open_port
 from nesgw.tables.register import Part
 
 BURST: Final = 55.0  # seconds: an optical session of more than ten minutes is cut, and an MEP device waits meanwhile
@@ -60,9 +62,12 @@ class CommandReader:
         *,
         stop: Callable[[], bool] = lambda: False,
         say: Callable[[str], None] = lambda _: None,
+        opener: Callable[..., Port] = open_port,
     ) -> None:
+        """``opener`` opens the port for a session of our own."""
         self._target = target
         self._stop = stop
+        self._opener = opener
         self._say = say
         self._source: ClosableReader | None = None
         self._looked = float("-inf")
@@ -113,7 +118,7 @@ class CommandReader:
         return self._source
 
     def _own_session(self) -> ClosableReader:
-        meter = Meter(self._target.with_key(), stop=self._stop)
+        meter = Meter(self._target.with_key(), stop=self._stop, opener=self._opener)
         own = BurstReader(meter, stop=self._stop)
         try:
             own.open()

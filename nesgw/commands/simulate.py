@@ -45,6 +45,7 @@ def profile_argument(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"which meter: {names} (default: {_DEFAULT})",
     )
+    parser.epilog = "The meters: " + "; ".join(f"{each.name}, {each.describes}" for each in PROFILES.values()) + "."
 
 
 def interface_argument(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nesgw.commands.check_config import config_argument
+from nesgw.commands.check_config import config_argument, refuse_config_beside_port
 from nesgw.errors import ConfigError, WrongUsage
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def target(options: argparse.Namespace) -> Target:
         raise WrongUsage(command=options.command, problem="--port and --key-file go together")
     if options.interface and not options.port:
         raise WrongUsage(command=options.command, problem="--interface goes with --port")
+    refuse_config_beside_port(options)
     if options.port and options.meter:
         raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
     return _from_options(options) if options.port else configured_target(options.config, options.meter)

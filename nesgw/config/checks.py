@@ -20,13 +20,18 @@ _LISTEN: Final = 'write an address and a port: "127.0.0.1:8480", "0.0.0.0:8480" 
 _LONGEST: Final = 1000
 
 
+# What makes a terminal write the rest of a line from right to left.
+_TURNING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
+
 def line(value: object) -> object:
     """A text of one line: a control character would reach terminals, logs and Home Assistant."""
     if isinstance(value, str):
         if len(value) > _LONGEST:
             raise ValueError(f"must be at most {_LONGEST} characters; it has {len(value)}")
         for place, sign in enumerate(value, 1):
-            if unicodedata.category(sign) in ("Cc", "Zl", "Zp"):
+            turns = unicodedata.bidirectional(sign) in _TURNING
+            if turns or unicodedata.category(sign) in ("Cc", "Zl", "Zp"):
                 raise ValueError(f"must be one line of text; character {place} is a control character")
     return value
 
@@ -64,6 +69,9 @@ def site(value: object) -> object:
     if isinstance(value, str) and value and not re.fullmatch(r"https?://[^/?#\s@]+/?", value):
         raise ValueError('must be an address without a path, like "http://homeassistant.local:8123"')
     return value.rstrip("/") if isinstance(value, str) else value
+
+
+_LONGEST_NAME: Final = 253
 
 
 def hosts(value: object) -> tuple[str, ...]:
@@ -108,9 +116,17 @@ def _host(name: str) -> str:
         raise ValueError("write an IPv6 address without brackets; the port goes to 'port'")
     if re.fullmatch(r"[^:]+:[0-9]*", name):
         raise ValueError("write the host name alone; the port goes to 'port'")
-    if not _is_address(name) and not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", name):
+    if not _is_address(name) and not _is_name(name):
         raise ValueError('must be a host name or an address, like "localhost" or "192.168.1.5"')
     return name
+
+
+def _is_name(host: str) -> bool:
+    """Whether it may be a name [RFC 1123]; what ends in a number is an address, or nothing."""
+    labels = host.removesuffix(".").split(".")
+    if len(host) > _LONGEST_NAME or labels[-1].isdecimal():
+        return False
+    return all(re.fullmatch(r"\w([\w-]{0,61}\w)?", label) for label in labels)
 
 
 def _address(text: str) -> Address:

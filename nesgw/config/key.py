@@ -128,6 +128,8 @@ def _why_not(text: str, lengths: Sequence[int]) -> str:
     groups = _groups(text)
     if len(groups) == 2 and all(len(group) in lengths for group in groups):
         return "not a key: 2 keys, or one with a gap in the middle"
+    if len(groups) > 1 and sum(map(len, groups)) in (*lengths, *(2 * length for length in lengths)):
+        return "not a key: it has a gap or a line end in the middle; write it in one piece"
     if len(groups) in lengths:
         return f"not a key: {len(groups)} groups that are neither decimal codes below 256 nor hex pairs"
     if len(groups) > 2:

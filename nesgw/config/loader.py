@@ -157,7 +157,9 @@ def files(path: Path) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         names = []
     except OSError as error:
-        raise WrongConfiguration([_unreadable(folder, error)]) from None
+        # To whom all of /etc/nesgw is closed the file that he knows is named, and not a folder that may not be there.
+        closed = folder if os.access(path, os.R_OK) else path
+        raise WrongConfiguration([_unreadable(closed, error)]) from None
     return [path, *(folder / name for name in sorted(names) if name.endswith(".toml") and not name.startswith("."))]
 
 

@@ -17,6 +17,8 @@ _WINDOW: Final = re.compile(r"\s*([0-9]{1,2}):([0-9]{2})\s*[-–]\s*([0-9]{1,2})
 def _quantity(text: object, factors: dict[str, float], example: str) -> float:
     if not isinstance(text, str) or not (match := _QUANTITY.fullmatch(text)) or match[2].lower() not in factors:
         raise ValueError(f"write a number with a unit, like {example}")
+    if re.search(r",\d{3}$", match[1]):
+        raise ValueError(f"write the number without a comma, like {example}")
     if "," in match[1]:
         raise ValueError(f'write the number with a point, not a comma: "{match[1].replace(",", ".")} {match[2]}"')
     return float(match[1]) * factors[match[2].lower()]

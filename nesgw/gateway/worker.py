@@ -34,7 +34,7 @@ from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
-from nesgw.values import Reading
+from nesgw.values import MeterIdentity, Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
 # before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
@@ -305,7 +305,8 @@ class Worker(threading.Thread):
         if self._serving:
             self._serving.remember(self._meter.identity_parts)
         identity, layout = facts.identity, facts.layout
-        another = known is None or known.identity.id != identity.id
+        exchanged = known is not None and _kept_its_number(known.identity, identity)
+        another = known is None or known.identity.id != identity.id or exchanged
         if another:
             self._log.info(
                 f"reading {identity.manufacturer} {identity.model}, serial number {identity.serial}, "
@@ -317,10 +318,13 @@ class Worker(threading.Thread):
                 self._log.info(remark)
             if facts.alarms is None:
                 self._log.info("alarms: not offered to this key, so they are left out (BT03)")
-            if known is not None:
+            if exchanged:
+                self._log.warning("the meter was exchanged and has the former's number: it goes on as that")
+            elif known is not None:
                 self._log.warning(
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
                 )
+            if known is not None:
                 self._freshness.another_meter()
             self._troubles.another_meter()
             limit = self._settings.power_limit(facts.installation.power_ratio)
@@ -329,7 +333,8 @@ class Worker(threading.Thread):
             self._account.another_meter(identity.id)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
-            self._remember(self._publisher.identify(identity, layout.fields, alarms=alarms, events=facts.logs))
+            last = self._publisher.identify(identity, layout.fields, alarms=alarms, events=facts.logs)
+            self._remember(None if exchanged else last)  # what the former meter showed is no measure for this one
 
     def _remember(self, last: LastAccepted | None) -> None:
         """Go on from what an earlier process accepted last of this meter."""
@@ -377,6 +382,12 @@ class Worker(threading.Thread):
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+
+
+def _kept_its_number(before: MeterIdentity, now: MeterIdentity) -> bool:
+    """Whether it is another meter to which the utility has given the number of the one before."""
+    numbers = before.manufacturer_serial, now.manufacturer_serial
+    return before.id == now.id and all(numbers) and numbers[0] != numbers[1]
 
 
 def _announced(facts: Facts | None) -> object:

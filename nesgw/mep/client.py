@@ -133,6 +133,10 @@ class MepClient:
         does not do it), NoAnswer, LineTooNoisy, MeterBusy, NumberRefused, TlsWanted, PollTooLong and Stopped; what the
         port raises passes through.
         """
+        return self._read(table, offset, count).ljust(count, b"\0")
+
+    def _read(self, table: int, offset: int, count: int) -> bytes:
+        """Read so many bytes, or fewer where the table ends."""
         data, largest = b"", LARGEST_READ
         while len(data) < count:
             most = min(largest, self._link.answer_size.largest_read(self._clock()))
@@ -157,14 +161,17 @@ class MepClient:
                 break
         if not data:
             raise MeterMisbehaved(service=f"Read table {table}", problem=f"the table ends before offset {offset}")
-        return data.ljust(count, b"\0")
+        return data
 
     def read_all(self, spans: Sequence[AnySpan]) -> dict[AnySpan, bytes]:
-        """Read several spans as ``read`` does each; those that stand close together in one answer, of one instant."""
+        """Read several spans; those that stand close together in one answer, of one instant. Raises what ``read`` does.
+
+        A span is shorter where its table ends: values are made of these, and none is made of bytes that never came.
+        """
         found: dict[AnySpan, bytes] = {}
         for group in coalesce(spans, self._link.answer_size.largest_read(self._clock())):
             begin = group[0].offset
-            data = self.read(group[0].table, begin, end_of(group) - begin)
+            data = self._read(group[0].table, begin, end_of(group) - begin)
             found |= {span: data[span.offset - begin : span.offset - begin + span.size] for span in group}
         return found
 

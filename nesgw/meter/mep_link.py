@@ -142,7 +142,7 @@ class MepLink:
             return self._connected.read(span.table, span.offset, span.size)
 
     def read_all(self, spans: Sequence[Span]) -> dict[Span, bytes]:
-        """Read several spans; those that stand close together in one answer."""
+        """Read several spans, each up to its table's end; those that stand close together in one answer."""
         with self._interrupted():
             return self._connected.read_all(spans)
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from datetime import tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 
 def machine_zone() -> tzinfo | None:
-    """Return the zone that ``TZ`` names (as in containers), else the system's; None where none is named.
-
-    A ``TZ`` of POSIX's own form, like ``CET-1``, has rules that the tables of zones do not have: None as well.
-    """
+    """Return the zone, that of the variable TZ first, as everywhere; None where the machine does not say."""
+    name = os.environ.get("TZ")
     try:
-        if name := os.environ.get("TZ", "").removeprefix(":"):
-            return ZoneInfo(name)
-        with Path("/etc/localtime").open("rb") as rules:
-            return ZoneInfo.from_file(rules)
-    except (OSError, ValueError, ZoneInfoNotFoundError):
+        if name is None or name.removeprefix(":").startswith("/"):
+            path = Path("/etc/localtime" if name is None else name.removeprefix(":"))
+            with path.open("rb") as rules:
+                return ZoneInfo.from_file(rules)
+        return ZoneInfo(name.removeprefix(":") or "UTC")
+    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
         return None

@@ -29,6 +29,7 @@ import serial
 
 from nesgw.errors import (
     BridgeLost,
+    BridgeUnreachable,
     NesgwError,
     NotSerial,
     PortBusy,
@@ -42,6 +43,7 @@ from nesgw.errors import (
 from nesgw.ports.find import find_port
 from nesgw.ports.holder import find_holder
 from nesgw.ports.port import is_bridge
+from nesgw.ports.urls import check_port
 
 _WRITE_TIMEOUT: Final = 2.0  # our longest packet takes a twentieth of it
 _POLL: Final = 0.02  # for ports without a file descriptor to wait on
@@ -267,7 +269,17 @@ def _why_not(name: str, problem: Exception) -> PortUnavailable:
         case errno.ENOTTY | errno.EISDIR:
             return NotSerial(port=name)
         case _:
-            return PortUnavailable(port=name, problem=_sentence(problem))
+            return _not_opened(name, problem)
+
+
+def _not_opened(name: str, problem: Exception) -> PortUnavailable:
+    if "://" not in name:
+        return PortUnavailable(port=name, problem=_sentence(problem))
+    try:
+        check_port(name)
+    except ValueError as mistake:
+        return PortUnavailable(port=name, problem=str(mistake))
+    return (BridgeUnreachable if is_bridge(name) else PortUnavailable)(port=name, problem=_sentence(problem))
 
 
 def _is_turned_away(problem: Exception) -> bool:

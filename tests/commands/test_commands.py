@@ -21,6 +21,7 @@ from nesgw.commands import COMMANDS, main
 from nesgw.commands.demo.command import fitted
 from nesgw.commands.terminal.screen import plain
 from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
+from tests.commands.setup.person import Person
 
 KEY = DEFAULT_KEY.decode()
 WRONG = "0123456789abcdefghij"
@@ -67,7 +68,7 @@ class TestUsage:
         assert done.returncode == 0
         assert all(f"    {command}" in done.stdout for command in COMMANDS)
 
-    @pytest.mark.parametrize("arguments", [[], ["reed"], ["read", "--jsonn"], ["simulate", "--baud", "fast"]])
+    @pytest.mark.parametrize("arguments", [["reed"], ["read", "--jsonn"], ["simulate", "--baud", "fast"]])
     def test_wrong_usage_is_64_and_says_where_help_is(self, arguments: list[Any] | list[str]) -> None:
         done = nesgw(*arguments)
         assert done.returncode == 64
@@ -382,3 +383,64 @@ def test_a_defect_is_70_and_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setattr(check_config, "run", lambda options: 1 / 0)
     assert main(["check-config"]) == 70
     assert "this is a defect in nesgw" in capsys.readouterr().err
+
+
+class TestWhatAnOwnerTriesFirst:
+    @pytest.mark.parametrize("words", [[], ["help"]])
+    def test_without_a_command_there_is_the_help(self, words: list[str]) -> None:
+        done = nesgw(*words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("usage: nesgw ")
+
+    def test_the_short_option_for_the_version(self) -> None:
+        assert nesgw("-V").stdout.startswith("nesgw ")
+
+    @pytest.mark.parametrize(
+        ("word", "said"), [("raed", "raed is no command; did you mean read?"), ("zzz", "zzz is no command; see:")]
+    )
+    def test_a_command_that_is_none_is_answered_with_the_nearest(self, word: str, said: str) -> None:
+        done = nesgw(word)
+        assert done.returncode == 64
+        assert said in done.stderr
+
+    @pytest.mark.parametrize("command", ["read", "history", "dump", "doctor", "align"])
+    @pytest.mark.parametrize("other", [("--config", "/nope.toml"), ("--meter", "house")])
+    def test_what_the_port_would_silently_leave_out_is_refused(
+        self, command: str, other: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        key = tmp_path / "key"
+        key.touch(0o600)
+        key.write_text(KEY)
+        words = [command, "--port", "/dev/null", *(() if command == "align" else ("--key-file", str(key))), *other]
+        words += ["--from", "-1h"] if command == "history" else []
+        assert main(words) == 64
+        assert "--port does without" in capsys.readouterr().err
+
+    def test_a_simulated_meter_says_how_to_read_it_and_that_works_as_it_stands(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-P", "-m", "nesgw", "simulate", "--no-pacing", "--link", str(tmp_path / "meter")]
+        simulated = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert simulated.stdout is not None
+        assert simulated.stderr is not None
+        try:
+            simulated.stderr.readline()
+            words = simulated.stderr.readline().removeprefix("read it with: nesgw ")
+            shell = ["bash", "-c", f"{sys.executable} -P -m nesgw {words}"]
+            done = subprocess.run(shell, capture_output=True, text=True, timeout=60, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "Energy import" in done.stdout
+        finally:
+            simulated.terminate()
+            simulated.communicate(timeout=10)
+
+    def test_the_help_says_what_each_simulated_meter_is(self) -> None:
+        text = " ".join(nesgw("simulate", "--help").stdout.split())
+        assert "ct, firmware 3.84 behind current transformers 200:5" in text
+
+    def test_a_message_that_is_wider_than_the_terminal_breaks_between_words(self) -> None:
+        words = [sys.executable, "-P", "-m", "nesgw", "check-config", "--config", "/nope.toml"]
+        with Person(words, columns=60) as person:
+            assert person.ends() == 78
+        lines = [line for line in person.raw.splitlines() if line]
+        assert len(lines) > 1
+        assert all(len(line) <= 60 for line in lines[1:] if " " in line)
+        assert " ".join(line.strip() for line in lines) == nesgw(*words[4:]).stderr.strip()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from nesgw.commands import main
 from nesgw.simulator import DEFAULT_KEY, MepPort, PtyLine, SimulatedMeter
+from nesgw.simulator.dump import read_dump
+from nesgw.tables import extent
 from tests.commands.test_reader import Daemon
 
 KEY = DEFAULT_KEY.decode()
@@ -77,18 +80,59 @@ class TestWithoutADaemon:
         assert "--interface goes with --port" in capsys.readouterr().err
 
 
+class TestDump:
+    """Of a few tables: of all it would take the minute that the guide's pace makes it last."""
+
+    @pytest.fixture(autouse=True)
+    def few_tables(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        few = {"BT00", "BT01", "ET03", "BT20", "BT21"}
+        monkeypatch.setattr(extent, "CATALOGUE", {name: size for name, size in extent.CATALOGUE.items() if name in few})
+
+    def test_it_shows_the_first_minute_on_the_line_without_digests_and_tables(
+        self, options: list[str], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "dump.json"
+        assert main(["dump", *options, str(path)]) == 0
+        content = json.loads(path.read_text())
+        lines = [line.split(" ", 1)[1] for line in content["first_minute"]]
+        assert lines[0] == "Enable on"
+        assert lines[1] == "> 00143f0000000000000100000001 +8", "BT00, one byte: the first number is 1"
+        assert lines[2].startswith("< 000d0c"), "the meter's own number"
+        assert lines[-1] == "Enable off"
+        assert any("digests" in what for what in content["left_out"])
+        shown = "".join(content["first_minute"])
+        for secret in ("4080123456", KEY):
+            assert secret.encode().hex() not in shown
+        assert set(read_dump(path.read_text())) == {0, 1, 2048 + 3, 20, 21}, "and it is played back as before"
+
+    def test_beside_the_daemon_there_is_none_and_it_says_how_to_get_one(
+        self, line: PtyLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "dump.json"
+        with on_mep(line, tmp_path) as daemon, daemon.running():
+            assert main(["dump", "--config", str(daemon.config), str(path)]) == 0
+        assert "first_minute" not in json.loads(path.read_text())
+        assert "sudo systemctl stop nesgw" in capsys.readouterr().err
+
+
+@contextmanager
+def on_mep(line: PtyLine, folder: Path) -> Iterator[Daemon]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as ram_disk:
+        path = folder / "config.toml"
+        path.touch(0o600)
+        path.write_text(
+            f'[[meter]]\nname = "house"\ninterface = "mep"\nport = "{line.path}"\nkey_file = '
+            f'"{key_file(folder, KEY)}"\npoll_interval = "2s"\n'
+            f'[cache]\ndirectory = "{ram_disk}"\n[mqtt]\nenabled = false\n'
+        )
+        yield Daemon(line, Path(ram_disk, "house"), path)
+
+
 class TestBesideTheDaemon:
     @pytest.fixture
     def daemon(self, line: PtyLine, tmp_path: Path) -> Iterator[Daemon]:
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as ram_disk:
-            path = tmp_path / "config.toml"
-            path.touch(0o600)
-            path.write_text(
-                f'[[meter]]\nname = "house"\ninterface = "mep"\nport = "{line.path}"\nkey_file = '
-                f'"{key_file(tmp_path, KEY)}"\npoll_interval = "2s"\n'
-                f'[cache]\ndirectory = "{ram_disk}"\n[mqtt]\nenabled = false\n'
-            )
-            yield Daemon(line, Path(ram_disk, "house"), path)
+        with on_mep(line, tmp_path) as daemon:
+            yield daemon
 
     def test_each_command_is_served_between_the_polls(
         self, daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]

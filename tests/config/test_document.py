@@ -188,6 +188,17 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     assert caught.value.problems == [f"{path}: not UTF-8 text: invalid start byte at byte 0"]
 
 
+def test_who_may_read_nothing_is_shown_the_file_and_not_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_path: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.listdir", denied)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ConfigError) as error:
+        loader.files(Path("/etc/nesgw/config.toml"))
+    assert str(error.value) == "/etc/nesgw/config.toml: cannot be read: Permission denied; try with sudo"
+
+
 def test_a_missing_configuration_says_where_to_begin() -> None:
     with pytest.raises(ConfigError) as caught:
         loader.load(Path("/nonexistent/config.toml"))

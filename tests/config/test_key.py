@@ -111,6 +111,11 @@ def test_pairs_that_could_be_decimal_or_hex_are_taken_as_what_makes_a_plain_key(
     assert parse_key(codes).value.reveal() == b"01234567890000000000"
 
 
+@pytest.mark.parametrize("text", [f"{ASCII[:10]}\n{ASCII[10:]}", f"{ASCII[:4]} {ASCII[4:]}"])
+def test_a_key_with_a_gap_in_it_is_not_said_to_have_the_wrong_length(text: str) -> None:
+    assert said_of(text).startswith("not a key: it has a gap or a line end in the middle; write it in one piece")
+
+
 class TestOnMep:
     """The MEP port takes keys of 16 or of 20 bytes."""
 

@@ -209,6 +209,10 @@ def test_the_example_file_says_the_defaults() -> None:
             SMALLEST + 'label = "two\\nlines"\n',
             "c.toml:4: meter.house.label: must be one line of text; character 4 is a control character",
         ),
+        (
+            SMALLEST + 'label = "a\\u202eb"\n',
+            "c.toml:4: meter.house.label: must be one line of text; character 2 is a control character",
+        ),
         (SMALLEST + '[mqtt]\nport = "x"\n', "c.toml:5: mqtt.port: must be a whole number, without quotes"),
         (SMALLEST + "[mqtt]\nport = 99999\n", "c.toml:5: mqtt.port: should be less than or equal to 65535"),
         (SMALLEST + "[mqtt]\nqos = 3\n", "c.toml:5: mqtt.qos: must be one of 0, 1, 2"),
@@ -338,6 +342,11 @@ def test_a_mistake_gets_one_line_with_file_option_what_is_wrong_and_what_is_righ
         ("[::1]:1883", "write an IPv6 address without brackets; the port goes to 'port'"),
         ("a.lan,b.lan", 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
         ("a..b", 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
+        ("192.168.1.256", 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
+        ("1883", 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
+        ("-broker", 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
+        ("a" * 64, 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
+        ("ab.c" * 100, 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
         ("a:b:c", 'must be a host name or an address, like "localhost" or "192.168.1.5"'),
     ],
 )
@@ -360,7 +369,20 @@ def test_a_host_is_named_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "broker.lan", "broker.lan.", "my_broker", "192.168.1.5", "::1", "fe80::1"]
+    "host",
+    [
+        "localhost",
+        "broker.lan",
+        "broker.lan.",
+        "my_broker",
+        "192.168.1.5",
+        "::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "målehus.local",
+        "core-mosquitto",
+        "a1",
+    ],
 )
 def test_names_and_addresses_are_hosts(host: str) -> None:
     assert loaded(SMALLEST + f'[mqtt]\nhost = "{host}"\n').mqtt.hosts == (host,)

@@ -32,6 +32,12 @@ def test_a_duration_without_its_unit_is_refused_with_what_is_right(text: object)
         quantities.seconds(text)
 
 
+@pytest.mark.parametrize("text", ["17,300 W", "1,000kW"])
+def test_a_comma_that_may_stand_between_thousands_is_no_decimal_point(text: str) -> None:
+    with pytest.raises(ValueError, match='without a comma, like "44 kW" or "11000 W"'):
+        quantities.watts(text)
+
+
 @pytest.mark.parametrize(("text", "right"), [("17,3 kW", "17.3 kW"), ("0,5MW", "0.5 MW"), ("1,5 W", "1.5 W")])
 def test_a_comma_is_answered_with_the_number_that_was_meant(text: str, right: str) -> None:
     with pytest.raises(ValueError, match=f'with a point, not a comma: "{right}"'):

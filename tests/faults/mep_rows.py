@@ -57,8 +57,28 @@ def other_key(line: VirtualMepPort) -> None:
     line.port.keys = [b"another-key-16-b"]
 
 
+def other_key_signed(line: VirtualMepPort) -> None:
+    line.port.manners.wrong_digest = "long"
+    other_key(line)
+
+
+def other_key_silent(line: VirtualMepPort) -> None:
+    line.port.manners.wrong_digest = "silence"
+    other_key(line)
+
+
 def own_key(line: VirtualMepPort) -> None:
+    line.port.manners.wrong_digest = "short"
     line.port.keys = [line.meter.key[:16]]
+
+
+def join(line: VirtualMepPort) -> None:
+    line.meter.faults.echo()
+    line.meter.faults.deaf()
+
+
+def part(line: VirtualMepPort) -> None:
+    line.meter.faults.clear()
 
 
 def other_client(line: VirtualMepPort) -> None:
@@ -94,7 +114,8 @@ OWN = (
     manner("long answers are cut at 101 bytes", 60, 1, borne=True, weak_after=101),
     manner("long answers are garbled from byte 101 on", 60, 1, borne=True, weak_after=101, weak_garbles=True),
     manner("zeros without end: wrong levels", 60, 2, floating=True),
-    deed("Enable was dropped by another program", drop_enable, 4),
+    deed("TxD and RxD are joined: our own requests come back", join, 3, lasts=60.0, end=part),
+    deed("Enable was dropped by another program", drop_enable, 19),
     deed(
         "the wire of Enable is loose for a minute",
         drop_enable,
@@ -108,6 +129,8 @@ OWN = (
     MepRow("three answers are lost", 30, lost(answers=3), trap=9),
     MepRow("a request is lost", 30, lost(requests=1)),
     deed("0x0B to all for a minute, in short", other_key, 10, lasts=60.0, end=own_key),
+    deed("0x0B to all for a minute, with a digest", other_key_signed, 10, lasts=60.0, end=own_key),
+    deed("silence in place of 0x0B for a minute", other_key_silent, 10, lasts=60.0, end=own_key),
     MepRow(
         "answers damaged: 5 % of their bytes",
         60,
@@ -133,6 +156,9 @@ OWN = (
     manner("answers take 400 ms", 60, borne=True, answer_delay=0.4),
     manner("answers take 700 ms, more than is waited for", 60, answer_delay=0.7),
     manner("at most three answers a second", 60, borne=True, throttle=0.33),
+    manner("pauses of 100 ms within answers", 60, borne=True, pause=0.1),
+    manner("a table's end: fewer bytes", 60, borne=True, past_end="short"),
+    manner("a table's end: refused", 60, borne=True, past_end="refused"),
     manner("refusals without a digest", 60, borne=True, signed_refusals=False),
     deed("the number begins again", reset_number),
     deed("the number is near its end", near_the_end),

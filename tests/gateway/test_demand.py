@@ -24,10 +24,11 @@ QUARTER = timedelta(minutes=15)
 
 
 class Quarter(NamedTuple):
-    """An interval of the history: its start and what was used in it, in W."""
+    """An interval of the history: its start and what was drawn and fed in, in W."""
 
     start: datetime
-    imported: float
+    imported: float | None
+    exported: float | None
 
 
 def history(line: Any) -> list[Quarter]:
@@ -41,26 +42,31 @@ def history(line: Any) -> list[Quarter]:
         )
         while reading.wanted is not None:
             step(reading, reader)
-        place = [channel.key for channel in kept.channels].index("energy_import")
+        keys = [channel.key for channel in kept.channels]
         line.meter.set_pace(9600)
         per_hour = timedelta(hours=1) / kept.profile.duration
+
+        def power(row: Any, key: str) -> float | None:
+            used = row.used[keys.index(key)] if key in keys else None
+            return None if used is None else float(round(used * 1000 * per_hour, 1))
+
         return [
-            Quarter(row.interval.end - kept.profile.duration, round(row.used[place] * 1000 * per_hour, 1))
+            Quarter(row.interval.end - kept.profile.duration, power(row, "energy_import"), power(row, "energy_export"))
             for row in rows(reading.intervals, kept)
-            if row.used[place] is not None and not {"clock_forward", "clock_back"} & set(row.interval.flags)
+            if not {"clock_forward", "clock_back"} & set(row.interval.flags)
         ]
 
 
-def highest(quarters: list[Quarter], begin: datetime) -> Peak | None:
+def highest(quarters: list[Quarter], begin: datetime, direction: str = "imported") -> Peak | None:
     """The highest of the local month that begins then."""
     local = begin.astimezone(OSLO)
     of_month = [
-        each
+        Peak(power, each.start)
         for each in quarters
         if (at := each.start.astimezone(OSLO)) and (at.year, at.month) == (local.year, local.month)
+        if (power := getattr(each, direction)) is not None
     ]
-    best = max(of_month, key=lambda each: (each.imported, -each.start.timestamp()), default=None)
-    return Peak(best.imported, best.start) if best else None
+    return max(of_month, key=lambda peak: (peak.power, -peak.start.timestamp()), default=None)
 
 
 def last(publisher: MeterPublisher) -> Demand:
@@ -75,10 +81,14 @@ def check(line: Any, publisher: MeterPublisher) -> Demand:
     assert not demand.is_filling
     assert demand.month is not None
     assert demand.last_month is not None
-    assert demand.month.imported == highest(known, demand.month.begin)
-    assert demand.last_month.imported == highest(known, demand.last_month.begin)
     newest = next(each for each in known if each.start == demand.start)
-    assert demand.powers.imported == newest.imported
+    text = json_object(demand_state(demand, publisher.demands[-1][1]))
+    for direction, name in (("imported", "import"), ("exported", "export")):
+        assert text[f"{name}_w"] == getattr(newest, direction)
+        for month in ("month", "last_month"):
+            peak = highest(known, getattr(demand, month).begin, direction)
+            assert getattr(getattr(demand, month), direction) == peak
+            assert text[month][f"{name}_w"] == (peak and peak.power), "what the entity shows"
     return demand
 
 

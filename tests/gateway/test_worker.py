@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -204,6 +205,49 @@ def test_another_meter_on_the_port_becomes_another_device(logged: list[EventDict
     assert any("another meter" in line["event"] for line in logged)
     assert publisher.readings[-1].values["energy_import"] == pytest.approx(5000, abs=1)
     assert worker.online
+
+
+@pytest.mark.expects_warnings("^the meter was exchanged and has the former's number: it goes on as that$")
+@pytest.mark.allows_warnings("does not answer", "^no reading for 30 s")
+@pytest.mark.parametrize("shows", [5_000_000, 12, 900_000_000])
+def test_an_exchanged_meter_whose_utility_kept_the_number_is_known_by_its_other_number(shows: int) -> None:
+    """More or less than the former showed: neither is held, for it is not the former's register."""
+    line = line_to()
+
+    def exchange(meter: Any) -> None:
+        meter.faults.swap("4080123456", {0: shows, 1: 20})
+        meter.profile = replace(meter.profile, maker_serial="0000000087654321")
+
+    worker, publisher = work(line, polls=9, before_poll={4: exchange})
+    assert {said[1] for said in publisher.said if said[0] == "identify"} == {"4080123456"}, "one device as before"
+    assert publisher.readings[-1].values["energy_import"] == pytest.approx(shows / 1000, abs=1)
+    assert worker.status.rejected == 0
+    assert worker.online
+
+
+@pytest.mark.parametrize(("table", "word"), [(23, 0), (23, 3), (28, 7), (28, 11)])
+@pytest.mark.parametrize("value", [-5, 10**9])
+@pytest.mark.allows_warnings("null", "reading rejected", "makes no sense", "no reading for", "left out", "held")
+def test_one_odd_register_costs_its_own_values_at_the_start_and_when_the_meter_is_learnt_again(
+    table: int, word: int, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead phase or a damaged register stays for weeks: the meter must be read all the same, each hour again."""
+    monkeypatch.setattr("nesgw.meter.meter._FACTS_LAST", 100.0)
+    line = line_to()
+    whole = line.meter.faults.distort
+
+    def odd(number: int, image: bytes) -> bytes:
+        at = 4 * word
+        image = whole(number, image)
+        odd = value.to_bytes(4, "little", signed=True)
+        return image[:at] + odd + image[at + 4 :] if number == table and len(image) > at else image
+
+    monkeypatch.setattr(line.meter.faults, "distort", odd)
+    worker, publisher = work(line, polls=12, interval=30.0)
+    assert worker.online
+    last = publisher.readings[-1]
+    assert len(publisher.readings) >= 10
+    assert sum(known is None for known in last.values.values()) <= 4, "itself, and what is computed of it"
 
 
 @pytest.mark.expects_warnings(

@@ -1,7 +1,7 @@
 """The traps that other clients of the MEP port fell into, each by its number in the list.
 
-4 and 5 (transceivers, the radio module's supply), 12 and 16 (decoding) are not this layer's business; what it does for
-12 is tested with the end of a table.
+5 (the radio module's supply) is in the guide to the cable, and 16 (decoding) is not this layer's business: the captures
+of real meters are decoded in ``tests/tables/test_captures.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nesgw.errors import (
 )
 from nesgw.mep.digest import DigestKey
 from nesgw.mep.session import State
+from nesgw.optical.read_plan import Span
 from nesgw.simulator import DEFAULT_KEY
 from tests.mep.conftest import Rig
 
@@ -190,6 +191,14 @@ def test_trap_11_nothing_is_read_in_full(manner: str) -> None:
     rig = Rig(without_count=manner)
     rig.poll()
     assert {raw[2] for _, raw in rig.line.written} == {0x3F}
+
+
+@pytest.mark.parametrize("manner", ["short", "refused"])
+def test_trap_12_of_a_table_that_ends_early_there_is_what_arrived_and_nothing_made_up(manner: str) -> None:
+    """Another client read 13 bytes of BT23 as four registers: the fourth was one byte and memory."""
+    rig = Rig(past_end=manner)
+    whole, behind = Span(52, 0, 7), Span(52, 0, 9)
+    assert rig.client.read_all([behind])[behind] == rig.client.read_all([whole])[whole]
 
 
 class TestTrap13DamagedAnswers:

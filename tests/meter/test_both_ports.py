@@ -17,7 +17,7 @@ from nesgw.publishers import payloads
 from nesgw.simulator import PROFILES, SimulatedMeter
 from nesgw.simulator.tables.registry import TABLES
 from nesgw.tables.load_profile import ProfileReading
-from tests.virtual import VirtualMepPort, VirtualPort, meter_on
+from tests.virtual import VirtualMepPort, VirtualPort, line_to, meter_on
 
 NOW = datetime(2026, 11, 20, 10, 21, 5, tzinfo=UTC)
 
@@ -85,3 +85,27 @@ def intervals(meter: Meter) -> list[object]:
     while reading.wanted is not None:
         step(reading, meter)
     return list(reading.intervals)
+
+
+@pytest.mark.parametrize("manner", ["short", "refused"])
+def test_a_register_of_which_not_every_byte_came_is_null_and_never_zero(
+    manner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BT23 ends behind 13 bytes: its dimensions promise eleven registers, of which three came, and a byte more."""
+    line = line_to(interface="mep", manners={"past_end": manner})
+    meter = meter_on(line)
+    with meter.session(line.clock() + 60):
+        before = meter.reading().values
+    table = line.meter.table
+
+    def shorter(number: int, now: float) -> Any:
+        found = table(number, now)
+        return found[:13] if number == 23 and isinstance(found, bytes) else found
+
+    monkeypatch.setattr(line.meter, "table", shorter)
+    with meter.session(line.clock() + 60):
+        values = meter.reading().values
+    assert values.keys() == before.keys()
+    assert values["energy_import"] == pytest.approx(before["energy_import"], abs=0.1)
+    assert {values[key] for key in ("reactive_energy_export", "outage_count", "energy_total", "energy_net")} == {None}
+    assert values["power_import"] is not None

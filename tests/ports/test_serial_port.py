@@ -164,7 +164,13 @@ class TestASocket:
             number = server.getsockname()[1]
         with pytest.raises(PortUnavailable) as failure:
             open_port(f"socket://127.0.0.1:{number}")
-        assert str(failure.value) == f"socket://127.0.0.1:{number}: Connection refused"
+        assert str(failure.value) == (
+            f"socket://127.0.0.1:{number}: Connection refused: switch the bridge on, or correct its host and port"
+        )
+
+    def test_a_scheme_that_is_none_is_answered_with_those_that_are(self) -> None:
+        with pytest.raises(PortUnavailable, match=r"socket://HOST:PORT \(raw TCP\) and rfc2217://HOST:PORT"):
+            open_port("http://homeassistant.local")
 
 
 class _Device:
@@ -249,7 +255,7 @@ class TestOpeningWhatCannotBeOpened:
             open_port(str(tmp_path))
 
     def test_a_url_without_a_port_number(self) -> None:
-        with pytest.raises(PortUnavailable, match="socket://here: a URL needs a host and a port number"):
+        with pytest.raises(PortUnavailable, match="socket://here: the port is missing; write socket://here:PORT"):
             open_port("socket://here")
 
     def test_no_such_kind_of_url(self) -> None:

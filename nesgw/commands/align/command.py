@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nesgw import CONFIG_FILE
-from nesgw.commands.check_config import config_argument
+from nesgw.commands.check_config import config_argument, refuse_config_beside_port
 from nesgw.commands.terminal.numbers import at_least_one
 from nesgw.commands.terminal.screen import Block, Paint
 from nesgw.errors import EX_OK, EX_UNAVAILABLE, PortUnavailable, WrongUsage
@@ -73,6 +73,9 @@ def _place(options: argparse.Namespace) -> MeterSettings:
     from nesgw.config import loader
     from nesgw.config.settings import MeterSettings
 
+    refuse_config_beside_port(options)
+    if options.port and options.meter:
+        raise WrongUsage(command="align", problem="--meter is for the configuration, which --port does without")
     if options.port:
         return MeterSettings("", options.port, dtr=options.dtr)
     if not _is_readable(options.config):

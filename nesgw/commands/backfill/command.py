@@ -66,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
     codes = []
     with _connected(settings.homeassistant, options) as assistant:
         _refuse_wrong_clock(assistant)
+        if not options.dry_run:
+            assistant.refuse_who_may_not_write()
         for target in targets:
             if len(targets) > 1:
                 print(f"{target.meter.shown_as}:")

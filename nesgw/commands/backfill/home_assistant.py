@@ -100,6 +100,11 @@ class HomeAssistant:
 
     # What is asked
 
+    def refuse_who_may_not_write(self) -> None:
+        """Raise TokenRefused unless the token is an administrator's, so that it is said before the first hole is."""
+        if not self._ask("auth/current_user").get("is_admin"):
+            raise self._no_administrator()
+
     def wait_until_caught_up(self) -> None:
         """Wait for the recorder to have no backlog. Raises HomeAssistantUnavailable if it does not record."""
         until = time.monotonic() + CATCHING_UP
@@ -163,13 +168,13 @@ class HomeAssistant:
         ]
 
     def has_rows_before(self, statistic: Statistic, moment: datetime) -> bool:
-        """Whether there is anything before a moment."""
+        """Whether there is anything before a moment; by the hour, for of a longer period the end would be moved."""
         answer = self._ask(
             "recorder/statistics_during_period",
             start_time=_LONG_AGO.isoformat(),
             end_time=moment.isoformat(),
             statistic_ids=[statistic.statistic_id],
-            period="month",
+            period="hour",
             types=["sum"],
             units={str(statistic.metadata.get("unit_class") or "energy"): statistic.unit},
         )
@@ -244,7 +249,7 @@ class HomeAssistant:
             return answer.get("result")
         error = answer.get("error") or {}
         if error.get("code") == "unauthorized":
-            raise TokenRefused(url=self._url, problem="the token is not an administrator's")
+            raise self._no_administrator()
         raise self._problem(f"{command} was refused: {error.get('message') or error.get('code')}", "")
 
     def _send(self, message: Mapping[str, object]) -> None:
@@ -275,6 +280,9 @@ class HomeAssistant:
             return self._problem("no answer", "see whether it runs, and whether the address is right")
         words = getattr(problem, "strerror", None) or "the connection broke off"
         return self._problem(str(words), "see whether it runs, and whether the address is right")
+
+    def _no_administrator(self) -> TokenRefused:
+        return TokenRefused(url=self._url, problem="the token is not an administrator's")
 
     def _problem(self, problem: str, advice: str) -> HomeAssistantUnavailable:
         return HomeAssistantUnavailable(url=self._url, problem=problem, advice=advice)

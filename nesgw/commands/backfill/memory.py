@@ -49,11 +49,13 @@ class MeterMemory:
         drift = _drift(self._facts, reader)
         self._kept = run(_hourly_set(self._facts), reader)
         ratios = self._facts.installation.ratios
+        ratio = float(ratios.current * ratios.voltage) if ratios else 1.0
         self._known = Circumstances(
             duration=self._kept.profile.duration,
             poll=poll,
             drift=drift,
-            most_power=power_limit(ratios.current * ratios.voltage if ratios else 1.0),
+            most_power=power_limit(ratio),
+            ratio=ratio,
         )
         self._intervals: list[Interval] = []
         self._since = now

@@ -98,10 +98,13 @@ def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
 
     Raises NotNow and Disagreement, each with the reason as a part of a sentence.
     """
-    if not rows or not history.at_end:
+    if not rows:
+        raise NotNow("Home Assistant has not compiled any hour of it")
+    if not history.at_end:
         return Plan()
     newest = rows[-1]
     if not is_good(newest, history):
+        _refuse_too_high([newest], history)
         raise NotNow("Home Assistant has not yet compiled a whole hour of readings since the outage")
     by_start = {row.start: row for row in rows}
     hours = list(_hours(max(rows[0].start, min(history.at_end)), newest.start))
@@ -110,7 +113,7 @@ def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     if not wrong and not missing:
         return Plan()
     anchor = _anchor(wrong or missing, by_start, history)
-    _refuse_too_high(wrong, by_start, history)
+    _refuse_too_high([by_start[hour] for hour in wrong if hour in by_start], history)
     shifts = tuple(_shifts([row for row in rows if row.start >= anchor.start], history))
     written = tuple(
         HourRow(hour, history.at_end[hour], round(history.at_end[hour] + anchor.offset, 6)) for hour in wrong
@@ -129,7 +132,7 @@ def plan_with_past(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     past = sorted(hour for hour in history.at_end if first and hour < first.start)
     if first is None or len(past) < 2:
         return plan(rows, history)
-    if not is_good(first, history):
+    if not (is_good(first, history) or _is_cut_short(first, history)):
         raise Disagreement(f"Home Assistant's first row, {first.start:%Y-%m-%d %H:%M} UTC, is not what the meter says")
     begin = history.at_end[past[0]]
     change = round(-begin - first.offset, 6)
@@ -139,7 +142,8 @@ def plan_with_past(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
         Bar(after.start, None, round(after.state - before, 6))
         for before, after in zip((begin, *(row.state for row in written)), written, strict=False)
     )
-    following = Bar(first.start, round(first.sum, 6), round(first.state - written[-1].state, 6))
+    state = next((row.state for row in behind.rows if row.start == first.start), first.state)
+    following = Bar(first.start, round(first.sum, 6), round(state - written[-1].state, 6))
     shift = (Shift(first.start, change),) if abs(change) > ROUNDING else ()
     return Plan(shift + behind.shifts, written + behind.rows, (*in_front, following, *behind.bars), behind.unknown)
 
@@ -212,9 +216,15 @@ def _fits(row: HourRow, history: MeterHistory, late: float) -> bool:
 
 
 def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> HourRow:
-    """The row right before the first wrong hour: it says that profile, unit and clock fit."""
+    """The row right before the first wrong hour: it says that profile, unit and clock fit.
+
+    Where Home Assistant's rows begin with the wrong hour, its own row says it as well, if that was only cut short.
+    """
+    first = by_start.get(gap[0])
+    if first and gap[0] == min(by_start) and _is_cut_short(first, history):
+        return first
     anchor = by_start.get(gap[0] - HOUR)
-    if anchor is None:
+    if anchor is None or anchor.start < min(history.at_end):
         raise NotFarEnough(
             f"neither the meter's memory nor Home Assistant's rows reach back to before {gap[0]:%Y-%m-%d %H:%M} UTC"
         )
@@ -225,14 +235,21 @@ def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], histo
     return anchor
 
 
-def _refuse_too_high(wrong: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> None:
+def _is_cut_short(row: HourRow, history: MeterHistory) -> bool:
+    """Whether the register stood so at some time within the hour."""
+    begin, end = history.at_end.get(row.start - HOUR), history.at_end.get(row.start)
+    inexact = history.step + ROUNDING
+    return begin is not None and end is not None and begin - inexact <= row.state <= end + inexact
+
+
+def _refuse_too_high(rows: Sequence[HourRow], history: MeterHistory) -> None:
     """A row above what the meter says is another meter's, or in another unit: no state is ever lowered."""
-    for hour in wrong:
-        row = by_start.get(hour)
-        if row and row.state > history.at_end[hour] + history.step + history.early.get(hour, 0.0) + ROUNDING:
+    for row in rows:
+        told = history.at_end.get(row.start)
+        if told is not None and row.state > told + history.step + history.early.get(row.start, 0.0) + ROUNDING:
             raise Disagreement(
-                f"Home Assistant has {row.state:.3f} for {hour:%Y-%m-%d %H:%M} UTC, more than the meter's "
-                f"{history.at_end[hour]:.3f}"
+                f"Home Assistant has {row.state:.3f} for {row.start:%Y-%m-%d %H:%M} UTC, more than the meter's "
+                f"{told:.3f}: is it another meter's?"
             )
 
 

@@ -16,7 +16,7 @@ from nesgw.commands.backfill.plan import HOUR, MeterHistory
 from nesgw.tables.load_profile import ESTIMATED, Channel, Interval
 
 LEAST_LATE: Final = 60.0  # seconds: between the last reading and Home Assistant's look at it
-BURST: Final = 4600.0  # W that may have flowed in two polls and in no other part of the interval
+BURST: Final = 4600.0  # W of a household that may have flowed in two polls and in no other part of the interval
 EXACT_CLOCK: Final = 1.0  # seconds: the drift is not measured better than that
 COARSE: Final = (100, 10)  # steps of registers, where they are not 1
 DISTINCT: Final = 8  # so many different values of one step are no accident
@@ -33,6 +33,7 @@ class Circumstances:
     poll: float  # seconds between two readings
     drift: float = 0.0  # seconds by which the meter's clock is ahead
     most_power: float = 44_000.0  # W that can flow
+    ratio: float = 1.0  # of the meter's transformers: so many times a household's power
 
     @property
     def late(self) -> float:
@@ -88,7 +89,7 @@ def _hour_end(raw: int, used: int, following: int | None, known: Circumstances, 
     return _HourEnd(
         register=raw + math.floor(between),
         late=used * known.late / seconds,
-        burst=min(used, _flows(BURST, 2 * known.poll) / scale),
+        burst=min(used, _flows(BURST * known.ratio, 2 * known.poll) / scale),
         early=min(beside, _flows(known.most_power, abs(drift)) / scale),
     )
 

@@ -130,7 +130,7 @@ class Repair:
     def _no_sensor(self) -> NothingFilled:
         if self._remarks:
             return NothingFilled(problem="; ".join(self._remarks), advice="")
-        others = self._assistant.meters()
+        others = [meter for meter in self._assistant.meters() if meter != self._memory.meter_id]
         there = f"; it knows {', '.join(others)}" if others else ""
         return NothingFilled(
             problem=f"Home Assistant has no energy sensor of meter {self._memory.meter_id} that is enabled{there}",
@@ -160,7 +160,8 @@ class Repair:
                 if not is_fixed and begin > self._memory.oldest:
                     begin = max(begin - FURTHER, self._memory.oldest)
                     continue
-                self.problems.append(f"{sensor.title}: {reason}")
+                within = "--from is within a hole or right behind it: begin some hours earlier"
+                self.problems.append(f"{sensor.title}: {within if begin > self._memory.oldest else reason}")
                 return
             except Disagreement as reason:
                 self.problems.append(f"{sensor.title}: {reason}")
@@ -219,6 +220,9 @@ def up_to(
     """Leave out the hours from ``until`` on, but for the first right one, which shows that those before are past."""
     if until is None:
         return rows, history
+    over = [row for row in rows if row.start + HOUR <= until]
+    if over and over[-1].start + 2 * HOUR > until and is_good(over[-1], history):
+        return over, history  # nothing is missing at the end: that row is past, and so are those before
     for place, row in enumerate(rows):
         if row.start + HOUR > until and is_good(row, history):
             at_end = {

@@ -32,7 +32,7 @@ _RAM_DISK: Final = Path("/dev/shm")  # noqa: S108 (a tmpfs on every Linux; the f
 _FOOTER: Final = 3  # lines below the page, the cursor's own included
 _START: Final = 10.0  # seconds that broker and daemon may take to start
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_LABEL: Final = "Demo house"  # no entity of it takes the name that one of the owner's meter will want
+_LABEL: Final = "Demo house"  # no entity of it takes the name or the id that one of the owner's meter has or will want
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +119,7 @@ def _daemon(folder: Path, device: str, settings: MqttSettings, interface: str) -
     """The real daemon, as a process of its own with a configuration of its own."""
     from nesgw.commands.demo.traces import TOPICS
     from nesgw.config.example import toml_value
+    from nesgw.publishers.topics import slug
     from nesgw.simulator import DEFAULT_KEY
 
     mqtt: dict[str, object] = {"host": settings.host, "port": settings.port}
@@ -128,7 +129,7 @@ def _daemon(folder: Path, device: str, settings: MqttSettings, interface: str) -
     options: dict[str, dict[str, object]] = {
         "gateway": {"name": TOPICS.gateway, "log_format": "console"},
         "[meter]": {
-            "name": "house",
+            "name": slug(_LABEL),
             "label": _LABEL,
             "interface": interface,
             "port": device,
@@ -227,7 +228,7 @@ class _Show:
         if sys.stdout.isatty():
             page = console.page(self._heading, None, at, content).splitlines()
             columns, lines = shutil.get_terminal_size()
-            footer = f"live from mqtt://{self._where}/{topic}; Ctrl-C ends the demo"
+            footer = f"mqtt://{self._where}/{topic}; Ctrl-C ends it"
             shown = [*fitted(page, lines - _FOOTER), "", footer]
             self._block.draw([line[:columns] for line in shown])
         else:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nesgw.commands.check_config import config_argument
+from nesgw.commands.check_config import config_argument, refuse_config_beside_port
 from nesgw.commands.terminal.screen import Paint
 from nesgw.errors import EX_OK, ConfigError, WrongUsage
 
@@ -66,6 +66,7 @@ def _names_a_port(options: argparse.Namespace) -> bool:
     lonely = [f"--{name}" for name, value in given.items() if value and not options.port]
     if lonely:
         raise WrongUsage(command="doctor", problem=f"{lonely[0]} goes with --port")
+    refuse_config_beside_port(options)
     if options.port and options.meter:
         raise WrongUsage(command="doctor", problem="--meter is for the configuration, which --port does without")
     return bool(options.port)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nesgw.commands.target import Target, target, target_arguments
 from nesgw.commands.terminal.interrupt import INTERRUPTED, interruptible
+from nesgw.commands.terminal.screen import wrapped
 from nesgw.errors import EX_OK, ConfigError, NesgwError, OutputFailed, Retryable, Stopped, WrongUsage
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _GIVE_UP_AT: Final = 3  # tables that could not be read for trouble on the line
 _UNREAD: Final = "unread"
+_NO_CAPTURE: Final = (
+    "nesgw: the service has read it; only a dump without it shows what passed over the MEP port in the first minute, "
+    "which helps: sudo systemctl stop nesgw, dump, and start it again"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from nesgw.commands.dump import document as dump
     from nesgw.commands.reader import CommandReader
     from nesgw.commands.terminal.progress import Progress
+    from nesgw.mep.capture import Capture
+    from nesgw.ports.serial_port import open_port
     from nesgw.tables.extent import CATALOGUE, LOAD_PROFILE, Tables
 
     if options.file:
@@ -48,9 +55,13 @@ def run(options: argparse.Namespace) -> int:
     chosen = target(options)
     made = datetime.now(UTC)
     tables = Tables()
+    capture = Capture(open_port) if chosen.meter.interface == "mep" else None
+    opener = capture.open if capture else open_port
     with interruptible() as asked, Progress() as progress:
         try:
-            with CommandReader(chosen, stop=asked.is_set, say=lambda text: progress.step(text or "reading")) as reader:
+            with CommandReader(
+                chosen, stop=asked.is_set, say=lambda text: progress.step(text or "reading"), opener=opener
+            ) as reader:
                 for number, name in enumerate(CATALOGUE):
                     if name == "BT20" and not options.file:  # by now it is known which meter it is
                         _refuse(Path(dump.file_name(tables, made)))
@@ -60,10 +71,13 @@ def run(options: argparse.Namespace) -> int:
             progress.clear()
             print("nesgw: interrupted; nothing was written", file=sys.stderr)
             return INTERRUPTED
-    content = dump.document(tables, _key(chosen), made)
+    line = capture.lines() if capture else []
+    content = dump.document(tables, _key(chosen), made, line)
     path: Path = options.file or Path(dump.file_name(tables, made))
     _write(path, dump.text(content))
-    print(_summary(path, tables, content))
+    print(wrapped(_summary(path, tables, content), sys.stdout))
+    if capture and not line:
+        print(wrapped(_NO_CAPTURE, sys.stderr), file=sys.stderr)
     return EX_OK
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -34,6 +34,7 @@ VERSION: Final = 1
 LOG_ENTRIES: Final = 1000  # of the logs, decoded: all that there are
 
 _CONSUMPTION: Final = "the load profile's values (--load-profile adds them)"
+_NOT_OF_THE_LINE: Final = "in first_minute: digests, and the bytes of tables (+N: so many bytes more)"
 _NOTHING_ELSE: Final = "keys and what the guides do not describe"
 
 
@@ -253,8 +254,8 @@ def bitmap(tables: Tables) -> Iterator[str]:
         start += size
 
 
-def document(tables: Tables, key: bytes | None, made: datetime) -> dict[str, object]:
-    """Return the whole file."""
+def document(tables: Tables, key: bytes | None, made: datetime, line: Sequence[str] = ()) -> dict[str, object]:
+    """Return the whole file; ``line`` is what passed over the MEP port in the first minute."""
     mask = Mask(tables)
     masked = mask.apply(key)
     present = list(bitmap(masked))
@@ -268,10 +269,12 @@ def document(tables: Tables, key: bytes | None, made: datetime) -> dict[str, obj
         "left_out": [
             _NOTHING_ELSE,
             *([] if any(name in entries for name in LOAD_PROFILE) else [_CONSUMPTION]),
+            *([_NOT_OF_THE_LINE] if line else []),
             *(f"{name}, which the meter's bitmap names" for name in present if name not in CATALOGUE),
         ],
         "decoded": decoded(tables, masked),
         "tables": entries,
+        **({"first_minute": list(line)} if line else {}),
     }
 
 

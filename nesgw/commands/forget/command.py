@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nesgw.commands.check_config import config_argument
-from nesgw.commands.terminal.screen import Paint
+from nesgw.commands.terminal.screen import Paint, wrapped
 from nesgw.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE, ConfigError, WrongUsage
 from nesgw.values import printable
 
@@ -154,7 +154,8 @@ def _describe(chosen: Iterable[Leftover]) -> None:
 
 
 def _warn(text: str) -> None:
-    print(Paint(sys.stderr).yellow(f"nesgw: warning: {text}"), file=sys.stderr, flush=True)
+    said = wrapped(f"nesgw: warning: {text}", sys.stderr)
+    print(Paint(sys.stderr).yellow(said), file=sys.stderr, flush=True)
 
 
 def _agreed(chosen: Sequence[Leftover], where: str) -> bool:
@@ -193,5 +194,6 @@ def _remove(session: BrokerSession, chosen: Sequence[Leftover]) -> int:
         advice = "the gateway that reads the meter has published it again: take the meter out of its configuration"
     else:
         advice = "the broker may not let this user remove it: see its access control list"
-    print(f"nesgw: {len(left)} of {len(doomed)} topics are still there: {advice}", file=sys.stderr)
+    said = f"nesgw: {len(left)} of {len(doomed)} topics are still there: {advice}"
+    print(wrapped(said, sys.stderr), file=sys.stderr)
     return EX_UNAVAILABLE

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from nesgw import CONFIG_FILE
 from nesgw.commands.target import target, target_arguments
 from nesgw.commands.terminal.interrupt import INTERRUPTED, interruptible
+from nesgw.commands.terminal.screen import wrapped
 from nesgw.commands.terminal.times import FORMS, local, option, take_times
 from nesgw.errors import EX_OK, NesgwError, Stopped, WrongUsage
 
@@ -220,11 +221,11 @@ class _Work:
         used = in_words(kept, total)
         line = f"{words}: {used}" if used else words
         if self._sink.path:
-            print(f"nesgw: {self._sink.path}: {line}", file=sys.stderr)
+            print(wrapped(f"nesgw: {self._sink.path}: {line}", sys.stderr), file=sys.stderr)
         elif self._form == "table":
-            self._sink.add(f"{line}\n", None)
+            self._sink.add(f"{wrapped(line, sys.stdout)}\n", None)
         elif sys.stderr.isatty():
-            print(f"nesgw: {line}", file=sys.stderr)
+            print(wrapped(f"nesgw: {line}", sys.stderr), file=sys.stderr)
 
 
 class _Writer:

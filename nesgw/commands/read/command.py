@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from nesgw.commands.target import Target, target, target_arguments
 from nesgw.commands.terminal.interrupt import INTERRUPTED, interruptible
+from nesgw.commands.terminal.numbers import at_least_one
 from nesgw.errors import EX_OK, NesgwError, PortBusy, Stopped, WrongUsage
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     more.add_argument(
         "--events",
-        type=int,
+        type=at_least_one,
         nargs="?",
         const=_EVENTS,
         metavar="N",
@@ -58,8 +59,6 @@ def run(options: argparse.Namespace) -> int:
     chosen = target(options)
     if options.raw and (options.all or options.events is not None):
         raise WrongUsage(command="read", problem="--raw goes with neither --all nor --events")
-    if options.events is not None and options.events < 1:
-        raise WrongUsage(command="read", problem="--events takes a number from 1 on")
     try:
         if options.events is not None:
             _print_events(chosen, options)

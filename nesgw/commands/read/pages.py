@@ -62,12 +62,13 @@ def log(entries: Sequence[Event | Outage]) -> Iterator[str]:
     if not entries:
         yield "none"
         return
-    width = 1 + max(19, *(len(_local(_ended(entry))) for entry in entries))
+    times = [_local(_ended(entry)) for entry in entries]
+    width = max(20, *map(len, times))
     yield f"{'time':<{width}} {'log':<5} {'number':>10}  what"
-    for entry in entries:
+    for time, entry in zip(times, entries, strict=True):
         sequence = "" if entry.sequence is None else entry.sequence
         what = _outage(entry) if isinstance(entry, Outage) else _event(entry)
-        yield f"{_local(_ended(entry)):<{width}} {entry.log:<5} {sequence:>10}  {what}"
+        yield f"{time:<{width}} {entry.log:<5} {sequence:>10}  {what}"
 
 
 def _ended(entry: Event | Outage) -> datetime | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Final, TextIO
 
@@ -22,6 +24,18 @@ def plain(error: UnicodeError) -> tuple[str, int]:
     """Replace what an encoding lacks by what looks most like it: a handler of such errors."""
     assert isinstance(error, UnicodeEncodeError)  # noqa: S101 (we only print)
     return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Break lines that are wider than the terminal between words; for other readers a message stays one line."""
+    if not stream.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, 20)
+    lines = (
+        textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) if len(line) > width else [line]
+        for line in text.split("\n")
+    )
+    return "\n".join(part for parts in lines for part in parts)
 
 
 class Paint:

@@ -6,6 +6,7 @@ Opens no connection and knows no MQTT library; no sentence contains the password
 from __future__ import annotations
 
 import errno
+import shutil
 import socket
 import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -121,8 +122,8 @@ def trouble(settings: MqttSettings, stage: Stage, problem: str, advice: str) -> 
 
 _ADDRESS: Final = "check host and port under [mqtt]"
 
+_HERE: Final = frozenset({"localhost", "::1"})
 _REACH: Final = {
-    errno.ECONNREFUSED: ("no broker listens there", f"start it (sudo systemctl start mosquitto), or {_ADDRESS}"),
     errno.ENETUNREACH: ("there is no network", "nothing to do unless it lasts; nesgw tries again"),
     errno.EHOSTUNREACH: ("the host cannot be reached", f"switch it on, or {_ADDRESS}"),
     errno.ETIMEDOUT: ("it does not answer", f"check the broker and the firewall, or {_ADDRESS}"),
@@ -142,8 +143,19 @@ def unreachable(settings: MqttSettings, error: Exception) -> BrokerUnavailable:
     code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else getattr(error, "errno", None)
     if settings.tls and isinstance(error, ConnectionResetError):
         return _no_tls(settings)
+    if code == errno.ECONNREFUSED:
+        return trouble(settings, Stage.REACH, "no broker listens there", _nobody_listens(settings.host))
     problem, advice = _REACH.get(code or 0, (str(error), _ADDRESS))
     return trouble(settings, Stage.REACH, problem, advice)
+
+
+def _nobody_listens(host: str) -> str:
+    """Say what to do about it: on this machine a broker is started or installed, on another one it is let out."""
+    if host not in _HERE and not host.startswith("127."):
+        return f"start it on that machine, and let it listen for others (docs/broker.md), or {_ADDRESS}"
+    if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin") is None:
+        return f"install one (sudo apt install mosquitto), or {_ADDRESS}"
+    return f"start it (sudo systemctl start mosquitto), or {_ADDRESS}"
 
 
 # OpenSSL's X509_V_ERR_…: the certificate of the broker does not hold.

@@ -65,6 +65,7 @@ class FakeHomeAssistant:
         if command["type"] in changes and not is_admin:
             return _refused(command, "unauthorized")
         answers: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "auth/current_user": lambda _: {"name": "Somebody", "is_owner": False, "is_admin": is_admin},
             "recorder/info": lambda _: self.info,
             "config/entity_registry/list": lambda _: self.registry,
             "recorder/get_statistics_metadata": lambda c: [
@@ -81,6 +82,7 @@ class FakeHomeAssistant:
     def _period(self, command: dict[str, Any]) -> dict[str, Any]:
         since = datetime.fromisoformat(command["start_time"])
         until = datetime.fromisoformat(command.get("end_time", "9999-12-31T00:00+00:00"))
+        assert command["period"] == "hour", "the end is moved to that of the day, the week or the month"
         assert command["units"] == {"energy": self.metadata[0]["statistics_unit_of_measurement"]}
         rows = [
             {"start": round(start.timestamp() * 1000), "state": state, "sum": total}

@@ -171,7 +171,15 @@ class TestAHole:
     ) -> None:
         a_hole(house, 30, 20)
         assert house.run("--yes", "--from", house.hour(25).isoformat()) == 69
-        assert "reach back to before" in capsys.readouterr().err
+        assert "--from is within a hole or right behind it: begin some hours earlier" in capsys.readouterr().err
+        assert house.written() == []
+
+    def test_behind_the_times_that_were_asked_for_is_no_matter(
+        self, house: House, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        a_hole(house, 6, 4)
+        assert house.run("--yes", "--to", house.hour(7).isoformat()) == 0
+        assert "Nothing to be filled" in capsys.readouterr().out
         assert house.written() == []
 
 
@@ -219,8 +227,23 @@ class TestWhatDoesNotFit:
         private(house.config.with_name("token"), "some other token")
         self.refused(house, capsys, 77, "it refused the token")
 
+    def test_a_sensor_that_is_disabled(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
+        for entry in house.fake.registry:
+            entry["disabled_by"] = "user"
+        self.refused(house, capsys, 69, f"no energy sensor of meter {METER} that is enabled: see whether")
+
+    def test_a_newest_row_above_the_meter(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
+        state, total = house.fake.rows[house.newest]
+        house.fake.rows[house.newest] = state + 500, total + 500
+        self.refused(house, capsys, 69, "is it another meter's?")
+
+    def test_a_sensor_of_which_no_hour_was_compiled(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
+        house.fake.rows.clear()
+        assert house.run("--yes") == 0
+        assert "Home Assistant has not compiled any hour of it: try again after" in capsys.readouterr().out
+
     def test_a_token_that_is_no_administrators(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
-        a_hole(house)
+        """Also while nothing is to be written: not only at the first outage."""
         private(house.config.with_name("token"), USERS_TOKEN)
         self.refused(house, capsys, 77, "the token is not an administrator's")
 

@@ -147,10 +147,23 @@ class TestNothingIsWritten:
         with pytest.raises(Disagreement, match="reach back"):
             plan([*live(0, 1), *live(8, 9)], history(first=5))
 
+    def test_where_the_very_first_row_does_not_agree(self) -> None:
+        with pytest.raises(Disagreement, match="reach back"):
+            plan([row(3, register(2) - 0.1), *live(7, 8)], history())
+
     def test_for_an_hour_that_the_meter_does_not_know(self) -> None:
         planned = plan([*live(0, 1, 2, 3), *live(7, 8)], but_for(5))
         assert [r.start for r in planned.rows] == [hour(4), hour(6)]
         assert planned.unknown == (hour(5),)
+
+
+def test_a_gateway_that_went_away_in_home_assistants_very_first_hour() -> None:
+    """Its row stands where the register stood within that hour: it is as good as a row before."""
+    rows = [row(3, register(3) - 0.3), *live(7, 8)]
+    planned = plan(rows, history())
+    assert [each.start for each in planned.rows] == [hour(3), hour(4), hour(5), hour(6)]
+    assert planned.shifts == ()
+    assert bars(applied(rows, planned))[:3] == truth(4, 6)
 
 
 def test_a_coarse_register_leaves_nothing_negative() -> None:
@@ -224,8 +237,20 @@ class TestThePast:
         with pytest.raises(Disagreement, match="Home Assistant's first row"):
             plan_with_past(rows, history(first=4))
 
+    def test_with_a_first_row_that_was_cut_short(self) -> None:
+        rows = [row(10, register(10) - 0.3, offset=-register(10) + 0.3), *live(11, 12)]
+        rows = [rows[0], *(replace(each, sum=each.state + rows[0].offset) for each in rows[1:])]
+        planned = plan_with_past(rows, history())
+        after = applied(rows, planned)
+        assert [each.start for each in planned.rows] == [hour(number) for number in range(1, 11)]
+        assert bars(after)[:9] == truth(2, 10)
+        assert after[0].sum == pytest.approx(register(1) - register(0))
+        assert {bar.start: bar.after for bar in planned.bars}[hour(10)] == pytest.approx(register(10) - register(9))
+        assert not plan_with_past(after, history())
+
     def test_of_nothing_is_nothing(self) -> None:
-        assert not plan_with_past([], history())
+        with pytest.raises(NotNow, match="has not compiled any hour"):
+            plan_with_past([], history())
         assert not plan_with_past(live(*range(10, 20)), history(first=10))
 
 

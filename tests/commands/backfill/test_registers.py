@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,9 +40,11 @@ def test_two_slow_polls_are_later_than_a_minute() -> None:
     assert history.late == {NOON - HOUR: pytest.approx(0.030)}, "a third of the interval"
 
 
-def test_a_burst_in_two_polls_is_4_6_kilowatt_but_never_more_than_was_used() -> None:
+def test_a_burst_in_two_polls_is_4_6_kilowatt_times_the_transformers_but_never_more_than_was_used() -> None:
     history = meter_history(intervals(1000, 1090), 0, IMPORT, KNOWN)
     assert history.burst == {NOON - HOUR: pytest.approx(4600 * 20 / 3_600_000)}
+    behind = meter_history(intervals(1000, 1090), 0, IMPORT, replace(KNOWN, ratio=3.0))
+    assert behind.burst == {NOON - HOUR: pytest.approx(3 * 4600 * 20 / 3_600_000)}
     assert meter_history(intervals(1000, 1003), 0, IMPORT, KNOWN).burst == {NOON - HOUR: pytest.approx(0.003)}
 
 

@@ -63,7 +63,11 @@ def test_it_is_shown_to_home_assistant_and_then_the_broker_is_as_it_was(broker: 
     assert done.stdout.count("energy import 115 921.") == 2
     assert done.stdout.endswith(f"the simulated meter is gone from {at(broker)}\n")
     announced = listener.wait_for("homeassistant/device/nesgw_4080123456/config")
-    assert json.loads(announced.payload)["dev"]["name"] == "Demo house"
+    device = json.loads(announced.payload)
+    assert device["dev"]["name"] == "Demo house"
+    # Home Assistant makes the entity's id of the device's name where the message names none.
+    ids = {each["def_ent_id"] for each in device["cmps"].values() if "def_ent_id" in each}
+    assert all(each.split(".")[1].startswith("demo_house_") for each in ids)
     listener.close()
     assert retained_topics(broker.port) == OWNERS
 

@@ -117,3 +117,27 @@ def test_a_certificate_out_of_date_is_one_line(code: int, line: str) -> None:
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code = code
     assert str(trouble.bad_tls(SETTINGS, error)) == f"MQTT broker box:8883: {line}"
+
+
+class TestNobodyListens:
+    """What to do depends on whose machine it is, and on whether a broker is installed on this one."""
+
+    @pytest.mark.parametrize(
+        ("host", "installed", "advice"),
+        [
+            ("localhost", "/usr/sbin/mosquitto", "start it (sudo systemctl start mosquitto)"),
+            ("127.0.0.1", None, "install one (sudo apt install mosquitto)"),
+            ("192.168.1.20", None, "start it on that machine, and let it listen for others (docs/broker.md)"),
+            ("homeassistant.local", "/usr/sbin/mosquitto", "start it on that machine"),
+        ],
+    )
+    def test_here_and_elsewhere(
+        self, host: str, installed: str | None, advice: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def which(*_: object, **__: object) -> str | None:
+            return installed
+
+        monkeypatch.setattr("shutil.which", which)
+        said = trouble.unreachable(MqttSettings(host), ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
+        assert said.remedy.startswith(advice)
+        assert said.remedy.endswith(", or check host and port under [mqtt]")
