@@ -63,7 +63,7 @@ def log(entries: Sequence[Event | Outage]) -> Iterator[str]:
         yield "none"
         return
     times = [_local(_ended(entry)) for entry in entries]
-    width = max(20, *map(len, times))
+    width = 1 + max(19, *map(len, times))
     yield f"{'time':<{width}} {'log':<5} {'number':>10}  what"
     for time, entry in zip(times, entries, strict=True):
         sequence = "" if entry.sequence is None else entry.sequence
