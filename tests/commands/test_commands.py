@@ -167,12 +167,18 @@ class TestRead:
         assert capsys.readouterr().err == "nesgw: --port and --key-file go together; see: nesgw read --help\n"
 
     @pytest.mark.parametrize("command", [["read"], ["history", "--from", "-1d"], ["dump"]])
-    @pytest.mark.parametrize("option", ["--meter", "--config"])
+    @pytest.mark.parametrize(
+        ("option", "sentence"),
+        [
+            ("--meter", "--meter is for the configuration, which --port does without"),
+            ("--config", "--port does without a configuration: give it or --config"),
+        ],
+    )
     def test_a_port_and_what_is_of_the_configuration_contradict_each_other(
-        self, command: list[str], option: str, capsys: pytest.CaptureFixture[str]
+        self, command: list[str], option: str, sentence: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main([*command, "--port", "/dev/null", "--key-file", "key", option, "house"]) == 64
-        assert f"{option} is for the configuration, which --port does without" in capsys.readouterr().err
+        assert sentence in capsys.readouterr().err
 
     def test_a_wrong_key_is_77_and_one_line_without_the_key(
         self, line: Any, configured: Any, capsys: pytest.CaptureFixture[str]
