@@ -427,22 +427,6 @@ class TestWhatAnOwnerTriesFirst:
         assert main(words) == 64
         assert "--port does without" in capsys.readouterr().err
 
-    def test_a_simulated_meter_says_how_to_read_it_and_that_works_as_it_stands(self, tmp_path: Path) -> None:
-        command = [sys.executable, "-P", "-m", "nesgw", "simulate", "--no-pacing", "--link", str(tmp_path / "meter")]
-        simulated = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert simulated.stdout is not None
-        assert simulated.stderr is not None
-        try:
-            simulated.stderr.readline()
-            words = simulated.stderr.readline().removeprefix("read it with: nesgw ")
-            shell = ["bash", "-c", f"{sys.executable} -P -m nesgw {words}"]
-            done = subprocess.run(shell, capture_output=True, text=True, timeout=60, check=False)
-            assert (done.returncode, done.stderr) == (0, "")
-            assert "Energy import" in done.stdout
-        finally:
-            simulated.terminate()
-            simulated.communicate(timeout=10)
-
     def test_the_help_says_what_each_simulated_meter_is(self) -> None:
         text = " ".join(nesgw("simulate", "--help").stdout.split())
         assert "ct, firmware 3.84 behind current transformers 200:5" in text
