@@ -28,7 +28,7 @@ class MeterLink(Protocol):
 
     @property
     def lateness(self) -> float:
-        """Seconds that an answer takes, where that is far more than usual; 0.0 where it is not."""
+        """Seconds that an answer takes at least, where that is far more than usual; 0.0 where it is not."""
 
     @property
     def notice(self) -> NesgwError | None:

@@ -109,7 +109,7 @@ class Meter:
 
     @property
     def lateness(self) -> float:
-        """Seconds that an answer takes, where that is far more than usual; 0.0 where it is not."""
+        """Seconds that an answer takes at least, where that is far more than usual; 0.0 where it is not."""
         return self._link.lateness
 
     @property

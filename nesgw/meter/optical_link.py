@@ -27,9 +27,7 @@ _OPENING: Final = 260  # bytes on the wire, both ways, to open a session and to 
 
 # Seconds from a question to its answer that are worth a line in the log: meters take some hundredths, and may take six.
 _SLOW: Final = (0.3, 1, 3)
-_TAKES_ITS_TIME: Final = (
-    "an answer takes {seconds} s and more now and then: the meter or the line to it is slow, which it may be"
-)
+_TAKES_ITS_TIME: Final = "an answer takes {seconds} s and more: the meter or the line to it is slow, which it may be"
 
 
 class OpticalLink:
@@ -91,9 +89,9 @@ class OpticalLink:
 
     @property
     def lateness(self) -> float:
-        """Seconds that an answer takes, where that is far more than usual: the most that there was."""
-        longest = self.statistics.longest_response
-        return longest if longest >= _SLOW[0] else 0.0
+        """Seconds that an answer takes at least, where that is far more than usual."""
+        least = self.statistics.least_response
+        return least if least >= _SLOW[0] else 0.0
 
     @property
     def _connected(self) -> MeterClient:

@@ -31,6 +31,7 @@ _STRANGE_KEPT = 1024  # bytes; fewer are enough to recognise another device
 # (C12Adapter wakes such a port with a byte of its own; that changes nothing on the meters of smartmeterosgp.)
 _SILENCE = 1.0
 _SURELY_LOST = 4  # times what the last acknowledgement took
+_RECENT = 24  # answers of which the quickest tells a slow meter: those of two polls and more
 
 Fingerprint = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
@@ -66,6 +67,18 @@ class LinkStatistics:
     # Seconds from the end of a request to the beginning of its answer: of the last answer, and the most there was.
     last_response: float | None = None
     longest_response: float = 0.0
+    _recent_responses: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+    def note_response(self, seconds: float) -> None:
+        """Count an answer that took so long to begin."""
+        self.last_response = seconds
+        self.longest_response = max(self.longest_response, seconds)
+        self._recent_responses.append(seconds)
+
+    @property
+    def least_response(self) -> float:
+        """What even the quickest of the last answers took: a meter that is slow, not one that was late for a while."""
+        return min(self._recent_responses, default=0.0)
 
     @property
     def disturbances(self) -> int:
@@ -511,8 +524,7 @@ class Link:
 
     def _note_response(self, exchange: _Exchange) -> None:
         if exchange.response is not None:
-            self.statistics.last_response = exchange.response
-            self.statistics.longest_response = max(self.statistics.longest_response, exchange.response)
+            self.statistics.note_response(exchange.response)
 
     def _withdraw_ack(self, exchange: _Exchange, now: float) -> None:
         """Wait again for an ACK: what passed for it was none. Only until something of the answer came."""

@@ -70,10 +70,7 @@ def test_a_meter_that_takes_its_time_is_learnt_over_the_polls_read_at_its_pace_a
     assert len(publisher.readings) >= 10
     said = [entry["event"] for entry in logged if str(entry["event"]).startswith("an answer takes")]
     assert len(said) <= 2, "not at each poll"
-    assert (
-        said[-1]
-        == f"an answer takes {says} and more now and then: the meter or the line to it is slow, which it may be"
-    )
+    assert said[-1] == f"an answer takes {says} and more: the meter or the line to it is slow, which it may be"
 
 
 def test_a_meter_that_is_as_quick_as_usual_is_not_called_slow(logged: list[EventDict]) -> None:

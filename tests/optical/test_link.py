@@ -557,3 +557,16 @@ class TestWhenAPacketCanBeComplete:
         assert link.complete_at() is None
         link.receive(self.RAW, 1.108)
         assert link.complete_at() is None
+
+
+def test_a_meter_that_is_late_for_a_while_is_not_a_slow_one() -> None:
+    statistics = LinkStatistics()
+    assert statistics.least_response == 0.0
+    for seconds in [0.02, *[5.0] * 9]:
+        statistics.note_response(seconds)
+    assert (statistics.least_response, statistics.longest_response) == (0.02, 5.0)
+    for _ in range(24):
+        statistics.note_response(4.0)
+    assert statistics.least_response == 4.0
+    statistics.note_response(0.02)
+    assert statistics.least_response == 0.02
