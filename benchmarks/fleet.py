@@ -45,6 +45,7 @@ from nesgw.tables.catalogue import FIELDS
 from nesgw.values import MeterIdentity, Reading
 
 BASE = "fleet"
+UNNOTICED = 30.0  # seconds in which a connection may be dead before nesgw knows
 STATUS_EVERY = 30.0  # seconds, as the daemon
 DOWN = 5.0  # seconds that a restarted broker is away
 DRAIN = 20.0  # seconds that the last messages may take
@@ -204,9 +205,18 @@ class FleetGateway:
 
     def __init__(self, name: str, settings: MqttSettings, meters: range, sample: Sample) -> None:
         self.topics = Topics(BASE, name)
-        self.publisher = MqttPublisher(settings, self.topics)
+        self.breaks: list[float] = []  # when a connection was lost
+        self.publisher = MqttPublisher(settings, self.topics, self._on_state)
         self.meters = [FleetMeter(self.topics, sample, number) for number in meters]
         self._started = datetime.now(UTC)
+
+    def _on_state(self, connected: bool, _problem: object) -> None:
+        if not connected:
+            self.breaks.append(time.monotonic())
+
+    def lasted(self, moment: float) -> bool:
+        """Whether the connection of that moment was sound for long enough after it."""
+        return not any(0 <= each - moment < UNNOTICED for each in self.breaks)
 
     def status(self) -> Message:
         """How the gateway is."""
@@ -219,7 +229,7 @@ class FleetGateway:
 class Subscriber(threading.Thread):
     """The store: a session that lasts, and what came over it."""
 
-    def __init__(self, brokers: Sequence[Address]) -> None:
+    def __init__(self, brokers: Sequence[Address], username: str = "") -> None:
         super().__init__(name="subscriber", daemon=True)
         self._brokers = brokers
         self._end = threading.Event()
@@ -228,7 +238,7 @@ class Subscriber(threading.Thread):
         self.online: dict[str, float] = {}  # meter -> when it was last said to be online
         self.count = 0
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="fleet-store", clean_session=False)
-        self._client.username_pw_set("store")
+        self._client.username_pw_set(username or None)
         self._client.on_connect = lambda client, *_: client.subscribe(f"{BASE}/#", 1)
         self._client.on_subscribe = lambda *_: self.ready.set()
         self._client.on_message = self._take
@@ -299,7 +309,7 @@ def measure(plan: Plan) -> Iterator[Row]:
             own.start()
         empty = own.rss if own else 0.0
         brokers = plan.brokers or (("127.0.0.1", own.port if own else 0),)
-        store = Subscriber(brokers)
+        store = Subscriber(brokers, "store" if own else "")
         life.callback(store.close)
         store.start()
         wait_for(store.ready.is_set, "the subscriber is subscribed")
@@ -327,9 +337,9 @@ def measure(plan: Plan) -> Iterator[Row]:
         beats.join()
         meters = [meter for gateway in gateways for meter in gateway.meters]
         last = time.monotonic() + DRAIN
-        while any(connected for _, connected in _missing(meters, store)) and time.monotonic() < last:
+        while "lost" in _missing(gateways, store) and time.monotonic() < last:
             time.sleep(0.2)
-        yield from _counted(plan, meters, store, rate, beats.behind)
+        yield from _counted(plan, gateways, store, rate, beats.behind)
         if own:
             each = (own.rss - empty) * 1024 / len(meters)
             yield Row("fleet: broker memory", plan.case, each, None, "KiB/meter", f"{own.rss:.0f} MiB in all")
@@ -395,31 +405,38 @@ def _disturbed(
         hit = [one for one, had in zip(gateways, before, strict=True) if one.publisher.connections > had]
         hit += [one for one in gateways if not one.publisher.connected and one not in hit]
     back = _all_there(hit, store, began) if hit else over
-    note = f"{len(hit)} gateways lost their connection; counted from the end of the disturbance"
-    yield Row("fleet: last gateway is back", plan.case, max(0.0, back - over), None, "s", note)
+    since, what = (over, "end") if plan.restart else (began, "beginning")
+    note = f"{len(hit)} gateways lost their connection; counted from the {what} of the disturbance"
+    yield Row("fleet: last gateway is back", plan.case, max(0.0, back - since), None, "s", note)
 
 
-def _missing(meters: Sequence[FleetMeter], store: Subscriber) -> list[tuple[float, bool]]:
-    return [
-        said
-        for meter in meters
-        for number, said in enumerate(meter.said)
-        if number not in store.states.get(meter.id, {})
-    ]
+def _missing(gateways: Sequence[FleetGateway], store: Subscriber) -> Iterator[str]:
+    """What kind of loss each state is that was told and never came."""
+    for gateway in gateways:
+        for meter in gateway.meters:
+            came = store.states.get(meter.id, {})
+            for number, (moment, connected) in enumerate(meter.said):
+                if number not in came:
+                    yield ("lost" if gateway.lasted(moment) else "broken") if connected else "replaced"
 
 
-def _counted(plan: Plan, meters: Sequence[FleetMeter], store: Subscriber, rate: float, behind: float) -> Iterator[Row]:
+def _counted(
+    plan: Plan, gateways: Sequence[FleetGateway], store: Subscriber, rate: float, behind: float
+) -> Iterator[Row]:
+    meters = [meter for gateway in gateways for meter in gateway.meters]
     said = sum(len(meter.said) for meter in meters)
-    missing = Counter(connected for _, connected in _missing(meters, store))
+    missing = Counter(_missing(gateways, store))
     doubled, delays = 0, []
     for meter in meters:
         for number, times in store.states.get(meter.id, {}).items():
             doubled += len(times) - 1
             delays.append(1000 * (times[0] - meter.said[number][0]))
     yield Row("fleet: messages", plan.case, rate, None, "/s", f"{said} states told, spread over the interval")
-    yield Row("fleet: lost", plan.case, missing[True], None, "states", "told while there was a broker")
+    yield Row("fleet: lost", plan.case, missing["lost"], None, "states", "told over a connection that lasted")
     note = "told while there was none, and a newer one took their place"
-    yield Row("fleet: replaced", plan.case, missing[False], None, "states", note)
+    yield Row("fleet: replaced", plan.case, missing["replaced"], None, "states", note)
+    note = f"told less than {UNNOTICED:g} s before the connection broke, acknowledged or not"
+    yield Row("fleet: broken off", plan.case, missing["broken"], None, "states", note)
     yield Row("fleet: doubled", plan.case, doubled, None, "states")
     cuts = quantiles(delays, n=100) if len(delays) > 1 else [0.0] * 99
     note = f"p50 {cuts[49]:.0f} ms, latest {max(delays, default=0.0):.0f} ms; the generator {1000 * behind:.0f} ms"
