@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from benchmarks import figures, processes, web
+from benchmarks import figures, fleet, processes, web
 from benchmarks.figures import Row
 from benchmarks.options import Parser, at_least_one
 from nesgw.simulator.profiles import PROFILES
@@ -70,6 +70,14 @@ def _web(options: argparse.Namespace) -> Iterator[Row]:
     yield from web.memory(17_280 if options.long else 1_000)  # 48 hours on a beat of 10 s
 
 
+def _fleet(options: argparse.Namespace) -> Iterator[Row]:
+    small = fleet.Plan(gateways=10, meters=4, interval=2.0, seconds=10.0, restart=True)
+    yield from fleet.measure(small)
+    if options.long:  # 1,000 meters at 10 s, and 10,000 at 60 s
+        for gateways, interval in ((63, 10.0), (625, 60.0)):
+            yield from fleet.measure(fleet.Plan(gateways, interval=interval, discovery=False, acl=True, restart=True))
+
+
 _FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "reading": _reading,
     "faster": _faster,
@@ -80,6 +88,7 @@ _FIGURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "memory": lambda options: figures.memory(10_000, 1_000) if options.long else figures.memory(1_000, 200),
     "several": lambda options: figures.several(64, 120) if options.long else figures.several(8, 30),
     "web": _web,
+    "fleet": _fleet,
     "traffic": lambda options: figures.traffic(120 if options.long else 30),
 }
 

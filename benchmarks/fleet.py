@@ -1,0 +1,483 @@
+"""Many gateways in one process, each with the real publisher, and a subscriber that counts what comes of it.
+
+``python -m benchmarks.fleet --gateways 625 --meters 16 --interval 60``: 10,000 meters against a mosquitto of its own.
+With ``--broker HOST:PORT`` (repeated: each gateway begins with another one and has the rest to fall back on) against
+others; ``--disturb COMMAND`` runs a command half-way, ``--restart`` stops its own mosquitto for some seconds.
+
+Gateways, meters and subscriber share an interpreter: what is late here is late in all of them together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import quantiles
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from benchmarks.figures import Row
+from benchmarks.options import Parser, at_least_one
+from benchmarks.processes import Usage, wait_for
+from nesgw.config.settings import MeterSettings, MqttSettings, Secret
+from nesgw.meter.meter import Meter
+from nesgw.publishers import home_assistant, payloads
+from nesgw.publishers.message import Message
+from nesgw.publishers.mqtt.publisher import MqttPublisher
+from nesgw.publishers.payloads import GatewayMeter, GatewayStatus, MeterStatus
+from nesgw.publishers.topics import ONLINE, Topics
+from nesgw.simulator import DEFAULT_KEY, PtyLine, SimulatedMeter
+from nesgw.tables.catalogue import FIELDS
+from nesgw.values import MeterIdentity, Reading
+
+BASE = "fleet"
+UNNOTICED = 30.0  # seconds in which a connection may be dead before nesgw knows
+STATUS_EVERY = 30.0  # seconds, as the daemon
+DOWN = 5.0  # seconds that a restarted broker is away
+DRAIN = 20.0  # seconds that the last messages may take
+_COUNTED = "energy_import"  # the field that carries the number of the message
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many, how often, how long, and what happens meanwhile."""
+
+    gateways: int
+    meters: int = 16  # of each gateway
+    interval: float = 60.0  # seconds
+    seconds: float = 60.0
+    brokers: tuple[Address, ...] = ()  # empty: a mosquitto of our own
+    discovery: bool = True
+    acl: bool = False  # each gateway may read its own topics alone
+    restart: bool = False
+    disturb: str = ""
+
+    @property
+    def case(self) -> str:
+        """What the table calls it."""
+        more = [
+            *(["no discovery"] if not self.discovery else []),
+            *(["ACL"] if self.acl else []),
+            *(["restart"] if self.restart else []),
+            *(["disturbed"] if self.disturb else []),
+        ]
+        return ", ".join([f"{self.gateways} x {self.meters} meters at {self.interval:g} s", *more])
+
+
+class Mosquitto:
+    """A broker on a fixed port of the loopback, which can be stopped and started; it keeps sessions over that."""
+
+    def __init__(self, *, acl: bool) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = int(probe.getsockname()[1])
+        self._folder = tempfile.TemporaryDirectory(dir="/dev/shm")
+        conf = Path(self._folder.name, "mosquitto.conf")
+        user = "user root\n" if os.geteuid() == 0 else ""
+        conf.write_text(
+            f"{user}listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"persistence true\npersistence_location {self._folder.name}/\n"
+            # What a store needs that must lose nothing while it is away: mosquitto keeps 1000 messages by itself.
+            "max_queued_messages 1000000\nmax_inflight_messages 1000\n"
+        )
+        if acl:
+            rules = Path(self._folder.name, "acl")
+            rules.write_text(
+                f"pattern readwrite {BASE}/gateway/%u/#\npattern write {BASE}/+/#\npattern write homeassistant/#\n"
+                f"user store\ntopic read {BASE}/#\n"
+            )
+            rules.chmod(0o600)
+            with conf.open("a") as file:
+                file.write(f"acl_file {rules}\n")
+        self._command = [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(conf)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._listens, "the broker listens")
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(60)
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._folder.cleanup()
+
+    @property
+    def rss(self) -> float:
+        """Its memory in MiB."""
+        assert self._process
+        return Usage.of(self._process.pid).rss
+
+    def _listens(self) -> bool:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            return True
+        return False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one simulated meter told of itself: all others are made from it."""
+
+    identity: MeterIdentity
+    fields: tuple[str, ...]
+    reading: Reading
+
+    @classmethod
+    def read(cls) -> Sample:
+        """Read a simulated meter once, as nesgw reads one."""
+        with PtyLine(SimulatedMeter("83331-3i", seed=0), None) as line:
+            meter = Meter(MeterSettings("fleet", line.path, key=Secret(DEFAULT_KEY)))
+            with meter.session(time.monotonic() + 30):
+                facts = meter.facts()
+                sample = cls(facts.identity, facts.layout.fields, meter.reading())
+            meter.close()
+        return sample
+
+
+@dataclass
+class FleetMeter:
+    """A meter of which is told, and what was told when."""
+
+    topics: Topics
+    sample: Sample
+    number: int
+    said: list[tuple[float, bool]] = field(default_factory=list)  # when, and whether there was a broker
+
+    def __post_init__(self) -> None:
+        self.identity = replace(self.sample.identity, utility_serial=f"{4_080_000_000 + self.number}")
+        self.id = self.identity.id
+
+    def introduction(self, interval: float, *, discovery: bool) -> list[Message]:
+        """What the daemon says of a meter when it has got to know it."""
+        messages = [
+            payloads.info_message(self.topics, self.identity, self.sample.fields),
+            payloads.availability_message(self.topics, self.id, online=True),
+        ]
+        if discovery:
+            fields = [FIELDS[key] for key in self.sample.fields]
+            name = f"m{self.number}"
+            messages.insert(
+                0,
+                home_assistant.meter_discovery(
+                    self.topics, self.identity, fields, name=name, label=name, poll_interval=interval
+                ),
+            )
+        return messages
+
+    def poll(self, connected: bool) -> list[Message]:
+        """What the daemon says after a poll; the state carries its own number."""
+        now = datetime.now(UTC)
+        reading = replace(
+            self.sample.reading, time=now, values={**self.sample.reading.values, _COUNTED: len(self.said)}
+        )
+        status = MeterStatus(id=self.id, last_read=now, polls=len(self.said) + 1, poll_duration_ms=1400)
+        state = payloads.state_messages(
+            self.topics, self.id, reading, payloads.state(reading), qos=1, retain=True, per_value=False
+        )
+        self.said.append((time.monotonic(), connected))
+        return [*state, payloads.meter_status_message(self.topics, self.id, payloads.meter_status(status))]
+
+
+class FleetGateway:
+    """A gateway: the real publisher, and its meters."""
+
+    def __init__(self, name: str, settings: MqttSettings, meters: range, sample: Sample) -> None:
+        self.topics = Topics(BASE, name)
+        self.breaks: list[float] = []  # when a connection was lost
+        self.publisher = MqttPublisher(settings, self.topics, self._on_state)
+        self.meters = [FleetMeter(self.topics, sample, number) for number in meters]
+        self._started = datetime.now(UTC)
+
+    def _on_state(self, connected: bool, _problem: object) -> None:
+        if not connected:
+            self.breaks.append(time.monotonic())
+
+    def lasted(self, moment: float) -> bool:
+        """Whether the connection of that moment was sound for long enough after it."""
+        return not any(0 <= each - moment < UNNOTICED for each in self.breaks)
+
+    def status(self) -> Message:
+        """How the gateway is."""
+        now = datetime.now(UTC)
+        meters = {f"m{meter.number}": GatewayMeter(meter.id, online=True, last_read=now) for meter in self.meters}
+        uptime = int((now - self._started).total_seconds())
+        return payloads.gateway_status_message(self.topics, GatewayStatus("0", self._started, uptime, meters))
+
+
+class Subscriber(threading.Thread):
+    """The store: a session that lasts, and what came over it."""
+
+    def __init__(self, brokers: Sequence[Address], username: str = "") -> None:
+        super().__init__(name="subscriber", daemon=True)
+        self._brokers = brokers
+        self._end = threading.Event()
+        self.ready = threading.Event()
+        self.states: dict[str, dict[int, list[float]]] = {}  # meter -> number of the message -> when it came
+        self.online: dict[str, float] = {}  # meter -> when it was last said to be online
+        self.count = 0
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="fleet-store", clean_session=False)
+        self._client.username_pw_set(username or None)
+        self._client.on_connect = lambda client, *_: client.subscribe(f"{BASE}/#", 1)
+        self._client.on_subscribe = lambda *_: self.ready.set()
+        self._client.on_message = self._take
+
+    def run(self) -> None:
+        """Listen, at one broker after the other."""
+        number = 0
+        while not self._end.is_set():
+            with suppress(OSError):
+                self._client.connect(*self._brokers[number % len(self._brokers)])
+                while not self._end.is_set() and self._client.loop(0.2) == paho.MQTT_ERR_SUCCESS:
+                    pass
+            number += 1
+            self._end.wait(0.5)
+        self._client.disconnect()
+
+    def close(self) -> None:
+        """End."""
+        self._end.set()
+        self.join(10)
+
+    def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        now = time.monotonic()
+        self.count += 1
+        _, meter, kind = message.topic.rsplit("/", 2)
+        if kind == "state" and not message.retain:
+            number = int(json.loads(message.payload)[_COUNTED])
+            self.states.setdefault(meter, {}).setdefault(number, []).append(now)
+        elif kind == "availability" and message.payload == ONLINE.encode():
+            self.online[meter] = now
+
+
+class _Beats(threading.Thread):
+    """Polls every meter in its turn, spread evenly over the interval."""
+
+    def __init__(self, gateways: Sequence[FleetGateway], interval: float) -> None:
+        super().__init__(name="beats", daemon=True)
+        self._gateways = gateways
+        self._interval = interval
+        self.end = threading.Event()
+        self.behind = 0.0  # seconds that the latest poll was behind its time: the generator's own limit
+
+    def run(self) -> None:
+        """Poll until the end."""
+        meters = [(gateway, meter) for gateway in self._gateways for meter in gateway.meters]
+        step, due = self._interval / len(meters), time.monotonic()
+        status_step, status_due, turn = STATUS_EVERY / len(self._gateways), due, 0
+        while True:
+            for gateway, meter in meters:
+                if self.end.wait(max(0.0, due - time.monotonic())):
+                    return
+                self.behind = max(self.behind, time.monotonic() - due)
+                gateway.publisher.set(*meter.poll(gateway.publisher.connected))
+                due += step
+                while status_due <= due:
+                    one = self._gateways[turn % len(self._gateways)]
+                    one.publisher.set(one.status())
+                    turn, status_due = turn + 1, status_due + status_step
+
+
+def measure(plan: Plan) -> Iterator[Row]:
+    """Run one plan, and say what the subscriber counted."""
+    with ExitStack() as life:
+        own = None
+        if not plan.brokers:
+            own = Mosquitto(acl=plan.acl)
+            life.callback(own.close)
+            own.start()
+        empty = own.rss if own else 0.0
+        brokers = plan.brokers or (("127.0.0.1", own.port if own else 0),)
+        store = Subscriber(brokers, "store" if own else "")
+        life.callback(store.close)
+        store.start()
+        wait_for(store.ready.is_set, "the subscriber is subscribed")
+        gateways = _gateways(plan, brokers)
+        began = time.monotonic()
+        life.callback(_stop, gateways)
+        for gateway in gateways:
+            for meter in gateway.meters:
+                gateway.publisher.set(*meter.introduction(plan.interval, discovery=plan.discovery))
+            gateway.publisher.start()
+        yield Row("fleet: all there", plan.case, _all_there(gateways, store, began) - began, None, "s")
+        beats = _Beats(gateways, plan.interval)
+        life.callback(beats.end.set)
+        beats.start()
+        counted, since = store.count, time.monotonic()
+        time.sleep(plan.seconds / 2)
+        if plan.restart and own:
+            yield from _disturbed(plan, gateways, store, lambda: _restart(own))
+        elif plan.disturb:
+            command = shlex.split(plan.disturb)
+            yield from _disturbed(plan, gateways, store, lambda: subprocess.run(command, check=True))
+        time.sleep(plan.seconds / 2)
+        rate = (store.count - counted) / (time.monotonic() - since)
+        beats.end.set()
+        beats.join()
+        meters = [meter for gateway in gateways for meter in gateway.meters]
+        last = time.monotonic() + DRAIN
+        while "lost" in _missing(gateways, store) and time.monotonic() < last:
+            time.sleep(0.2)
+        yield from _counted(plan, gateways, store, rate, beats.behind)
+        if own:
+            each = (own.rss - empty) * 1024 / len(meters)
+            yield Row("fleet: broker memory", plan.case, each, None, "KiB/meter", f"{own.rss:.0f} MiB in all")
+
+
+def _gateways(plan: Plan, brokers: Sequence[Address]) -> list[FleetGateway]:
+    sample = Sample.read()
+    gateways = []
+    for number in range(plan.gateways):
+        first = number % len(brokers)
+        turned = [*brokers[first:], *brokers[:first]]
+        name = f"g{number:05d}"
+        settings = MqttSettings(
+            host=turned[0][0],
+            port=turned[0][1],
+            other_hosts=tuple(host for host, _ in turned[1:]),
+            username="" if plan.brokers else name,
+            birth_topic="homeassistant/status" if plan.discovery else None,
+            base_topic=BASE,
+        )
+        numbers = range(number * plan.meters, (number + 1) * plan.meters)
+        gateways.append(FleetGateway(name, settings, numbers, sample))
+    return gateways
+
+
+def _stop(gateways: Sequence[FleetGateway]) -> None:
+    """Say all goodbyes at once: one after the other takes too long."""
+    ends = [threading.Thread(target=gateway.publisher.stop) for gateway in gateways]
+    for end in ends:
+        end.start()
+    for end in ends:
+        end.join()
+
+
+def _all_there(gateways: Sequence[FleetGateway], store: Subscriber, since: float, patience: float = 240.0) -> float:
+    """Wait until the store has heard of every meter after ``since``; return when the last one came."""
+    ids = [meter.id for gateway in gateways for meter in gateway.meters]
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        if all(store.online.get(each, 0.0) > since for each in ids):
+            return max(store.online[each] for each in ids)
+        time.sleep(0.2)
+    heard = sum(store.online.get(each, 0.0) > since for each in ids)
+    raise TimeoutError(f"after {patience:g} s the subscriber had heard of {heard} of {len(ids)} meters")
+
+
+def _restart(own: Mosquitto) -> None:
+    own.stop()
+    time.sleep(DOWN)
+    own.start()
+
+
+def _disturbed(
+    plan: Plan, gateways: Sequence[FleetGateway], store: Subscriber, disturb: Callable[[], object]
+) -> Iterator[Row]:
+    before = [gateway.publisher.connections for gateway in gateways]
+    began = time.monotonic()
+    disturb()
+    over = time.monotonic()
+    hit = gateways
+    if not plan.restart:  # only those whose connection was lost come back
+        time.sleep(20)
+        hit = [one for one, had in zip(gateways, before, strict=True) if one.publisher.connections > had]
+        hit += [one for one in gateways if not one.publisher.connected and one not in hit]
+    back = _all_there(hit, store, began) if hit else over
+    since, what = (over, "end") if plan.restart else (began, "beginning")
+    note = f"{len(hit)} gateways lost their connection; counted from the {what} of the disturbance"
+    yield Row("fleet: last gateway is back", plan.case, max(0.0, back - since), None, "s", note)
+
+
+def _missing(gateways: Sequence[FleetGateway], store: Subscriber) -> Iterator[str]:
+    """What kind of loss each state is that was told and never came."""
+    for gateway in gateways:
+        for meter in gateway.meters:
+            came = store.states.get(meter.id, {})
+            for number, (moment, connected) in enumerate(meter.said):
+                if number not in came:
+                    yield ("lost" if gateway.lasted(moment) else "broken") if connected else "replaced"
+
+
+def _counted(
+    plan: Plan, gateways: Sequence[FleetGateway], store: Subscriber, rate: float, behind: float
+) -> Iterator[Row]:
+    meters = [meter for gateway in gateways for meter in gateway.meters]
+    said = sum(len(meter.said) for meter in meters)
+    missing = Counter(_missing(gateways, store))
+    doubled, delays = 0, []
+    for meter in meters:
+        for number, times in store.states.get(meter.id, {}).items():
+            doubled += len(times) - 1
+            delays.append(1000 * (times[0] - meter.said[number][0]))
+    yield Row("fleet: messages", plan.case, rate, None, "/s", f"{said} states told, spread over the interval")
+    yield Row("fleet: lost", plan.case, missing["lost"], None, "states", "told over a connection that lasted")
+    note = "told while there was none, and a newer one took their place"
+    yield Row("fleet: replaced", plan.case, missing["replaced"], None, "states", note)
+    note = f"told less than {UNNOTICED:g} s before the connection broke, acknowledged or not"
+    yield Row("fleet: broken off", plan.case, missing["broken"], None, "states", note)
+    yield Row("fleet: doubled", plan.case, doubled, None, "states")
+    cuts = quantiles(delays, n=100) if len(delays) > 1 else [0.0] * 99
+    note = f"p50 {cuts[49]:.0f} ms, latest {max(delays, default=0.0):.0f} ms; the generator {1000 * behind:.0f} ms"
+    yield Row("fleet: late, p99", plan.case, cuts[98], None, "ms", note)
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT")
+    return host, int(port)
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = Parser(prog="python -m benchmarks.fleet", description="Speak for many gateways, and count what arrives.")
+    parser.add_argument("--gateways", type=at_least_one, default=625)
+    parser.add_argument("--meters", type=at_least_one, default=16, help="of each gateway (default: 16)")
+    parser.add_argument("--interval", type=at_least_one, default=60, help="seconds between two polls (default: 60)")
+    parser.add_argument("--seconds", type=at_least_one, default=60, help="how long (default: 60)")
+    parser.add_argument("--broker", type=_address, action="append", default=[], help="HOST:PORT; default: a mosquitto")
+    parser.add_argument("--no-discovery", action="store_true", help="as with [homeassistant] enabled = false")
+    parser.add_argument("--acl", action="store_true", help="a gateway may read its own topics alone (own mosquitto)")
+    parser.add_argument("--restart", action="store_true", help="restart its own mosquitto half-way")
+    parser.add_argument("--disturb", default="", metavar="COMMAND", help="run this half-way")
+    given = parser.parse_args()
+    plan = Plan(
+        gateways=given.gateways,
+        meters=given.meters,
+        interval=given.interval,
+        seconds=given.seconds,
+        brokers=tuple(given.broker),
+        discovery=not given.no_discovery,
+        acl=given.acl,
+        restart=given.restart,
+        disturb=given.disturb,
+    )
+    print(plan.case, flush=True)
+    for row in measure(plan):
+        print(f"{row.figure:<28} {row.measured:>10.1f} {row.unit:<10} {row.note}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
