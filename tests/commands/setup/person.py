@@ -108,6 +108,14 @@ class Person:
         self.sees(": ")
         self.types(f"{text}\n")
 
+    def breaks_off(self) -> None:
+        """Type Ctrl-C once it waits: the sign would stand within a sentence that is being written."""
+        written = -1
+        while written != len(self.raw):
+            written = len(self.raw)
+            self._read(0.5)
+        self.types("\x03")
+
     def ends(self, seconds: float = PATIENCE) -> int:
         """Wait for the end; return the exit code."""
         until = time.monotonic() + seconds

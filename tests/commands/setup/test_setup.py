@@ -161,7 +161,7 @@ def test_ctrl_c_leaves_nothing(line: PtyLine, config: Path, password_broker: Bro
         person.answers("Key", KEY)
         person.answers("Broker", f"127.0.0.1:{password_broker.port}")
         person.sees("User of the broker")
-        person.types("\x03")
+        person.breaks_off()
         person.sees("nothing was written")
         assert person.ends() == 130
         looks_good(person)
@@ -196,7 +196,7 @@ class TestMistakes:
             person.sees("the meter refused this very key; it is not shown again")
             person.answers("Key", KEY)
             person.sees("the meter took the key")
-            person.types("\x03")
+            person.breaks_off()
             assert person.ends() == 130
             looks_good(person)
 
@@ -209,7 +209,7 @@ class TestMistakes:
             meter.faults.clear()
             person.sees("the probe sits well")
             person.sees("ELON 83331-3I, serial number 4080123456")
-            person.types("\x03")
+            person.breaks_off()
             assert person.ends() == 130
             looks_good(person)
 
@@ -223,7 +223,7 @@ class TestMistakes:
             person.sees("transmitter and receiver are swapped")
             person.types("\n")
             person.sees("Port [auto]: ")
-            person.types("\x03")
+            person.breaks_off()
             assert person.ends() == 130
             looks_good(person)
 
@@ -249,7 +249,7 @@ class TestMistakes:
             holder.close()
             person.answers("Port", line.path)
             person.sees("ELON 83331-3I")
-            person.types("\x03")
+            person.breaks_off()
             assert person.ends() == 130
             looks_good(person)
 
@@ -273,7 +273,7 @@ class TestMistakes:
             person.answers("User of the broker", "")
             person.answers("Password", "correct horse")
             person.sees('lets us in as user "meter"')
-            person.types("\x03")
+            person.breaks_off()
             assert person.ends() == 130
             looks_good(person)
 
