@@ -45,7 +45,7 @@ from nesgw.tables.catalogue import FIELDS
 from nesgw.values import MeterIdentity, Reading
 
 BASE = "fleet"
-UNNOTICED = 30.0  # seconds in which a connection may be dead before nesgw knows
+UNNOTICED = 60.0  # seconds in which a connection may be dead before nesgw knows
 STATUS_EVERY = 30.0  # seconds, as the daemon
 DOWN = 5.0  # seconds that a restarted broker is away
 DRAIN = 20.0  # seconds that the last messages may take
@@ -267,7 +267,7 @@ class Subscriber(threading.Thread):
         if kind == "state" and not message.retain:
             number = int(json.loads(message.payload)[_COUNTED])
             self.states.setdefault(meter, {}).setdefault(number, []).append(now)
-        elif kind == "availability" and message.payload == ONLINE.encode():
+        elif kind == "availability" and message.payload == ONLINE.encode() and not message.retain:
             self.online[meter] = now
 
 
