@@ -34,9 +34,11 @@ def config_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -
 
 
 def refuse_config_beside_port(options: argparse.Namespace) -> None:
-    """Raise WrongUsage where both are given: one of the two would silently not count."""
+    """Raise WrongUsage where --port stands beside --config or --meter: one of the two would silently not count."""
     if options.port and options.config != Path(CONFIG_FILE):
         raise WrongUsage(command=options.command, problem="--port does without a configuration: give it or --config")
+    if options.port and options.meter:
+        raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
 
 
 def run(options: argparse.Namespace) -> int:

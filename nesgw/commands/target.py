@@ -48,8 +48,6 @@ def target(options: argparse.Namespace) -> Target:
     if options.interface and not options.port:
         raise WrongUsage(command=options.command, problem="--interface goes with --port")
     refuse_config_beside_port(options)
-    if options.port and options.meter:
-        raise WrongUsage(command=options.command, problem="--meter is for the configuration, which --port does without")
     return _from_options(options) if options.port else configured_target(options.config, options.meter)
 
 

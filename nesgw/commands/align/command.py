@@ -74,8 +74,6 @@ def _place(options: argparse.Namespace) -> MeterSettings:
     from nesgw.config.settings import MeterSettings
 
     refuse_config_beside_port(options)
-    if options.port and options.meter:
-        raise WrongUsage(command="align", problem="--meter is for the configuration, which --port does without")
     if options.port:
         return MeterSettings("", options.port, dtr=options.dtr)
     if not _is_readable(options.config):

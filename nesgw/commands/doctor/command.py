@@ -67,8 +67,6 @@ def _names_a_port(options: argparse.Namespace) -> bool:
     if lonely:
         raise WrongUsage(command="doctor", problem=f"{lonely[0]} goes with --port")
     refuse_config_beside_port(options)
-    if options.port and options.meter:
-        raise WrongUsage(command="doctor", problem="--meter is for the configuration, which --port does without")
     return bool(options.port)
 
 
