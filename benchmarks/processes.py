@@ -120,6 +120,17 @@ def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> 
 
 
 @contextmanager
+def on_one_core() -> Iterator[None]:
+    """What is started meanwhile has one core for good."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
 def broker() -> Iterator[int]:
     """A mosquitto on a free loopback port; gives the port."""
     with socket.socket() as probe:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nesgw.commands.reader import BurstReader
@@ -15,6 +15,8 @@ from nesgw.gateway.worker import Worker
 from nesgw.meter.meter import Meter
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.simulator import DEFAULT_KEY, MepPort, SimulatedMeter, VirtualLine
+
+EPOCH = datetime(2026, 11, 18, 10, 7, 23, tzinfo=UTC)  # when the simulated time begins: no test hangs on today's date
 
 
 class VirtualPort(VirtualLine[Any]):
@@ -96,7 +98,7 @@ class VirtualMepPort(VirtualPort):
 def line_to(
     profile: str = "83331-3i", interface: str = "optical", manners: Any | None = None, **overrides: Any
 ) -> VirtualPort:
-    meter = SimulatedMeter(profile, clock=lambda: 1_000_000.0, **overrides)
+    meter = SimulatedMeter(profile, clock=lambda: 1_000_000.0, **{"epoch": EPOCH, **overrides})
     return VirtualMepPort(meter, **(manners or {})) if interface == "mep" else VirtualPort(meter)
 
 
@@ -118,7 +120,7 @@ def meter_on(line: Any, settings: Any | None = None, **options: Any) -> Meter:
         clock=line.clock,
         sleep=line.sleep,
         opener=lambda *_args, **_options: line,
-        **options,
+        **{"wall_clock": lambda: true_time(line), **options},
     )
 
 

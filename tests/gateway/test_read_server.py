@@ -56,7 +56,7 @@ def serving(folder: Any, reply: Any = lambda part: bytes(range(part.size))) -> I
 
     worker = threading.Thread(target=work)
     server.start(wake.set)
-    eventually(lambda: (folder / "reader").exists(), "the socket")
+    eventually(lambda: disconnects(folder), "the server to listen")
     worker.start()
     try:
         yield server, asked
@@ -75,6 +75,19 @@ def raw(folder: Any) -> Any:
     client.settimeout(5)
     client.connect(str(folder / "reader"))
     return client
+
+
+def disconnects(folder: Any) -> bool:
+    """Whether somebody listens, and has closed the connection of one who says nothing sensible."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(folder / "reader"))
+            client.sendall(b"\n")
+            return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
 
 
 class TestTheProtocol:
