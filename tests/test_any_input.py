@@ -137,7 +137,7 @@ def test_a_damaged_discovery_message_of_an_older_version_is_replaced(text: Any) 
     message = home_assistant.meter_discovery(
         Topics("nesgw", "nesgw"), IDENTITY, fields, name="house", label="House", poll_interval=10
     )
-    assert home_assistant.with_removals(message, text) == message
+    assert home_assistant.following([message], {message.topic: text}) == [message]
 
 
 # --- Key and configuration --------------------------------------------------------------------------------------------

@@ -109,9 +109,10 @@ class MeterPublisher:
         self._broker = broker
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
-        self._announced: str | None = None
-        self._announcement: Callable[[tuple[Direction, ...]], Message] | None = None
+        self._announced: Mapping[str, str] = {}  # discovery topic -> payload
+        self._announcement: Callable[[tuple[Direction, ...]], list[Message]] | None = None
         self._demand: tuple[Direction, ...] = ()  # of which demand is announced
+        self._release: Message | None = None  # of what the former run announced elsewhere
         self._expected: PendingMemory | None = None  # of the meter that will be identified, as it seems
         self._clashes: set[str] = set()  # ids of sub-meters that are another's, as far as that was logged
         self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
@@ -125,7 +126,8 @@ class MeterPublisher:
         """Begin to ask what the broker remembers of a meter that will, as it seems, be identified."""
         if self._broker and meter != self._meter:
             topics = self._topics
-            wanted = (topics.state(meter), topics.status(meter), topics.discovery(meter))
+            discovery = (topics.discovery(meter), topics.alarms_discovery(meter))
+            wanted = (topics.state(meter), topics.status(meter), *discovery)
             self._expected = PendingMemory(meter, self._broker.ask(wanted))
 
     def identify(
@@ -140,14 +142,38 @@ class MeterPublisher:
             self.available(online=False)
             self._forget(self._meter)
             self._demand = ()
+            self._release = None
         self._claim(identity.id)
         known = self._meter == identity.id
         kept = {} if known else self._kept(identity.id)
         self._meter = identity.id
-        meter, topics = self._settings, self._topics
+        topics = self._topics
         if self._home_assistant.enabled:
-            listed = tuple(alarms)
-            self._announcement = lambda demand: home_assistant.meter_discovery(
+            self._announcement = self._announcement_of(identity, fields, tuple(alarms), events=events)
+            if not known:  # whether there is still a load profile is found out later
+                before = kept.get(topics.discovery(identity.id))
+                self._demand = home_assistant.demand_announced(before, meter_device(identity.id))
+            self._announce(self._announced if known else kept)
+        self._send(payloads.info_message(topics, identity, fields))
+        self._identity = identity
+        return None if known else self._last_accepted(topics, identity.id, kept)
+
+    def _announcement_of(
+        self, identity: MeterIdentity, fields: tuple[str, ...], alarms: tuple[Alarm, ...], *, events: bool
+    ) -> Callable[[tuple[Direction, ...]], list[Message]]:
+        meter, topics, language = self._settings, self._topics, self._home_assistant.language
+        of_alarms = home_assistant.alarms_discovery(
+            topics,
+            identity,
+            alarms,
+            name=meter.name,
+            label=meter.shown_as,
+            poll_interval=meter.poll_interval,
+            language=language,
+        )
+
+        def announcement(demand: tuple[Direction, ...]) -> list[Message]:
+            of_meter = home_assistant.meter_discovery(
                 topics,
                 identity,
                 [FIELDS[key] for key in fields],
@@ -155,24 +181,22 @@ class MeterPublisher:
                 label=meter.shown_as,
                 poll_interval=meter.poll_interval,
                 qos=self._mqtt.qos,
-                alarms=listed,
                 events=events,
                 demand=demand,
-                language=self._home_assistant.language,
+                language=language,
             )
-            before = self._announced if known else kept.get(topics.discovery(identity.id))
-            if not known:  # whether there is still a load profile is found out later
-                self._demand = home_assistant.demand_announced(before, meter_device(identity.id))
-            self._announce(before)
-        self._send(payloads.info_message(topics, identity, fields))
-        self._identity = identity
-        return None if known else self._last_accepted(topics, identity.id, kept)
+            return [of_meter, of_alarms]
 
-    def _announce(self, before: str | None) -> None:
+        return announcement
+
+    def _announce(self, former: Mapping[str, str]) -> None:
         if self._announcement:
-            message = self._announcement(self._demand)
-            self._send(home_assistant.with_removals(message, before))
-            self._announced = message.payload
+            messages = self._announcement(self._demand)
+            for message in home_assistant.following(messages, former):
+                self._release = message.after or self._release
+                if home_assistant.has_components(message):
+                    self._send(replace(message, after=self._release))
+            self._announced = {message.topic: message.payload for message in messages}
 
     def _claim(self, meter: str) -> None:
         if other := self._identities.claim(meter, self._owner):
@@ -187,6 +211,7 @@ class MeterPublisher:
             topics = self._topics
             self._broker.withdraw(
                 topics.discovery(meter),
+                topics.alarms_discovery(meter),
                 topics.info(meter),
                 topics.status(meter),
                 topics.state(meter),

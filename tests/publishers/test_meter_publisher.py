@@ -21,6 +21,7 @@ from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
+from nesgw.tables.alarms import ALARMS
 from nesgw.tables.interval_demand import Demand, Direction, Month, Peak, Powers, Running
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.mbus_records import MbusValue
@@ -419,3 +420,40 @@ class TestDemand:
         outlet.accept_demand(demand_of("import"), None)
         outlet.available(online=False)
         assert DEMAND not in broker.wanted
+
+
+class TestAlarms:
+    OF_ALARMS = "homeassistant/device/nesgw_4080123456_alarms/config"
+
+    def test_they_are_announced_in_a_message_of_their_own(self, memory: Path, broker: Broker) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS, alarms=ALARMS[:2])
+        assert expanded(broker.wanted[self.OF_ALARMS].payload)["components"].keys() == {
+            f"alarm_{alarm.key}" for alarm in ALARMS[:2]
+        }
+        assert not [key for key in expanded(broker.wanted[DISCOVERY].payload)["components"] if "alarm" in key]
+
+    def test_a_meter_without_any_has_no_such_message(self, memory: Path, broker: Broker) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        assert self.OF_ALARMS not in broker.wanted
+
+    def test_those_that_the_key_may_no_longer_see_are_removed(self, memory: Path, broker: Broker) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS, alarms=ALARMS[:1])
+        broker.kept = {topic: message.payload for topic, message in broker.wanted.items()}
+        outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        components = expanded(broker.wanted[self.OF_ALARMS].payload)["components"]
+        assert components == {f"alarm_{ALARMS[0].key}": {"platform": "binary_sensor"}}
+
+    def test_what_an_earlier_version_announced_with_the_meter_is_let_go_before_whatever_is_announced_next(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS, alarms=ALARMS[:1])
+        old, alarms = (expanded(broker.wanted[topic].payload) for topic in (DISCOVERY, self.OF_ALARMS))
+        old["components"] |= alarms["components"]
+        broker.kept = {DISCOVERY: json.dumps(old)}
+        publisher = outlet_on(memory, broker)
+        publisher.identify(HOUSE, FIELDS, alarms=ALARMS[:1])
+        publisher.accept_demand(demand_of("import"), None)
+        for topic in (DISCOVERY, self.OF_ALARMS):
+            first = broker.wanted[topic].after
+            assert first is not None
+            assert (first.topic, first.payload) == (DISCOVERY, '{"migrate_discovery":true}')
