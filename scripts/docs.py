@@ -236,6 +236,7 @@ _VALUES: Final = {
 _READING: Final = Reading(_NOW, _VALUES, {})
 _METER_STATUS: Final = MeterStatus(
     id=_IDENTITY.id,
+    manufacturer_serial=_IDENTITY.manufacturer_serial,
     last_read=_NOW,
     polls=8640,
     failures={"no_answer": 2},
@@ -319,6 +320,7 @@ _MEANING: Final = {
     },
     "meter": {
         "id": "the meter's `ID`; `null` until it has told",
+        "manufacturer_serial": "likewise; another one with the same `ID` is a meter that took over the former's number",
         "last_read": "when the latest reading was accepted; `null` before the first",
         "polls": "attempts since the start of the gateway",
         "failures": "failed polls since the start, by [kind](troubleshooting.md#every-message)",

@@ -68,6 +68,7 @@ class LastAccepted:
     state: Mapping[str, object]
     status: Mapping[str, object]
     age: float | None  # seconds; None where a clock was wrong, then or now
+    of_another: bool = False  # of the meter that was there before, whose id this one has: no measure for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class MeterPublisher:
             self._announce(self._announced if known else kept)
         self._send(payloads.info_message(topics, identity, fields))
         self._identity = identity
-        return None if known else self._last_accepted(topics, identity.id, kept)
+        return None if known else self._last_accepted(topics, identity, kept)
 
     def _announcement_of(
         self, identity: MeterIdentity, fields: tuple[str, ...], alarms: tuple[Alarm, ...], *, events: bool
@@ -226,8 +227,9 @@ class MeterPublisher:
         expected, self._expected = self._expected, None
         return expected.result() if expected else {}
 
-    def _last_accepted(self, topics: Topics, meter: str, kept: Mapping[str, str]) -> LastAccepted | None:
+    def _last_accepted(self, topics: Topics, identity: MeterIdentity, kept: Mapping[str, str]) -> LastAccepted | None:
         """From the RAM disk after a restart of the process, from the broker after one of the machine."""
+        meter = identity.id
         status, state = self._ram_disk.last_status(), self._ram_disk.last_reading()
         if status is None or state is None or status.get("id") != meter:
             self._cache(self._ram_disk.forget_reading)  # nobody may take it for this meter's, neither we nor others
@@ -239,7 +241,13 @@ class MeterPublisher:
         age = None
         with contextlib.suppress(ValueError, TypeError):
             age = (datetime.now(UTC) - datetime.fromisoformat(str((state or {}).get("time")))).total_seconds()
-        return LastAccepted(state or {}, status or {}, age if age is not None and age >= 0 else None)
+        former = (status or {}).get("manufacturer_serial")
+        of_another = isinstance(former, str) and identity.has_taken_over_from(
+            replace(identity, manufacturer_serial=former)
+        )
+        if of_another:
+            self._cache(self._ram_disk.forget_reading)
+        return LastAccepted(state or {}, status or {}, age if age is not None and age >= 0 else None, of_another)
 
     def accept(self, reading: Reading) -> None:
         """Publish an accepted reading. Raises IdentityTaken if the meter's id has become another one's meanwhile."""
@@ -284,10 +292,11 @@ class MeterPublisher:
         """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""
         former = self._ram_disk.last_status() or {}
         meter, event, outage = (former.get(key) for key in ("id", "last_event", "last_outage"))
-        fell_from = former.get("fell_from")
+        serial, fell_from = former.get("manufacturer_serial"), former.get("fell_from")
         return replace(
             status,
             id=meter if isinstance(meter, str) else None,
+            manufacturer_serial=serial if isinstance(serial, str) else None,
             last_event=event if isinstance(event, int) else None,
             last_outage=outage if isinstance(outage, int) else None,
             fell_from=fell_from if isinstance(fell_from, dict) else {},

@@ -14,6 +14,7 @@ import structlog
 
 from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.errors import IdentityTaken
+from nesgw.publishers import payloads
 from nesgw.publishers.identities import Identities
 from nesgw.publishers.languages import Language
 from nesgw.publishers.message import Message
@@ -130,6 +131,45 @@ class TestWhatAnEarlierProcessLeft:
         before.report(MeterStatus(id=HOUSE.id))
         assert outlet_on(memory, broker).identify(NEW, FIELDS) is None
         assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
+
+
+class TestAMeterThatWasExchangedWhileNobodyReadIt:
+    """The utility has given the new one the number of the former one: what that showed is no measure for it."""
+
+    STATUS = MeterStatus(id=HOUSE.id, manufacturer_serial=HOUSE.manufacturer_serial, last_event=412)
+    SUCCESSOR = replace(HOUSE, manufacturer_serial="0000000087654321")
+
+    def test_is_known_by_its_other_number_on_the_ram_disk_and_its_files_are_swept_away(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(self.STATUS)
+        silent = outlet_on(memory, broker)
+        silent.report(MeterStatus(polls=1))  # a poll in which no meter answers
+        last = outlet_on(memory, broker).identify(self.SUCCESSOR, FIELDS)
+        assert last is not None
+        assert last.of_another
+        assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
+
+    def test_is_known_by_it_on_the_broker_after_a_restart_of_the_machine(self, memory: Path, broker: Broker) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        broker.kept["nesgw/4080123456/status"] = payloads.meter_status(self.STATUS)
+        last = outlet_on(memory, broker).identify(self.SUCCESSOR, FIELDS)
+        assert last is not None
+        assert last.of_another
+
+    @pytest.mark.parametrize("serial", [HOUSE.manufacturer_serial, None, ""])
+    def test_is_not_taken_for_one_where_the_number_is_the_same_or_unknown(
+        self, memory: Path, broker: Broker, serial: str | None
+    ) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        status = replace(self.STATUS, manufacturer_serial=serial)
+        broker.kept["nesgw/4080123456/status"] = payloads.meter_status(status)
+        last = outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        assert last is not None
+        assert not last.of_another
 
 
 class TestWhatTheBrokerRemembers:
