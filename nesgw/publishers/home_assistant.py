@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -205,30 +205,41 @@ def gateway_components(meters: Mapping[str, str]) -> dict[str, Component]:
     return {key: {**facts, "entity_category": "diagnostic"} for key, facts in components.items()}
 
 
-def following(messages: Sequence[Message], former: Mapping[str, str]) -> list[Message]:
-    """Make the discovery messages of one device follow those that were on its topics before (topic -> payload).
+Had = Mapping[str, Mapping[str, str]]  # discovery topic -> key of a component -> its platform
 
-    What a topic had and no message has is removed; what a former message had that is in another one now moves there.
+
+def announced(messages: Iterable[Message]) -> dict[str, dict[str, str]]:
+    """Say which components discovery messages announce."""
+    return {message.topic: former_components(message.payload, _device_id(message)) for message in messages}
+
+
+def following(messages: Sequence[Message], had: Had) -> list[Message]:
+    """Make the discovery messages of one device remove what their topics had and no message has."""
+    everything = {key for message in messages for key in _components(message)}
+    return [_removing(message, _gone(had.get(message.topic, {}), everything)) for message in messages]
+
+
+def moving(messages: Sequence[Message], had: Had) -> Message | None:
+    """Return what must be sent before the messages if one of them has what another one's topic had; else None.
+
+    It makes Home Assistant let go of all that it knows from that topic, and keep the entities with all their settings.
+    They come back with the next messages that have their unique ids, on that topic or another. Without it Home
+    Assistant takes a component on another topic for a double one; one that is removed and comes back has lost what its
+    owner has set, such as its entity id. What is gone for good is removed before, for nobody knows it afterwards.
     """
-    removing, moved = [], None
     everything = {key for message in messages for key in _components(message)}
     for message in messages:
-        before = _former(former.get(message.topic), _device_id(message))
-        if not everything.isdisjoint(before.keys() - _components(message).keys()):
-            moved = release(message.topic)
-        gone = {key: platform for key, platform in before.items() if key not in everything}
-        removing.append(_removing(message, gone))
-    return [replace(message, after=moved) for message in removing]
+        before = had.get(message.topic, {})
+        if everything & before.keys() - _components(message).keys():
+            gone = _gone(before, everything)
+            removal = _with_components(message, gone) if gone else None
+            return Message(message.topic, to_json({"migrate_discovery": True}), message.part, after=removal)
+    return None
 
 
-def release(topic: str) -> Message:
-    """Make Home Assistant let go of all that it knows from this topic, and keep its entities with all their settings.
-
-    They come back with the next messages that have their unique ids, on this topic or on another one. Without it Home
-    Assistant takes a component on another topic for a double one; one that is removed first loses what its owner has
-    set, such as its entity id.
-    """
-    return Message(topic, to_json({"migrate_discovery": True}), Part.METER_DISCOVERY)
+def _gone(before: Mapping[str, str], everything: Collection[str]) -> dict[str, Component]:
+    """Name what is no more as it is removed: with nothing but its platform."""
+    return {key: {_ABBREVIATIONS["platform"]: platform} for key, platform in before.items() if key not in everything}
 
 
 def has_components(message: Message) -> bool:
@@ -245,22 +256,23 @@ def _device_id(message: Message) -> str:
     return str(device[_DEVICE_ABBREVIATIONS["identifiers"]][0])
 
 
-def _removing(message: Message, gone: Mapping[str, str]) -> Message:
-    """Make the message also take away components (key -> platform).
+def _removing(message: Message, gone: Mapping[str, Component]) -> Message:
+    """Make the message also take components away: Home Assistant keeps one that is merely left out.
 
-    Home Assistant keeps a component that is merely left out. One that is named with nothing but its platform is
-    removed; the next message after that (the next start compares with this one) leaves it out.
+    The next process, which compares with this message, leaves them out.
     """
-    if not gone:
-        return message
-    components = _components(message) | {key: {_ABBREVIATIONS["platform"]: each} for key, each in gone.items()}
-    return replace(message, payload=to_json({**json_object(message.payload), _ABBREVIATIONS["components"]: components}))
+    return _with_components(message, {**_components(message), **gone}) if gone else message
+
+
+def _with_components(message: Message, components: Mapping[str, Any]) -> Message:
+    payload = json_object(message.payload)
+    return replace(message, payload=to_json({**payload, _ABBREVIATIONS["components"]: components}))
 
 
 _MOST_REMOVALS: Final = 500
 
 
-def _former(previous: str | None, device: str) -> dict[str, str]:
+def former_components(previous: str | None, device: str) -> dict[str, str]:
     """List the components of an earlier message that it did not itself remove: key -> platform.
 
     Anybody may have written it, and Home Assistant drops a whole message for one part that is not sound: what is not
@@ -427,10 +439,9 @@ DEMAND: Final[Mapping[Direction, Mapping[str, Component]]] = {
 }
 
 
-def demand_announced(previous: str | None, device: str) -> tuple[Direction, ...]:
-    """Say of which directions an earlier message announced the demand."""
-    former = _former(previous, device)
-    return tuple(direction for direction, components in DEMAND.items() if next(iter(components)) in former)
+def demand_announced(had: Mapping[str, str]) -> tuple[Direction, ...]:
+    """Say of which directions an earlier message, with these components, announced the demand."""
+    return tuple(direction for direction, components in DEMAND.items() if next(iter(components)) in had)
 
 
 EVENT_LOG: Final[Component] = {"platform": "event", "name": "Log", "event_types": list(EVENT_TYPES)}

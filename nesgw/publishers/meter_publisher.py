@@ -110,10 +110,10 @@ class MeterPublisher:
         self._broker = broker
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
-        self._announced: Mapping[str, str] = {}  # discovery topic -> payload
+        self._had: dict[str, dict[str, str]] = {}  # by discovery topic: what we, or the former run, announced there
         self._announcement: Callable[[tuple[Direction, ...]], list[Message]] | None = None
         self._demand: tuple[Direction, ...] = ()  # of which demand is announced
-        self._release: Message | None = None  # of what the former run announced elsewhere
+        self._moving: Message | None = None  # what must come first, for the former run announced something elsewhere
         self._expected: PendingMemory | None = None  # of the meter that will be identified, as it seems
         self._clashes: set[str] = set()  # ids of sub-meters that are another's, as far as that was logged
         self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
@@ -143,7 +143,6 @@ class MeterPublisher:
             self.available(online=False)
             self._forget(self._meter)
             self._demand = ()
-            self._release = None
         self._claim(identity.id)
         known = self._meter == identity.id
         kept = {} if known else self._kept(identity.id)
@@ -152,9 +151,11 @@ class MeterPublisher:
         if self._home_assistant.enabled:
             self._announcement = self._announcement_of(identity, fields, tuple(alarms), events=events)
             if not known:  # whether there is still a load profile is found out later
-                before = kept.get(topics.discovery(identity.id))
-                self._demand = home_assistant.demand_announced(before, meter_device(identity.id))
-            self._announce(self._announced if known else kept)
+                device = meter_device(identity.id)
+                self._had = {topic: home_assistant.former_components(text, device) for topic, text in kept.items()}
+                self._demand = home_assistant.demand_announced(self._had.get(topics.discovery(identity.id), {}))
+                self._moving = home_assistant.moving(self._announcement(self._demand), self._had)
+            self._announce()
         self._send(payloads.info_message(topics, identity, fields))
         self._identity = identity
         return None if known else self._last_accepted(topics, identity, kept)
@@ -190,14 +191,14 @@ class MeterPublisher:
 
         return announcement
 
-    def _announce(self, former: Mapping[str, str]) -> None:
+    def _announce(self) -> None:
         if self._announcement:
             messages = self._announcement(self._demand)
-            for message in home_assistant.following(messages, former):
-                self._release = message.after or self._release
+            for message in home_assistant.following(messages, self._had):
                 if home_assistant.has_components(message):
-                    self._send(replace(message, after=self._release))
-            self._announced = {message.topic: message.payload for message in messages}
+                    self._send(replace(message, after=self._moving))
+            for topic, components in home_assistant.announced(messages).items():
+                self._had.setdefault(topic, {}).update(components)
 
     def _claim(self, meter: str) -> None:
         if other := self._identities.claim(meter, self._owner):
@@ -274,7 +275,7 @@ class MeterPublisher:
         directions = demand.directions if demand else ()
         is_new, self._demand = directions != self._demand, directions
         if is_new:
-            self._announce(self._announced)
+            self._announce()
         if demand or is_new:  # an empty message takes away what was there
             text = payloads.demand_state(demand, running) if demand else ""
             self._send(payloads.demand_message(self._topics, self._meter, text, qos=self._mqtt.qos))

@@ -356,8 +356,8 @@ def long_form(message: Message) -> str:
 
 def followed(message: Message, previous: str | None) -> Message:
     """The message as it follows another one on its topic."""
-    former = {} if previous is None else {message.topic: previous}
-    return home_assistant.following([message], former)[0]
+    had = home_assistant.former_components(previous, "nesgw_61234567")
+    return home_assistant.following([message], {message.topic: had})[0]
 
 
 class TestRemoval:
@@ -423,24 +423,36 @@ class TestRemoval:
 class TestAlarmsThatAnEarlierVersionAnnouncedWithTheMeter:
     NOW = (meter(ENERGY), alarms_of(ALARMS[0], ALARMS[1]))
 
-    def before(self, *alarms: Alarm) -> dict[str, str]:
-        old = read(meter(ENERGY))
-        old["components"] |= read(alarms_of(*alarms))["components"]
-        return {self.NOW[0].topic: json.dumps(old)}
+    def had(self, *messages: Message) -> dict[str, dict[str, str]]:
+        """Everything in one message."""
+        return {
+            self.NOW[0].topic: {k: v for each in home_assistant.announced(messages).values() for k, v in each.items()}
+        }
 
     def test_are_let_go_first_so_that_they_keep_what_their_owner_has_set(self) -> None:
-        of_meter, of_alarms = home_assistant.following(self.NOW, self.before(ALARMS[0], ALARMS[1]))
+        had = self.had(*self.NOW)
         release = Message(self.NOW[0].topic, '{"migrate_discovery":true}', Part.METER_DISCOVERY)
-        assert (of_meter.after, of_alarms.after) == (release, release)
-        assert (of_meter.payload, of_alarms.payload) == tuple(message.payload for message in self.NOW)
+        assert home_assistant.moving(self.NOW, had) == release
+        assert home_assistant.following(self.NOW, had) == [*self.NOW]
 
-    def test_are_removed_where_the_meter_has_them_no_longer(self) -> None:
-        of_meter, of_alarms = home_assistant.following(self.NOW, self.before(ALARMS[2]))
-        assert of_meter.after is of_alarms.after is None
+    def test_what_is_gone_for_good_is_removed_before_for_nobody_knows_it_afterwards(self) -> None:
+        first = home_assistant.moving(self.NOW, self.had(meter(ENERGY, COUNT), alarms_of(*ALARMS[:3])))
+        assert first is not None
+        assert first.after is not None
+        assert first.after.topic == self.NOW[0].topic
+        assert read(first.after)["components"] == {
+            "error_count": {"platform": "sensor"},
+            f"alarm_{ALARMS[2].key}": {"platform": "binary_sensor"},
+        }
+
+    def test_are_only_removed_where_the_meter_has_none_of_them_any_longer(self) -> None:
+        had = self.had(meter(ENERGY), alarms_of(ALARMS[2]))
+        assert home_assistant.moving(self.NOW, had) is None
+        of_meter, of_alarms = home_assistant.following(self.NOW, had)
         assert read(of_meter)["components"][f"alarm_{ALARMS[2].key}"] == {"platform": "binary_sensor"}
         assert of_alarms == self.NOW[1]
 
-    def test_are_let_go_only_once(self) -> None:
-        assert home_assistant.following(self.NOW, {message.topic: message.payload for message in self.NOW}) == [
-            *self.NOW
-        ]
+    def test_are_not_let_go_again_once_they_are_where_they_belong(self) -> None:
+        had = home_assistant.announced(self.NOW)
+        assert home_assistant.moving(self.NOW, had) is None
+        assert home_assistant.following(self.NOW, had) == [*self.NOW]

@@ -497,3 +497,16 @@ class TestAlarms:
             first = broker.wanted[topic].after
             assert first is not None
             assert (first.topic, first.payload) == (DISCOVERY, '{"migrate_discovery":true}')
+
+    def test_what_is_gone_stays_removed_when_something_else_is_announced_soon(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        """The message that removes it may not have been sent yet."""
+        outlet_on(memory, broker).identify(HOUSE, (*FIELDS, "voltage_l1"))
+        broker.kept = {topic: message.payload for topic, message in broker.wanted.items()}
+        publisher = outlet_on(memory, broker)
+        publisher.identify(HOUSE, FIELDS)
+        publisher.accept_demand(demand_of("import"), None)
+        components = expanded(broker.wanted[DISCOVERY].payload)["components"]
+        assert components["voltage_l1"] == {"platform": "sensor"}
+        assert "import_demand" in components

@@ -10,7 +10,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -196,17 +196,22 @@ class Delivery:
         """What is pending, without a discovery message that comes too soon after another one of its device."""
         due: list[Message] = []
         self._timers.cancel(Due.HELD_DISCOVERY)
-        for message in self._wanted.pending:
+        for wanted in self._wanted.pending:
+            message = self._first_of(wanted)
             if message.part.is_discovery:
-                if (first := message.after) and _leader(first) not in self._broker.led:
-                    if first not in due and _leader(first) not in self._leaders:
-                        due.append(first)
+                if message in due or _leader(message) in self._leaders:
                     continue
                 if now < (free := self._free(message)):
                     self._timers.set(Due.HELD_DISCOVERY, free)
                     continue
             due.append(message)
         return due
+
+    def _first_of(self, message: Message) -> Message:
+        """Return what is to be sent next so that a message can be: itself, or one that must come before it."""
+        while message.after and _leader(message.after) not in self._broker.led:
+            message = message.after
+        return message
 
     def _free(self, message: Message) -> float:
         """When a discovery message is no longer too soon after another one."""
@@ -220,7 +225,7 @@ class Delivery:
         if message.part.is_discovery:
             self._broker.announced[message.topic] = (message.payload, now)
             self._timers.set(Due.FOLLOW_UP, now + self._pace.settling)
-            if any(other.after == message for other in self._wanted.pending):
+            if any(message in _leading(other) for other in self._wanted.pending):
                 self._leaders.add(_leader(message))
         if message.part <= Part.INFO:
             self._timers.set(Due.VERIFICATION, now + self._pace.verification)
@@ -420,3 +425,10 @@ class Delivery:
 
 def _leader(message: Message) -> Leader:
     return Leader(message.topic, message.payload)
+
+
+def _leading(message: Message) -> Iterator[Message]:
+    """Yield what must come before a message, the last first."""
+    while message.after:
+        message = message.after
+        yield message
