@@ -23,7 +23,7 @@ ROUNDING: Final = 1e-6  # of sums and states, which are floating point numbers
 
 @dataclass(frozen=True, slots=True)
 class HourRow:
-    """One row of Home Assistant's long-term statistics, in the unit of the statistic."""
+    """One row of Home Assistant's long-term statistics, in kWh or kvarh."""
 
     start: datetime  # UTC, a full hour
     state: float  # the register at the hour's end
@@ -37,7 +37,7 @@ class HourRow:
 
 @dataclass(frozen=True, slots=True)
 class MeterHistory:
-    """What the meter's load profile says of one register, in the unit of the statistic.
+    """What the meter's load profile says of one register, in kWh or kvarh.
 
     ``late`` is what was used in the last minute or two of an hour: a row is a poll late, never early. ``burst`` is the
     same for a load that was on in that time alone. ``early`` is by how much the register may have been higher because

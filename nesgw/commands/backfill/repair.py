@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from nesgw.commands.backfill.home_assistant import HomeAssistant, Statistic, in_unit
+from nesgw.commands.backfill.home_assistant import HomeAssistant, Statistic
 from nesgw.commands.backfill.memory import MeterMemory, Register
 from nesgw.commands.backfill.pages import hours, hours_table, still_differing
 from nesgw.commands.backfill.plan import (
@@ -94,7 +94,7 @@ class Repair:
     def shown(self) -> Iterator[str]:
         """What would be written, hour by hour; and what cannot be."""
         for each in self._findings:
-            yield from hours_table(each.sensor.title, each.sensor.statistic.unit, each.plan)
+            yield from hours_table(each.sensor.title, each.sensor.statistic.unit.base, each.plan)
             yield ""
         yield from self._remarks
         if not self._findings and not self._remarks and not self.problems:
@@ -175,20 +175,15 @@ class Repair:
             return
 
     def _history(self, sensor: Sensor, begin: datetime) -> MeterHistory:
-        """Say what the register was from the hour before on, in the statistic's unit."""
+        """Say what the register was from the hour before on."""
         self._memory.reach_back(begin - MARGIN)
         known = self._memory.history(sensor.register)
-        statistic = sensor.statistic
 
-        def converted(values: Mapping[datetime, float]) -> dict[datetime, float]:
-            return in_unit({hour: value for hour, value in values.items() if hour > begin - 2 * HOUR}, statistic)
+        def recent(values: Mapping[datetime, float]) -> dict[datetime, float]:
+            return {hour: value for hour, value in values.items() if hour > begin - 2 * HOUR}
 
         return MeterHistory(
-            at_end=converted(known.at_end),
-            late=converted(known.late),
-            step=known.step * statistic.per_kilo,
-            burst=converted(known.burst),
-            early=converted(known.early),
+            recent(known.at_end), recent(known.late), known.step, recent(known.burst), recent(known.early)
         )
 
     def _rows(self, sensor: Sensor, history: MeterHistory, begin: datetime) -> list[HourRow]:

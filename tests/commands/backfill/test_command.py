@@ -40,7 +40,7 @@ class House(NamedTuple):
 
     @property
     def per_kwh(self) -> float:
-        return 1000.0 if self.fake.metadata[0]["statistics_unit_of_measurement"] == "Wh" else 1.0
+        return self.fake.per_kwh
 
     def written(self) -> list[str]:
         return [each["type"] for each in self.fake.received if each["type"] in CHANGES]
@@ -90,13 +90,14 @@ def a_hole(house: House, first: int = 6, last: int = 4) -> None:
 
 
 class TestAHole:
-    @pytest.mark.parametrize("house", ["kWh", "Wh"], indirect=True)
+    @pytest.mark.parametrize("house", ["kWh", "Wh", "MWh", "GJ", "kcal"], indirect=True)
     def test_is_shown_and_filled_and_the_second_run_writes_nothing(
         self, house: House, capsys: pytest.CaptureFixture[str]
     ) -> None:
         a_hole(house)
         assert house.run("--yes") == 0
         out = capsys.readouterr().out
+        assert f"Energy import ({SENSOR}), in kWh\n" in out, "as the meter counts, whatever the owner chose"
         assert f"Energy import ({SENSOR}): 4 hours written\n" in out
         assert sum(line.startswith("20") for line in out.splitlines()) == 5, "each hour, and the one that follows"
         assert all(house.is_true(back) for back in range(30))
@@ -221,7 +222,7 @@ class TestWhatDoesNotFit:
 
     def test_a_unit_that_is_none_of_energy(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
         house.fake.metadata[0]["statistics_unit_of_measurement"] = "m³"
-        self.refused(house, capsys, 69, f"{SENSOR}: its statistic is in m³: was its unit changed?")
+        self.refused(house, capsys, 69, f"{SENSOR}: its statistic is in m³, which is not filled: was its unit changed?")
 
     def test_a_token_that_is_wrong(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
         private(house.config.with_name("token"), "some other token")
