@@ -151,9 +151,17 @@ class HomeAssistant:
 
     def rows(self, statistic: Statistic, since: datetime) -> list[HourRow]:
         """Return the hourly rows from ``since`` on, ascending, in kWh (or kvarh)."""
+        return self._hourly(statistic, start_time=since.isoformat())
+
+    def last_row_before(self, statistic: Statistic, moment: datetime) -> HourRow | None:
+        """Return the last row before a moment; by the hour, for of a longer period the end would be moved."""
+        rows = self._hourly(statistic, start_time=_LONG_AGO.isoformat(), end_time=moment.isoformat())
+        return rows[-1] if rows else None
+
+    def _hourly(self, statistic: Statistic, **period: str) -> list[HourRow]:
         answer = self._ask(
             "recorder/statistics_during_period",
-            start_time=since.isoformat(),
+            **period,
             statistic_ids=[statistic.statistic_id],
             period="hour",
             types=["state", "sum"],
@@ -164,19 +172,6 @@ class HomeAssistant:
             for row in answer.get(statistic.statistic_id, ())
             if row.get("state") is not None and row.get("sum") is not None
         ]
-
-    def has_rows_before(self, statistic: Statistic, moment: datetime) -> bool:
-        """Whether there is anything before a moment; by the hour, for of a longer period the end would be moved."""
-        answer = self._ask(
-            "recorder/statistics_during_period",
-            start_time=_LONG_AGO.isoformat(),
-            end_time=moment.isoformat(),
-            statistic_ids=[statistic.statistic_id],
-            period="hour",
-            types=["sum"],
-            units=statistic.base,
-        )
-        return bool(answer.get(statistic.statistic_id))
 
     # What is changed
 
