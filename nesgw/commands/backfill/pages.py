@@ -50,11 +50,11 @@ def nothing_to_fill(right: Sequence[datetime]) -> str:
     return f"Nothing to be filled: {hours(len(right))} {span} compared, and Home Assistant has what the meter counted."
 
 
-def not_asked_for(oldest: datetime, begins: datetime) -> str:
+def not_asked_for(title: str, oldest: datetime, begins: datetime) -> str:
     """What is not filled by itself: nobody knows whether it is wanted."""
     return (
-        f"Home Assistant has nothing from {moment(oldest)} to {moment(begins)}: with --from, what the meter remembers "
-        "of that time is filled, too."
+        f"{title}: Home Assistant has nothing from {moment(oldest)} to {moment(begins)}; with --from, what the meter "
+        "remembers of that time is filled, too."
     )
 
 

@@ -82,7 +82,7 @@ class Repair:
         self._remarks: list[str] = []
         self._findings: list[Finding] = []
         self._right: list[tuple[datetime, ...]] = []  # the hours of the sensors that lack none
-        self._lacking: datetime | None = None  # up to then it has nothing since the meter's memory begins
+        self._lacking: dict[str, datetime] = {}  # by sensor: up to then it has nothing since the memory begins
         self.problems: list[str] = []
         sensors = self._sensors()
         begin = self._look_back(sensors) if since is None else max(since, memory.oldest)
@@ -107,8 +107,8 @@ class Repair:
         yield from self._remarks
         if not self._findings and not self._remarks and not self.problems:
             yield nothing_to_fill(max(self._right, key=len, default=()))
-        if self._lacking:
-            yield not_asked_for(self._memory.oldest, self._lacking)
+        for title, begins in self._lacking.items():
+            yield not_asked_for(title, self._memory.oldest, begins)
         if self._since is not None and self._since < self._memory.oldest:
             yield older_than_the_memory(self._memory.oldest)
 
@@ -151,9 +151,11 @@ class Repair:
     def _look_back(self, sensors: Sequence[Sensor]) -> datetime:
         """Say where to begin: some days ago, or at the first hour that looks as if something were missing."""
         reach = self._memory.oldest
-        rows = [self._assistant.rows(sensor.statistic, reach) for sensor in sensors]
-        self._lacking = min((each[0].start for each in rows if each and each[0].start - reach > MARGIN), default=None)
-        suspect = first_suspect(rows)
+        rows = {sensor.title: self._assistant.rows(sensor.statistic, reach) for sensor in sensors}
+        self._lacking = {
+            title: found[0].start for title, found in rows.items() if found and found[0].start - reach > MARGIN
+        }
+        suspect = first_suspect(list(rows.values()))
         recent = self._memory.now - RECENT
         return max(reach, recent if suspect is None else min(recent, suspect - MARGIN))
 
