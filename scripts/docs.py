@@ -521,6 +521,7 @@ _PARTS: Final = (
     "tables",
     "plausibility",
     "publishers",
+    "web",
     "config",
     "simulator",
 )

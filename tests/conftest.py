@@ -13,7 +13,7 @@ import structlog
 from hypothesis import settings
 from structlog.typing import EventDict
 
-pytest_plugins = ["tests.broker_fixtures"]
+pytest_plugins = ["tests.broker_fixtures", "tests.faults.summary"]
 
 # A machine that is busy elsewhere is slow, not wrong.
 settings.register_profile("patient", deadline=None)
@@ -24,10 +24,11 @@ MEASURED = 0.2  # seconds of processor time; tracing more than triples what a te
 
 def pytest_configure(config: pytest.Config) -> None:
     for mark, meaning in {
-        "expects_warnings": "the test logs warnings or errors, one or more like each of these regular expressions",
-        "allows_warnings": "the test may log warnings or errors like these regular expressions, as chance has it",
+        "alone": "it keeps a beat with many processes, or measures time: nothing may run beside it",
+        "expects_warnings(*patterns)": "it logs warnings or errors, one or more like each of these regular expressions",
+        "allows_warnings(*patterns)": "it may log warnings or errors like these regular expressions, as chance has it",
     }.items():
-        config.addinivalue_line("markers", f"{mark}(*patterns): {meaning}")
+        config.addinivalue_line("markers", f"{mark}: {meaning}")
 
 
 @pytest.hookimpl(wrapper=True)

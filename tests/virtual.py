@@ -120,7 +120,7 @@ def meter_on(line: Any, settings: Any | None = None, **options: Any) -> Meter:
         clock=line.clock,
         sleep=line.sleep,
         opener=lambda *_args, **_options: line,
-        **options,
+        **{"wall_clock": lambda: true_time(line), **options},
     )
 
 

@@ -135,6 +135,7 @@ class SlowTables:
         self._byteorder = facts.general.byteorder
         self._remarks: list[str] = []
         self._machine_zone = zone
+        self._now = now
         self._zone: tzinfo | None = None
         # How the tables are laid out is asked once.
         self._event_logs: tuple[Queue, ...] | None = None
@@ -215,7 +216,7 @@ class SlowTables:
         return [AlarmsFound((yield from active_alarms(self.facts)))]
 
     def _clock(self) -> Query[list[Found]]:
-        found = yield from read_clock(self.facts, self._machine_zone)
+        found = yield from read_clock(self.facts, self._machine_zone, self._now)
         self._zone = found.zone
         return [DriftFound(found.drift)]
 

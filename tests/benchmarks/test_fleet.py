@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks import fleet
 from nesgw.publishers.topics import Topics
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.alone
 
 
 def _measured(plan: fleet.Plan) -> dict[str, float]:

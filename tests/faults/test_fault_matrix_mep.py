@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from nesgw.simulator.faults import Fault
-from tests.faults.figures import Figures, memory
+from tests.faults.figures import memory
 from tests.faults.mep_rows import ALL_ON_MEP, MepRow
+from tests.faults.recovery import check
 from tests.faults.rig import Rig
 
-INTERVAL = 10.0
-POLL = 1.5  # seconds: a poll's own time, and the pauses that the guide asks for after trouble
 BEGINNINGS = {"between polls": 46.0, "within a poll": 50.1}
 COURSES = [
     pytest.param(
@@ -38,27 +37,10 @@ def test_it_is_recovered_from_within_one_poll_interval_and_nothing_wrong_is_publ
     rig = Rig(tmp_path, interface="mep", plan=plan)
     rig.at = {begin: lambda: row.begin(rig.line), end + 1e-6: lambda: row.end(rig.line)}
     rig.run(end + 60)
-    figures = Figures(
-        fault=f"MEP: {row.name}" + (f" (trap {row.trap})" if row.trap else ""),
-        where=f"virtual time, {beginning}",
-        injected=max(sum(rig.line.meter.faults.done.values()), 1),
-        published=len(rig.broker.states),
-        wrong=len(rig.broker.wrong),
-        recovery=rig.recovery(end),
-        allowed=INTERVAL + POLL,
-        memory=(before, memory()),
-    ).note()
-    assert rig.broker.wrong == []
-    assert figures.recovery <= figures.allowed
-    # The simulated household remembers the weeks that the load profile is read of.
-    assert figures.memory[1] - figures.memory[0] < 100
+    trap = f" (trap {row.trap})" if row.trap else ""
+    check(rig, f"MEP: {row.name}{trap}", beginning, end, before)
     if row.borne:
         assert rig.worker.status.failures == {}
-    # After that one every poll succeeds again, and the meter is seen as one and the same throughout.
-    assert len([at for at in rig.read_at if at > end]) >= 5
-    assert {meter for _, meter, _ in rig.broker.availability} == {rig.line.meter.serial}
-    assert rig.broker.availability[-1][2] == "online"
-    assert rig.worker.status.consecutive_failures == 0
     assert {data[2] for _, data in rig.line.written} <= {0x30, 0x3F}
     assert min(later - earlier for (earlier, _), (later, _) in pairwise(rig.line.written)) > 0.0999
 

@@ -560,6 +560,7 @@ def performances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield {name: pool.submit(perform, name) for name in ROWS}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ROWS, ids=lambda name: name.replace("_", " "))
 def test_the_daemon_recovers_by_itself_and_publishes_nothing_wrong(name: Any, performances: Any) -> None:
     result = performances[name].result()

@@ -37,7 +37,7 @@ def test_nothing_but_answers_and_refusals_comes_of_it(how: bytes, said: bytes) -
     play(how + said)
 
 
-@pytest.mark.parametrize("name", REQUESTS.keys() - {"datagram", "proxy", "chunks"})
+@pytest.mark.parametrize("name", sorted(REQUESTS.keys() - {"datagram", "proxy", "chunks"}))
 def test_what_clients_send_is_answered(name: str) -> None:
     """Or the fuzzer would begin with requests that lead nowhere."""
     for _, answer in converse(SITES[0], REQUESTS[name], 4096):

@@ -78,8 +78,10 @@ class Person:
         self._seen = 0
         self.process, self._terminal = pty.fork()
         if self.process == 0:
-            environment = {**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1", **(environment or {})}
-            os.execvpe(words[0], list(words), environment)
+            own = {**os.environ, "TERM": "xterm", "PYTHONUNBUFFERED": "1", **(environment or {})}
+            for size in ("COLUMNS", "LINES"):  # the terminal's own counts
+                own.pop(size, None)
+            os.execvpe(words[0], list(words), own)
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("4H", 40, columns, 0, 0))
 
     def __enter__(self) -> Self:
