@@ -39,6 +39,7 @@ HOSTILE: Final = (
 )
 MANY: Final = 1000  # connections at once
 RUSH: Final = 30.0  # seconds between two such rushes
+BEAT: Final = 0.05  # seconds: 48 hours of beats of 10 s in a quarter of an hour
 
 
 class Crowd:
@@ -140,22 +141,63 @@ def _serves(port: int) -> bool:
     return False
 
 
-def memory(polls: int, beat: float = 0.03) -> Iterator[Row]:
-    """So many polls side by side, with and without; 17,280 are those of 48 hours on a beat of 10 s."""
+class Daemon:
+    """One of two that run side by side, each with a meter and a broker of its own; notes when each poll began."""
+
+    def __init__(self, life: ExitStack, beat: float, more: str) -> None:
+        mqtt = life.enter_context(broker())
+        self._meters = life.enter_context(Meters("83331-3i", baud=None, answer_delay=0.0))
+        self._gateway = life.enter_context(Gateway(self._meters.paths, mqtt, interval=beat, more=more))
+        self._beat = beat
+        self.begins: list[float] = []
+
+    def forget(self) -> None:
+        """Count from now on."""
+        self._meters.seen()
+
+    def look(self) -> None:
+        """Note the polls since the last look."""
+        self.begins += _polls(self._meters.seen()[0]["requests"])
+
+    @property
+    def beats(self) -> int:
+        """How many there have been from the first poll to the last, met or not."""
+        return round((self.begins[-1] - self.begins[0]) / self._beat) + 1 if self.begins else 0
+
+    @property
+    def missed(self) -> int:
+        """Beats on which no poll began."""
+        return self.beats - len(self.begins)
+
+    @property
+    def latest(self) -> float:
+        """How much longer than a beat it was between two polls at the most, in seconds."""
+        return max(after - before for before, after in itertools.pairwise(self.begins)) - self._beat
+
+    @property
+    def memory(self) -> tuple[float, float]:
+        """Resident and proportional, in MiB."""
+        return self._gateway.usage.rss, self._gateway.proportional
+
+
+def use(beats: int, beat: float = BEAT) -> Iterator[Row]:
+    """So many beats side by side, with and without, each of them counted; 17,280 are 48 hours on a beat of 10 s."""
     port = _free_port()
-    with ExitStack() as open_ones:
-        daemons = []
-        for more in ("", _http(port)):
-            mqtt = open_ones.enter_context(broker())
-            meters = open_ones.enter_context(Meters("83331-3i", baud=None, answer_delay=0.0))
-            daemons.append((meters, open_ones.enter_context(Gateway(meters.paths, mqtt, interval=beat, more=more))))
+    with ExitStack() as life:
+        daemons = [Daemon(life, beat, more) for more in ("", _http(port))]
         processes.wait_for(lambda: _serves(port), "the web service answers")
+        time.sleep(2)  # the start is not counted
+        for daemon in daemons:
+            daemon.forget()
         with Crowd(port) as crowd:
-            early = _after(polls // 4, daemons)
-            late = _after(polls - polls // 4, daemons)
-    note = ", ".join(f"{what} {count}" for what, count in sorted(crowd.answers.items()))
-    case = f"{polls} polls, without a pause"
-    yield Row("web service: resident memory", case, late[1][0] - late[0][0], 3.0, "MiB", note)
+            early = _after(beats // 4, daemons)
+            late = _after(beats, daemons)
+    case = f"{beats} beats of {1000 * beat:g} ms, attacked"
+    answered = ", ".join(f"{what} {count}" for what, count in sorted(crowd.answers.items()))
+    for daemon, name, bar, more in zip(daemons, ("without", "with"), (None, 0.0), ("", f"; {answered}"), strict=True):
+        note = f"{len(daemon.begins)} polls on {daemon.beats} beats; latest {1000 * daemon.latest:.0f} ms{more}"
+        yield Row(f"beats missed, {name} web service", case, daemon.missed, bar, "", note)
+    yield Row("web service: resident memory", case, late[1][0] - late[0][0], 3.0, "MiB")
     yield Row("web service: proportional (PSS)", case, late[1][1] - late[0][1], 3.0, "MiB")
     grown = [after[0] - before[0] for before, after in zip(early, late, strict=True)]
     yield Row("web service: growth", "the last three quarters", grown[1] - grown[0], 1.0, "MiB")
@@ -163,15 +205,13 @@ def memory(polls: int, beat: float = 0.03) -> Iterator[Row]:
         yield Row(f"the daemon {name} it", "resident / PSS", resident, None, "MiB", f"{proportional:.2f}")
 
 
-def _after(polls: int, daemons: list[tuple[Meters, Gateway]]) -> list[tuple[float, float]]:
-    """Resident and proportional memory of each in MiB, when it has polled so often."""
-    done, found = [0 for _ in daemons], [(0.0, 0.0) for _ in daemons]
-    while min(done) < polls:
+def _after(beats: int, daemons: list[Daemon]) -> list[tuple[float, float]]:
+    """The memory of each after so many beats."""
+    while min(daemon.beats for daemon in daemons) < beats:
         time.sleep(0.5)
-        for place, (meters, gateway) in enumerate(daemons):
-            done[place] += len(_polls(meters.seen()[0]["requests"]))
-            found[place] = gateway.usage.rss, gateway.proportional
-    return found
+        for daemon in daemons:
+            daemon.look()
+    return [daemon.memory for daemon in daemons]
 
 
 def beats(seconds: float) -> Iterator[Row]:
