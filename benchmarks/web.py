@@ -39,6 +39,7 @@ HOSTILE: Final = (
 )
 MANY: Final = 1000  # connections at once
 RUSH: Final = 30.0  # seconds between two such rushes
+TOGETHER: Final = 1.0  # seconds
 BEAT: Final = 0.05  # seconds: 48 hours of beats of 10 s in a quarter of an hour
 
 
@@ -169,6 +170,17 @@ class Daemon:
         """Beats on which no poll began."""
         return self.beats - len(self.begins)
 
+    def missed_with(self, other: Daemon) -> int:
+        """How many of them fall together with one of another daemon: then the machine was busy."""
+        theirs = other.gaps
+        return sum(any(abs(one - each) < TOGETHER for each in theirs) for one in self.gaps)
+
+    @property
+    def gaps(self) -> list[float]:
+        """When a beat was missed."""
+        pairs = itertools.pairwise(self.begins)
+        return [before for before, after in pairs for _ in range(round((after - before) / self._beat) - 1)]
+
     @property
     def latest(self) -> float:
         """How much longer than a beat it was between two polls at the most, in seconds."""
@@ -194,7 +206,8 @@ def use(beats: int, beat: float = BEAT) -> Iterator[Row]:
             late = _after(beats, daemons)
     case = f"{beats} beats of {1000 * beat:g} ms, attacked"
     answered = ", ".join(f"{what} {count}" for what, count in sorted(crowd.answers.items()))
-    for daemon, name, bar, more in zip(daemons, ("without", "with"), (None, 0.0), ("", f"; {answered}"), strict=True):
+    together = f", {daemons[1].missed_with(daemons[0])} of them when the other missed one; {answered}"
+    for daemon, name, bar, more in zip(daemons, ("without", "with"), (None, 0.0), ("", together), strict=True):
         note = f"{len(daemon.begins)} polls on {daemon.beats} beats; latest {1000 * daemon.latest:.0f} ms{more}"
         yield Row(f"beats missed, {name} web service", case, daemon.missed, bar, "", note)
     yield Row("web service: resident memory", case, late[1][0] - late[0][0], 3.0, "MiB")
