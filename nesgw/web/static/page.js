@@ -309,7 +309,7 @@ function renderProbe({ status, online, state: read }) {
     ["polls", polls ? number(polls) : null],
     ["answered", polls && read ? `${number(100 * share, share < 1 && share > 0.99 ? 2 : 0)}\u202f%` : null],
     ["inARow", status?.consecutive_failures || null],
-    ["failures", Object.entries(status?.failures ?? {}).map(([kind, count]) => `${kind.replaceAll("_", " ")} ${number(count)}`).join(", ") || null],
+    ["failures", Object.entries(status?.failures ?? {}).map(([kind, count]) => `${t(`failure_${kind}`)} ${number(count)}`).join(", ") || null],
     ["rejected", status?.rejected ? number(status.rejected) : null],
     ["duration", status?.poll_duration_ms == null ? null : `${number(status.poll_duration_ms / 1000, 1)}\u202fs`],
     ["drift", drift == null ? null : Math.round(drift) === 0 ? t("exact") : t(drift > 0 ? "ahead" : "behind", { s: number(Math.abs(drift)) })],
