@@ -3,7 +3,8 @@
 ``python -m benchmarks.fleet --gateways 625 --meters 16 --interval 60``: 10,000 meters against a mosquitto of its own.
 With ``--broker HOST:PORT`` (repeated: each gateway begins with another one and has the rest to fall back on) against
 others; ``--disturb COMMAND`` runs a command half-way. Its own mosquitto is stopped for some seconds by ``--restart``,
-runs out of memory by ``--fill memory``, and with ``--fill disk`` is restarted from a disk too small for its database.
+runs out of memory by ``--fill memory``, has its own limit of a queue and the store away by ``--fill queue``, and with
+``--fill disk`` is restarted from a disk too small for its database.
 
 A state is *lost* if it was told to a broker with which all was well, and never came. What was told from a moment before
 a disturbance until the gateway noticed that its connection was gone is *broken off*: nobody could deliver it.
@@ -57,6 +58,7 @@ DOWN = 5.0  # seconds that a restarted broker is away
 FULL = 20.0  # seconds that a broker stays full
 LOOK = 20.0  # seconds after a disturbance in which it shows whom it has met
 SMALL_DISK = "256k"
+USUAL_QUEUE = 1000  # messages: mosquitto's own limit
 DRAIN = 20.0  # seconds that the last messages may take
 _SENT = "$SYS/broker/bytes/sent"  # mosquitto's own count
 _COUNTED = "energy_import"  # the field that carries the number of the message
@@ -76,7 +78,7 @@ class Plan:
     discovery: bool = True
     acl: bool = False  # each gateway may read its own topics alone
     restart: bool = False
-    fill: str = ""  # what of its own mosquitto is full: memory or disk
+    fill: str = ""  # what of its own mosquitto is full: memory, disk or the store's queue
     disturb: str = ""
 
     @property
@@ -96,9 +98,10 @@ class Mosquitto:
     """A broker on a fixed port of the loopback, which can be stopped and started; it keeps sessions over that.
 
     ``small_disk``: its database has to do with so little that it is never written whole (needs root).
+    ``queue``: how many messages it keeps for a session that is away; it would be 1000 by itself.
     """
 
-    def __init__(self, *, acl: bool, small_disk: bool = False) -> None:
+    def __init__(self, *, acl: bool, small_disk: bool = False, queue: int = 1_000_000) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
         self._folder = tempfile.TemporaryDirectory(dir="/dev/shm")
@@ -112,8 +115,7 @@ class Mosquitto:
         self._conf.write_text(
             f"{user}listener {self.port} 127.0.0.1\nallow_anonymous true\nsys_interval 1\n"
             f"persistence true\npersistence_location {database}/\n"
-            # What a store needs that must lose nothing while it is away: mosquitto keeps 1000 messages by itself.
-            "max_queued_messages 1000000\nmax_inflight_messages 1000\n"
+            f"max_queued_messages {queue}\nmax_inflight_messages 1000\n"
         )
         if small_disk:
             with self._conf.open("a") as file:
@@ -284,6 +286,7 @@ class Subscriber(threading.Thread):
         super().__init__(name="subscriber", daemon=True)
         self._brokers = brokers
         self._end = threading.Event()
+        self._away = threading.Event()
         self.ready = threading.Event()
         self.states: dict[str, dict[int, list[float]]] = {}  # meter -> number of the message -> when it came
         self.online: dict[str, float] = {}  # meter -> when it was last said to be online
@@ -301,11 +304,26 @@ class Subscriber(threading.Thread):
         while not self._end.is_set():
             with suppress(OSError):
                 self._client.connect(*self._brokers[number % len(self._brokers)])
-                while not self._end.is_set() and self._client.loop(0.2) == paho.MQTT_ERR_SUCCESS:
+                while self._listens and self._client.loop(0.2) == paho.MQTT_ERR_SUCCESS:
                     pass
-            number += 1
+            if self._away.is_set():
+                self._client.disconnect()
+            else:
+                number += 1
             self._end.wait(0.5)
+            while self._away.is_set():
+                self._end.wait(0.5)
         self._client.disconnect()
+
+    @property
+    def _listens(self) -> bool:
+        return not (self._end.is_set() or self._away.is_set())
+
+    def go_away(self) -> None:
+        """Be away for some seconds; the broker keeps the session."""
+        self._away.set()
+        time.sleep(FULL)
+        self._away.clear()
 
     def close(self) -> None:
         """End."""
@@ -359,7 +377,8 @@ def measure(plan: Plan) -> Iterator[Row]:
     with ExitStack() as life:
         own = None
         if not plan.brokers:
-            own = Mosquitto(acl=plan.acl, small_disk=plan.fill == "disk")
+            more = {"queue": USUAL_QUEUE} if plan.fill == "queue" else {}
+            own = Mosquitto(acl=plan.acl, small_disk=plan.fill == "disk", **more)
             life.callback(own.close)
             own.start()
         empty = own.rss if own else 0.0
@@ -385,7 +404,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         counted, since = store.count, time.monotonic()
         time.sleep(plan.seconds / 2)
         disturbed = None
-        if disturb := _disturbance(plan, own):
+        if disturb := _disturbance(plan, own, store):
             disturbed = time.monotonic()
             yield from _disturbed(plan, gateways, store, disturb)
         time.sleep(plan.seconds / 2)
@@ -443,13 +462,13 @@ def _all_there(gateways: Sequence[FleetGateway], store: Subscriber, since: float
     raise TimeoutError(f"after {patience:g} s the subscriber had heard of {heard} of {len(ids)} meters")
 
 
-def _disturbance(plan: Plan, own: Mosquitto | None) -> Callable[[], object] | None:
+def _disturbance(plan: Plan, own: Mosquitto | None, store: Subscriber) -> Callable[[], object] | None:
     if plan.disturb:
         return lambda: subprocess.run(shlex.split(plan.disturb), check=True)
     if own is None:
         return None
-    if plan.fill == "memory":
-        return own.run_out_of_memory
+    if plan.fill in ("memory", "queue"):
+        return own.run_out_of_memory if plan.fill == "memory" else store.go_away
     return own.restart if plan.restart or plan.fill == "disk" else None
 
 
@@ -461,7 +480,7 @@ def _disturbed(
     disturb()
     over = time.monotonic()
     hit = gateways
-    restarted = not plan.disturb and plan.fill != "memory"
+    restarted = not plan.disturb and plan.fill not in ("memory", "queue")
     if not restarted:  # only those whose connection was lost come back
         time.sleep(LOOK)
         hit = [one for one, had in zip(gateways, before, strict=True) if one.publisher.connections > had]
@@ -536,7 +555,9 @@ def main() -> None:
     parser.add_argument("--no-discovery", action="store_true", help="as with [homeassistant] enabled = false")
     parser.add_argument("--acl", action="store_true", help="a gateway may read its own topics alone (own mosquitto)")
     parser.add_argument("--restart", action="store_true", help="restart its own mosquitto half-way")
-    parser.add_argument("--fill", choices=("memory", "disk"), default="", help="fill its own mosquitto half-way")
+    parser.add_argument(
+        "--fill", choices=("memory", "queue", "disk"), default="", help="fill its own mosquitto half-way"
+    )
     parser.add_argument("--disturb", default="", metavar="COMMAND", help="run this half-way")
     given = parser.parse_args()
     plan = Plan(

@@ -46,6 +46,17 @@ def test_a_broker_without_memory_is_noticed_and_everybody_comes_back_afterwards(
     assert found["lost"] == 0
 
 
+def test_a_store_that_is_away_for_longer_than_the_queue_lasts_loses_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "FULL", 3.0)
+    monkeypatch.setattr(fleet, "LOOK", 1.0)
+    monkeypatch.setattr(fleet, "DRAIN", 2.0)
+    plan = fleet.Plan(gateways=2, meters=2, interval=0.25, seconds=3.0, discovery=False, fill="queue")
+    assert _measured(plan)["lost"] == 0
+    monkeypatch.setattr(fleet, "USUAL_QUEUE", 20)
+    found = _measured(plan)
+    assert 0 < found["lost"] < 3.0 * 4 / 0.25 + 8
+
+
 DISTURBED = 1000.0  # a moment of the monotonic clock
 NOTICED = DISTURBED + 25.0
 
