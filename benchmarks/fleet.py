@@ -80,6 +80,7 @@ class Plan:
     restart: bool = False
     fill: str = ""  # what of its own mosquitto is full: memory, disk or the store's queue
     disturb: str = ""
+    stalls: bool = False  # the disturbance has the brokers take nothing of anybody until it is over
 
     @property
     def case(self) -> str:
@@ -489,6 +490,9 @@ def _disturbed(
     since, what = (over, "end") if restarted else (began, "beginning")
     note = f"{len(hit)} gateways lost their connection; counted from the {what} of the disturbance"
     yield Row("fleet: last gateway is back", plan.case, max(0.0, back - since), None, "s", note)
+    for one in gateways if plan.stalls else ():
+        if one.noticed(began) is None:  # kept its connection, and none of what it told was taken
+            one.breaks.append(over)
     slowest = max((each - began for one in hit if (each := one.noticed(began)) is not None), default=0.0)
     yield Row("fleet: last one noticed", plan.case, slowest, None, "s", "after the beginning of the disturbance")
 
@@ -559,6 +563,7 @@ def main() -> None:
         "--fill", choices=("memory", "queue", "disk"), default="", help="fill its own mosquitto half-way"
     )
     parser.add_argument("--disturb", default="", metavar="COMMAND", help="run this half-way")
+    parser.add_argument("--stalls", action="store_true", help="what is run has the brokers take nothing of anybody")
     given = parser.parse_args()
     plan = Plan(
         gateways=given.gateways,
@@ -571,6 +576,7 @@ def main() -> None:
         restart=given.restart,
         fill=given.fill,
         disturb=given.disturb,
+        stalls=given.stalls,
     )
     if plan.fill == "disk" and os.geteuid() != 0:
         parser.error("--fill disk mounts a small disk: run it as root")
