@@ -7,19 +7,19 @@ ROOT=""
 TAR=""
 
 as_root() { # SCRIPT ARGUMENT…: go on as root
-  [ "$(id -u)" = 0 ] || exec sudo --preserve-env=MIRROR,NESGW_CACHE,PIP_INDEX_URL,http_proxy,https_proxy -- "$@"
+  [ "$(id -u)" = 0 ] || exec sudo --preserve-env=MIRROR,NESGW_CACHE,LINTIAN,PIP_INDEX_URL,http_proxy,https_proxy -- "$@"
 }
 
 need() { # PROGRAM PACKAGE
   command -v "$1" >/dev/null || { echo "needs $1; run: sudo apt install $2" >&2; exit 69; }
 }
 
-# The Debian mirror that this machine takes its own packages from, or $MIRROR.
+# $MIRROR, or the Debian mirror that this machine takes its own packages from, or where it has none (Raspbian is not
+# Debian) Debian's own.
 mirror() {
   local uri=${MIRROR:-$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' |
     sed -n 's/^Debian|Debian|main|//p' | head -1)}
-  [ -n "$uri" ] || { echo "no Debian mirror in this machine's apt sources; set MIRROR=http://…" >&2; exit 69; }
-  echo "$uri"
+  echo "${uri:-http://deb.debian.org/debian}"
 }
 
 runs_here() { # ARCH: can this machine run programs of that architecture?

@@ -216,6 +216,14 @@ class TestThePackage:
         assert handled
         assert all(" --no-enable " in line for line in handled)
 
+    def test_installs_the_completion_of_every_shell(self) -> None:
+        made = set(
+            re.findall(r'^        f?"([a-z]+/\S+)": ', (ROOT / "debian/generate").read_text(encoding="utf-8"), re.M)
+        )
+        installed = {line.split()[0].removeprefix("build/debian/") for line in read_lines("debian/nesgw.install")}
+        assert made == {"bash/nesgw", "zsh/_nesgw", "fish/nesgw.fish"}
+        assert made <= installed
+
     def test_brings_to_bookworm_the_versions_of_debian_13(self) -> None:
         pinned = dict(
             line.split("==") for line in read_lines("tests/debian-13.txt") if "==" in line and not line.startswith("#")
@@ -271,8 +279,7 @@ def read_lines(name: Any) -> Any:
 
 @pytest.fixture
 def generator(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """debian/generate without the two tools of the package's build, which write the pages of the command line."""
-    monkeypatch.setitem(sys.modules, "shtab", ModuleType("shtab"))
+    """debian/generate without the tool of the package's build that writes the manual page of the command line."""
     manpage = ModuleType("argparse_manpage.manpage")
     setattr(manpage, "Manpage", None)  # noqa: B010
     monkeypatch.setitem(sys.modules, "argparse_manpage", ModuleType("argparse_manpage"))

@@ -21,6 +21,7 @@ from nesgw.meter.profile import ask_identity
 from nesgw.meter.reader import run
 from nesgw.publishers import payloads
 from nesgw.publishers.topics import Topics
+from nesgw.simulator import PtyLine, SimulatedMeter
 from nesgw.tables.catalogue import FIELDS
 from nesgw.values import Reading
 from scripts import docs
@@ -262,3 +263,22 @@ def test_the_access_list_allows_each_topic_of_nesgw_and_no_other(broker_of_the_p
     listener.wait_for("the/end")
     listener.close()
     assert sorted({heard.topic for heard in listener.heard if heard.retained}) == sorted(ours)
+
+
+def test_the_first_reading_of_the_readme_looks_as_it_does(tmp_path: Path, capsys: Any) -> None:
+    """Line by line but for the numbers, and "…" for what is left out."""
+    key = tmp_path / "my.key"
+    key.touch(0o600)
+    key.write_text(KEY)
+    with PtyLine(SimulatedMeter("83331-3i"), baud=None) as line:
+        assert cli.main(["read", "--port", line.path, "--key-file", str(key)]) == 0
+        printed = capsys.readouterr().out.replace(line.path, "/dev/ttyUSB0")
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").partition("--key-file my.key\n")[2].partition("```")[0]
+    rest = iter(masked(printed))
+    for each in masked(shown):
+        assert each == ["…"] or each in rest, each
+
+
+def masked(text: str) -> list[list[str]]:
+    """Each line as its words, with every number as one sign."""
+    return [re.sub(r"[0-9]+(?:[ .:-][0-9]+)*", "#", line).split() for line in text.splitlines()]

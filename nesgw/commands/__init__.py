@@ -43,6 +43,8 @@ _MODULES: Final = {
 }
 COMMANDS: Final = tuple(_MODULES)
 
+_SECRETS: Final = frozenset({"--key", "--password", "--mqtt-password", "--token"})  # as they are looked for
+
 _LONGEST: Final = 2000  # characters of a line of ours; some quote a broker, a meter or a file
 
 # Everything else of this kind is told where it is met: what is left is what we print.
@@ -64,6 +66,8 @@ class _Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(unknown[1], COMMANDS, 1)
             meant = f"; did you mean {near[0]}?" if near else ""
             message = f"{unknown[1]} is no command{meant}"
+        elif message.endswith("are required: COMMAND"):
+            message = "a command is needed, in front of its options"
         self.exit(EX_USAGE, f"{self.prog}: {without_keys(message)}; see: {self.prog} --help\n")
 
 
@@ -132,16 +136,23 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         top = parser([known] if known else COMMANDS)
         options, unknown = top.parse_known_args(given)
         if unknown:
-            top.error(_refused(unknown))
+            _parser_of(top, options.command).error(_refused(unknown))
         return options
     finally:
         sys.stdout.flush()
 
 
+def _parser_of(top: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
+    """Return the parser of a command, which knows where its help is."""
+    (commands,) = (each for each in top._actions if isinstance(each, argparse._SubParsersAction))
+    found: argparse.ArgumentParser = commands.choices[command]
+    return found
+
+
 def _refused(words: Sequence[str]) -> str:
     """Say which options are unknown by their names alone: what stands behind one may be a key."""
     names = [word.partition("=")[0] for word in words if word.startswith("--")]
-    if "--key" in names or "--password" in names:
+    if _SECRETS & set(names):
         return "no secret is given on the command line, where others can see it: name a file that holds it"
     return f"unknown option {', '.join(names)}" if names else "more words than the command takes"
 

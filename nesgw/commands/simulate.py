@@ -91,7 +91,10 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         if options.dump and error.filename == options.dump:
             raise WrongUsage(command="simulate", problem=f"--from {options.dump}: {error.strerror}") from None
-        raise PortUnavailable(port=options.link, problem=error.strerror or str(error)) from None
+        problem = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError):
+            problem = "the folder is not there: make it, or take another name for the link"
+        raise PortUnavailable(port=options.link, problem=problem) from None
     return EX_OK
 
 

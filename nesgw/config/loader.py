@@ -183,7 +183,10 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        problem = f"no such file; begin with a copy of {_EXAMPLE}, or name another file with --config"
+        problem = (
+            f"no such file; sudo nesgw setup asks for what it needs, or begin with a copy of {_EXAMPLE}; "
+            "another file is named with --config"
+        )
         raise WrongConfiguration([Mistake(str(path), 0, "", problem)]) from None
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 text: {error.reason} at byte {error.start}"

@@ -414,6 +414,31 @@ class TestWhatAnOwnerTriesFirst:
         assert done.returncode == 64
         assert said in done.stderr
 
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["align", "--baud", "9600"], "nesgw align: unknown option --baud; see: nesgw align --help\n"),
+            (["read", "it", "now"], "nesgw read: more words than the command takes; see: nesgw read --help\n"),
+            (["--json"], "nesgw: a command is needed, in front of its options; see: nesgw --help\n"),
+        ],
+    )
+    def test_what_a_command_does_not_take_leads_to_the_help_of_that_command(
+        self, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert (ended.value.code, capsys.readouterr().err) == (64, said)
+
+    @pytest.mark.parametrize("option", ["--key", "--mqtt-password", "--token"])
+    def test_a_secret_on_the_command_line_is_refused_and_not_repeated(
+        self, option: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            main(["setup", option, "correct-horse"])
+        said = capsys.readouterr().err
+        assert "no secret is given on the command line" in said
+        assert "horse" not in said
+
     @pytest.mark.parametrize("command", ["read", "history", "dump", "doctor", "align"])
     @pytest.mark.parametrize("other", [("--config", "/nope.toml"), ("--meter", "house")])
     def test_what_the_port_would_silently_leave_out_is_refused(

@@ -203,8 +203,8 @@ def test_a_missing_configuration_says_where_to_begin() -> None:
     with pytest.raises(ConfigError) as caught:
         loader.load(Path("/nonexistent/config.toml"))
     assert caught.value.problems == [
-        "/nonexistent/config.toml: no such file; begin with a copy of "
-        "/usr/share/doc/nesgw/examples/config.example.toml, or name another file with --config"
+        "/nonexistent/config.toml: no such file; sudo nesgw setup asks for what it needs, or begin with a copy of "
+        "/usr/share/doc/nesgw/examples/config.example.toml; another file is named with --config"
     ]
 
 

@@ -58,7 +58,7 @@ _ADVICE: Final = {
     ),
     Seat.ECHO: (
         _SWAPPED,
-        "the probe hears only itself; beside the port it would, too",
+        "the probe hears only itself, as it also does when it sits beside the port",
     ),
     Seat.SLOW: (
         "the meter hears every question and answers late or not at all: the probe sits well; if it stays so, "

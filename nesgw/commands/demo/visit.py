@@ -43,6 +43,8 @@ def settings(options: argparse.Namespace) -> MqttSettings:
         if reached.asks_for_a_login:
             raise _login(reached.trouble, reached.broker) from None
         raise reached.trouble from None
+    except BrokerUnavailable as trouble:
+        raise BrokerUnavailable(**{**trouble.facts, "advice": brokers.advice(place.host)}) from None
 
 
 def _password(options: argparse.Namespace) -> Secret:

@@ -20,7 +20,7 @@ from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.mqtt.trouble import Stage
 
 _LATER: Final = "later"
-_INSTALL: Final = "mosquitto is not installed here; in another window: sudo apt install mosquitto"
+_CHECK_BOTH: Final = "check --mqtt-username and what --mqtt-password-file names"
 _USER: Final = "nesgw"
 _LISTENER: Final = ("listener 1883", "allow_anonymous false", "password_file /etc/mosquitto/passwd")
 
@@ -118,7 +118,9 @@ class BrokerTalk:
                 if not reached.asks_for_a_login:
                     raise reached.trouble from None
                 if broker.username:
-                    self._interview.met(reached.trouble, "type both once more")
+                    self._interview.met(
+                        reached.trouble, _CHECK_BOTH if self._interview.silent else "type both once more"
+                    )
                 broker = self._with_login(reached.broker)
                 choices = [(broker.port, broker.tls)]
 
@@ -133,18 +135,13 @@ class BrokerTalk:
 
     def _advise(self, host: str) -> None:
         if brokers.is_here(host) and not brokers.is_installed():
-            self._screen.say(f"{_INSTALL}.")
+            self._screen.say(f"{brokers.INSTALL}.")
 
     def _advice(self, host: str, trouble: BrokerUnavailable) -> str | None:
         """Say what to do where the broker cannot be reached; None: what the trouble itself says."""
         if trouble.facts["stage"] != Stage.REACH.value:
             return None
-        if brokers.is_here(host):
-            return "start it: sudo systemctl start mosquitto" if brokers.is_installed() else _INSTALL
-        return (
-            "is that its name (its address does as well), and is it started? For other machines mosquitto listens only "
-            "with a few lines that docs/broker.md has"
-        )
+        return brokers.advice(host)
 
     def _welcome(self, broker: BrokerAccess) -> None:
         how = f'as user "{broker.username}"' if broker.username else "without a login"

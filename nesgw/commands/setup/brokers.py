@@ -20,6 +20,7 @@ from nesgw.publishers.mqtt.session import BrokerSession
 from nesgw.publishers.mqtt.trouble import Stage
 from nesgw.publishers.topics import Topics
 
+INSTALL: Final = "mosquitto is not installed here; in another window: sudo apt install mosquitto"
 PLAIN: Final = 1883
 ENCRYPTED: Final = 8883
 HERE: Final = "localhost"
@@ -139,6 +140,16 @@ def settings_of(settings: MqttSettings, broker: BrokerAccess) -> MqttSettings:
         username=broker.username,
         password=settings.password if broker.password is None and broker.username else broker.password or NO_SECRET,
         tls=(settings.tls or TlsSettings()) if broker.tls else None,
+    )
+
+
+def advice(host: str) -> str:
+    """Say what to do where a broker cannot be reached, to who named it on the command line or on being asked."""
+    if is_here(host):
+        return "start it: sudo systemctl start mosquitto" if is_installed() else INSTALL
+    return (
+        "is that its name (its address does as well), and is it started? For other machines mosquitto listens only "
+        "with a few lines that docs/broker.md has"
     )
 
 

@@ -42,12 +42,14 @@ def run(options: argparse.Namespace) -> int:
     from nesgw.commands.setup.dialogue import Interview, Screen
     from nesgw.commands.setup.files import refuse_without_rights
     from nesgw.commands.setup.present import read_present
+    from nesgw.commands.setup.questions import QUESTIONS
 
     if not options.yes and not sys.stdin.isatty():
         raise WrongUsage(command="setup", problem="there is no terminal to ask on: answer by options, and add --yes")
+    interview = Interview(vars(options), Screen(), silent=options.yes)
+    interview.judge(QUESTIONS)
     refuse_without_rights(options.config)
     present = read_present(options.config)
-    interview = Interview(vars(options), Screen(), silent=options.yes)
     conversation = Conversation(interview, present, options.interface)
     try:
         try:

@@ -104,6 +104,12 @@ class Interview:
         """Whether the command line still answers it."""
         return question.name in self._given
 
+    def judge(self, questions: Sequence[Question[Any]]) -> None:
+        """Refuse a wrong answer of the command line before anybody is asked anything, the meter included."""
+        for question in questions:
+            if question.name in self._given and not question.secret:
+                self._from_option(question, self._given[question.name], question.check)
+
     def file_beside(self, question: Question[Any], path: Path) -> Path | None:
         """Return the file that a secret's option names, where it lies beside ``path`` already and may stay there."""
         if question.name not in self._given:
@@ -144,7 +150,7 @@ class Interview:
         ``advice`` takes the place of the error's own, which is for who has a configuration.
         """
         if self.silent:
-            raise error
+            raise error if advice is None else type(error)(**{**error.facts, "advice": advice})
         self.screen.wrong(str(error) if advice is None else f"{error.happened}: {advice}")
 
     def _explain(self, question: Question[Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from nesgw.commands import main
 from nesgw.simulator import DEFAULT_KEY, PROFILES, PtyLine, SimulatedMeter
 from nesgw.values import plain_id
-from tests.broker_fixtures import Broker, Listener, eventually, retained_topics
+from tests.broker_fixtures import Broker, Listener, eventually, free_port, retained_topics
 from tests.commands.forget.test_retained import a_gateway, a_meter
 from tests.commands.setup.person import Person
 
@@ -146,6 +146,15 @@ class TestLogin:
         assert "can be read by everyone" in capsys.readouterr().err
         file.chmod(0o600)
         assert main([*words, "--readings", "1"]) == 0
+
+
+def test_a_broker_that_is_not_there_is_named_without_a_word_of_a_configuration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["demo", "--broker", f"127.0.0.1:{free_port()}"]) == 69
+    said = capsys.readouterr().err
+    assert "no broker listens there: " in said
+    assert "[mqtt]" not in said
 
 
 @pytest.mark.parametrize(

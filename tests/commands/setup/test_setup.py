@@ -321,10 +321,35 @@ class TestWithoutAsking:
         )
         nothing_is_written(config, before)
 
-    def test_a_wrong_answer_is_not_asked_for_again(self, line: PtyLine, config: Path, tmp_path: Path) -> None:
-        done = by_options(config, "--port", line.path, "--key-file", secret_file(tmp_path, KEY), "--max-power", "25 A")
-        assert done.returncode == 64
-        assert "--max-power: of one phase or of three?" in done.stderr
+    @pytest.mark.parametrize(
+        ("option", "answer", "said"),
+        [
+            ("--max-power", "25 A", "--max-power: of one phase or of three?"),
+            ("--mqtt-port", "0", "--mqtt-port: write a number from 1 to 65535"),
+            ("--mqtt-host", "http://box", "--mqtt-host: write the broker's name or address"),
+            ("--label", " ", "--label: write a name"),
+        ],
+    )
+    def test_a_wrong_answer_is_refused_before_the_meter_is_asked_anything(
+        self, config: Path, option: str, answer: str, said: str
+    ) -> None:
+        done = by_options(config, "--port", "/dev/none", "--key-file", "none.key", option, answer)
+        assert (done.returncode, done.stdout) == (64, "")
+        assert said in done.stderr
+
+    def test_trouble_with_the_broker_is_told_in_the_words_of_the_options(
+        self, line: PtyLine, config: Path, tmp_path: Path, password_broker: Broker
+    ) -> None:
+        given = ("--port", line.path, "--key-file", secret_file(tmp_path, KEY), "--label", "H", "--max-power", "auto")
+        gone = by_options(config, *given, "--mqtt-host", f"127.0.0.1:{free_port()}")
+        assert (gone.returncode, "[mqtt]" in gone.stderr) == (69, False)
+        assert "no broker listens there: " in gone.stderr
+        (tmp_path / "of the broker").touch(0o600)
+        (tmp_path / "of the broker").write_text("wrong horse")
+        login = ("--mqtt-username", "meter", "--mqtt-password-file", str(tmp_path / "of the broker"))
+        refused = by_options(config, *given, "--mqtt-host", f"127.0.0.1:{password_broker.port}", *login)
+        assert (refused.returncode, "wrong horse" in refused.stderr) == (69, False)
+        assert "check --mqtt-username and what --mqtt-password-file names" in refused.stderr
 
     def test_a_refused_key_ends_it(self, line: PtyLine, config: Path, tmp_path: Path) -> None:
         done = by_options(config, "--port", line.path, "--key-file", secret_file(tmp_path, WRONG))
