@@ -67,7 +67,7 @@ def _cpu(options: argparse.Namespace) -> Iterator[Row]:
 
 def _web(options: argparse.Namespace) -> Iterator[Row]:
     yield from web.beats(120 if options.long else 20)
-    yield from web.memory(17_280 if options.long else 1_000)  # 48 hours on a beat of 10 s
+    yield from web.use(17_280 if options.long else 1_000)  # 48 hours on a beat of 10 s
 
 
 def _fleet(options: argparse.Namespace) -> Iterator[Row]:

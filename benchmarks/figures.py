@@ -210,7 +210,7 @@ def cpu(rounds: int, polls: int, interval: float = 1.0, modes: tuple[str, ...] =
 
 
 def _wait_for_the_profile(meters: Meters, interval: float) -> None:
-    """Wait until the load profile (ST64) is not read any more: at the start two months of it are, once."""
+    """Wait until the load profile (BT64) is not read any more: at the start two months of it are, once."""
     reading = True
     while reading:
         time.sleep(max(8.0, 3 * interval))

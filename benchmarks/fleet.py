@@ -2,7 +2,12 @@
 
 ``python -m benchmarks.fleet --gateways 625 --meters 16 --interval 60``: 10,000 meters against a mosquitto of its own.
 With ``--broker HOST:PORT`` (repeated: each gateway begins with another one and has the rest to fall back on) against
-others; ``--disturb COMMAND`` runs a command half-way, ``--restart`` stops its own mosquitto for some seconds.
+others; ``--disturb COMMAND`` runs a command half-way. Its own mosquitto is stopped for some seconds by ``--restart``,
+runs out of memory by ``--fill memory``, has its own limit of a queue and the store away by ``--fill queue``, and with
+``--fill disk`` is restarted from a disk too small for its database.
+
+A state is *lost* if it was told to a broker with which all was well, and never came. What was told from a moment before
+a disturbance until the gateway noticed that its connection was gone is *broken off*: nobody could deliver it.
 
 Gateways, meters and subscriber share an interpreter: what is late here is late in all of them together.
 """
@@ -14,6 +19,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -45,10 +51,16 @@ from nesgw.tables.catalogue import FIELDS
 from nesgw.values import MeterIdentity, Reading
 
 BASE = "fleet"
-UNNOTICED = 60.0  # seconds in which a connection may be dead before nesgw knows
+ON_ITS_WAY = 1.0  # seconds that a message may be on its way when the broker is disturbed
+UNNOTICED = 60.0  # seconds after which a connection that breaks was not broken by the disturbance
 STATUS_EVERY = 30.0  # seconds, as the daemon
 DOWN = 5.0  # seconds that a restarted broker is away
+FULL = 20.0  # seconds that a broker stays full
+LOOK = 20.0  # seconds after a disturbance in which it shows whom it has met
+SMALL_DISK = "256k"
+USUAL_QUEUE = 1000  # messages: mosquitto's own limit
 DRAIN = 20.0  # seconds that the last messages may take
+_SENT = "$SYS/broker/bytes/sent"  # mosquitto's own count
 _COUNTED = "energy_import"  # the field that carries the number of the message
 
 Address = tuple[str, int]
@@ -66,7 +78,9 @@ class Plan:
     discovery: bool = True
     acl: bool = False  # each gateway may read its own topics alone
     restart: bool = False
+    fill: str = ""  # what of its own mosquitto is full: memory, disk or the store's queue
     disturb: str = ""
+    stalls: bool = False  # the disturbance has the brokers take nothing of anybody until it is over
 
     @property
     def case(self) -> str:
@@ -75,36 +89,48 @@ class Plan:
             *(["no discovery"] if not self.discovery else []),
             *(["ACL"] if self.acl else []),
             *(["restart"] if self.restart else []),
+            *([f"{self.fill} full"] if self.fill else []),
             *(["disturbed"] if self.disturb else []),
         ]
         return ", ".join([f"{self.gateways} x {self.meters} meters at {self.interval:g} s", *more])
 
 
 class Mosquitto:
-    """A broker on a fixed port of the loopback, which can be stopped and started; it keeps sessions over that."""
+    """A broker on a fixed port of the loopback, which can be stopped and started; it keeps sessions over that.
 
-    def __init__(self, *, acl: bool) -> None:
+    ``small_disk``: its database has to do with so little that it is never written whole (needs root).
+    ``queue``: how many messages it keeps for a session that is away; it would be 1000 by itself.
+    """
+
+    def __init__(self, *, acl: bool, small_disk: bool = False, queue: int = 1_000_000) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
         self._folder = tempfile.TemporaryDirectory(dir="/dev/shm")
-        conf = Path(self._folder.name, "mosquitto.conf")
+        self._conf = Path(self._folder.name, "mosquitto.conf")
+        database = Path(self._folder.name, "database")
+        database.mkdir()
+        self._disk = database if small_disk else None
+        if self._disk:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "fleet", str(self._disk)], check=True)
         user = "user root\n" if os.geteuid() == 0 else ""
-        conf.write_text(
-            f"{user}listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-            f"persistence true\npersistence_location {self._folder.name}/\n"
-            # What a store needs that must lose nothing while it is away: mosquitto keeps 1000 messages by itself.
-            "max_queued_messages 1000000\nmax_inflight_messages 1000\n"
+        self._conf.write_text(
+            f"{user}listener {self.port} 127.0.0.1\nallow_anonymous true\nsys_interval 1\n"
+            f"persistence true\npersistence_location {database}/\n"
+            f"max_queued_messages {queue}\nmax_inflight_messages 1000\n"
         )
+        if small_disk:
+            with self._conf.open("a") as file:
+                file.write("autosave_interval 5\n")
         if acl:
             rules = Path(self._folder.name, "acl")
             rules.write_text(
                 f"pattern readwrite {BASE}/gateway/%u/#\npattern write {BASE}/+/#\npattern write homeassistant/#\n"
-                f"user store\ntopic read {BASE}/#\n"
+                f"user store\ntopic read {BASE}/#\ntopic read $SYS/#\n"
             )
             rules.chmod(0o600)
-            with conf.open("a") as file:
+            with self._conf.open("a") as file:
                 file.write(f"acl_file {rules}\n")
-        self._command = [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(conf)]
+        self._command = [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(self._conf)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -118,9 +144,28 @@ class Mosquitto:
             self._process.terminate()
             self._process.wait(60)
 
+    def restart(self) -> None:
+        """Stop it, and start it some seconds later."""
+        self.stop()
+        time.sleep(DOWN)
+        self.start()
+
+    def run_out_of_memory(self) -> None:
+        """Have it refuse every further byte for some seconds; it also takes no new limit then, so it is restarted."""
+        assert self._process
+        unlimited = self._conf.read_text()
+        self._conf.write_text(f"{unlimited}memory_limit 1\n")
+        self._process.send_signal(signal.SIGHUP)
+        time.sleep(FULL)
+        self._conf.write_text(unlimited)
+        self.stop()
+        self.start()
+
     def close(self) -> None:
         """Stop it for good."""
         self.stop()
+        if self._disk:
+            subprocess.run(["umount", str(self._disk)], check=True)
         self._folder.cleanup()
 
     @property
@@ -205,18 +250,27 @@ class FleetGateway:
 
     def __init__(self, name: str, settings: MqttSettings, meters: range, sample: Sample) -> None:
         self.topics = Topics(BASE, name)
-        self.breaks: list[float] = []  # when a connection was lost
+        self.breaks: list[float] = []  # when a connection was found to be lost
+        self.problems: set[str] = set()  # everything that it had to say of the broker
         self.publisher = MqttPublisher(settings, self.topics, self._on_state)
         self.meters = [FleetMeter(self.topics, sample, number) for number in meters]
         self._started = datetime.now(UTC)
 
-    def _on_state(self, connected: bool, _problem: object) -> None:
+    def _on_state(self, connected: bool, problem: object) -> None:
         if not connected:
             self.breaks.append(time.monotonic())
+        if problem:
+            self.problems.add(str(problem))
 
-    def lasted(self, moment: float) -> bool:
-        """Whether the connection of that moment was sound for long enough after it."""
-        return not any(0 <= each - moment < UNNOTICED for each in self.breaks)
+    def noticed(self, disturbed: float) -> float | None:
+        """When it found its connection lost that was disturbed at that moment; None if it never did."""
+        return next((each for each in self.breaks if 0 <= each - disturbed < UNNOTICED), None)
+
+    def broke_off(self, told: float, disturbed: float | None) -> bool:
+        """Whether what was told at that moment may be lost with the connection that was disturbed."""
+        if disturbed is None or (noticed := self.noticed(disturbed)) is None:
+            return False
+        return disturbed - ON_ITS_WAY <= told <= noticed
 
     def status(self) -> Message:
         """How the gateway is."""
@@ -233,13 +287,15 @@ class Subscriber(threading.Thread):
         super().__init__(name="subscriber", daemon=True)
         self._brokers = brokers
         self._end = threading.Event()
+        self._away = threading.Event()
         self.ready = threading.Event()
         self.states: dict[str, dict[int, list[float]]] = {}  # meter -> number of the message -> when it came
         self.online: dict[str, float] = {}  # meter -> when it was last said to be online
         self.count = 0
+        self.sent = 0.0  # bytes that the broker has sent to everybody, where it says so
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="fleet-store", clean_session=False)
         self._client.username_pw_set(username or None)
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{BASE}/#", 1)
+        self._client.on_connect = lambda client, *_: client.subscribe([(f"{BASE}/#", 1), (_SENT, 0)])
         self._client.on_subscribe = lambda *_: self.ready.set()
         self._client.on_message = self._take
 
@@ -249,11 +305,26 @@ class Subscriber(threading.Thread):
         while not self._end.is_set():
             with suppress(OSError):
                 self._client.connect(*self._brokers[number % len(self._brokers)])
-                while not self._end.is_set() and self._client.loop(0.2) == paho.MQTT_ERR_SUCCESS:
+                while self._listens and self._client.loop(0.2) == paho.MQTT_ERR_SUCCESS:
                     pass
-            number += 1
+            if self._away.is_set():
+                self._client.disconnect()
+            else:
+                number += 1
             self._end.wait(0.5)
+            while self._away.is_set():
+                self._end.wait(0.5)
         self._client.disconnect()
+
+    @property
+    def _listens(self) -> bool:
+        return not (self._end.is_set() or self._away.is_set())
+
+    def go_away(self) -> None:
+        """Be away for some seconds; the broker keeps the session."""
+        self._away.set()
+        time.sleep(FULL)
+        self._away.clear()
 
     def close(self) -> None:
         """End."""
@@ -262,6 +333,9 @@ class Subscriber(threading.Thread):
 
     def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         now = time.monotonic()
+        if message.topic == _SENT:
+            self.sent = float(message.payload)
+            return
         self.count += 1
         _, meter, kind = message.topic.rsplit("/", 2)
         if kind == "state" and not message.retain:
@@ -304,7 +378,8 @@ def measure(plan: Plan) -> Iterator[Row]:
     with ExitStack() as life:
         own = None
         if not plan.brokers:
-            own = Mosquitto(acl=plan.acl)
+            more = {"queue": USUAL_QUEUE} if plan.fill == "queue" else {}
+            own = Mosquitto(acl=plan.acl, small_disk=plan.fill == "disk", **more)
             life.callback(own.close)
             own.start()
         empty = own.rss if own else 0.0
@@ -321,25 +396,27 @@ def measure(plan: Plan) -> Iterator[Row]:
                 gateway.publisher.set(*meter.introduction(plan.interval, discovery=plan.discovery))
             gateway.publisher.start()
         yield Row("fleet: all there", plan.case, _all_there(gateways, store, began) - began, None, "s")
+        if own:
+            time.sleep(2)  # for the broker's count
+            yield Row("fleet: sent at the start", plan.case, store.sent / 2**20, None, "MiB", "by the broker, to all")
         beats = _Beats(gateways, plan.interval)
         life.callback(beats.end.set)
         beats.start()
         counted, since = store.count, time.monotonic()
         time.sleep(plan.seconds / 2)
-        if plan.restart and own:
-            yield from _disturbed(plan, gateways, store, lambda: _restart(own))
-        elif plan.disturb:
-            command = shlex.split(plan.disturb)
-            yield from _disturbed(plan, gateways, store, lambda: subprocess.run(command, check=True))
+        disturbed = None
+        if disturb := _disturbance(plan, own, store):
+            disturbed = time.monotonic()
+            yield from _disturbed(plan, gateways, store, disturb)
         time.sleep(plan.seconds / 2)
         rate = (store.count - counted) / (time.monotonic() - since)
         beats.end.set()
         beats.join()
         meters = [meter for gateway in gateways for meter in gateway.meters]
         last = time.monotonic() + DRAIN
-        while "lost" in _missing(gateways, store) and time.monotonic() < last:
+        while "lost" in _missing(gateways, store, disturbed) and time.monotonic() < last:
             time.sleep(0.2)
-        yield from _counted(plan, gateways, store, rate, beats.behind)
+        yield from _counted(plan, gateways, store, disturbed, rate, beats.behind)
         if own:
             each = (own.rss - empty) * 1024 / len(meters)
             yield Row("fleet: broker memory", plan.case, each, None, "KiB/meter", f"{own.rss:.0f} MiB in all")
@@ -386,10 +463,14 @@ def _all_there(gateways: Sequence[FleetGateway], store: Subscriber, since: float
     raise TimeoutError(f"after {patience:g} s the subscriber had heard of {heard} of {len(ids)} meters")
 
 
-def _restart(own: Mosquitto) -> None:
-    own.stop()
-    time.sleep(DOWN)
-    own.start()
+def _disturbance(plan: Plan, own: Mosquitto | None, store: Subscriber) -> Callable[[], object] | None:
+    if plan.disturb:
+        return lambda: subprocess.run(shlex.split(plan.disturb), check=True)
+    if own is None:
+        return None
+    if plan.fill in ("memory", "queue"):
+        return own.run_out_of_memory if plan.fill == "memory" else store.go_away
+    return own.restart if plan.restart or plan.fill == "disk" else None
 
 
 def _disturbed(
@@ -400,47 +481,64 @@ def _disturbed(
     disturb()
     over = time.monotonic()
     hit = gateways
-    if not plan.restart:  # only those whose connection was lost come back
-        time.sleep(20)
+    restarted = not plan.disturb and plan.fill not in ("memory", "queue")
+    if not restarted:  # only those whose connection was lost come back
+        time.sleep(LOOK)
         hit = [one for one, had in zip(gateways, before, strict=True) if one.publisher.connections > had]
         hit += [one for one in gateways if not one.publisher.connected and one not in hit]
     back = _all_there(hit, store, began) if hit else over
-    since, what = (over, "end") if plan.restart else (began, "beginning")
+    since, what = (over, "end") if restarted else (began, "beginning")
     note = f"{len(hit)} gateways lost their connection; counted from the {what} of the disturbance"
     yield Row("fleet: last gateway is back", plan.case, max(0.0, back - since), None, "s", note)
+    for one in gateways if plan.stalls else ():
+        if one.noticed(began) is None:  # kept its connection, and none of what it told was taken
+            one.breaks.append(over)
+    slowest = max((each - began for one in hit if (each := one.noticed(began)) is not None), default=0.0)
+    yield Row("fleet: last one noticed", plan.case, slowest, None, "s", "after the beginning of the disturbance")
 
 
-def _missing(gateways: Sequence[FleetGateway], store: Subscriber) -> Iterator[str]:
+def _missing(gateways: Sequence[FleetGateway], store: Subscriber, disturbed: float | None) -> Iterator[str]:
     """What kind of loss each state is that was told and never came."""
     for gateway in gateways:
         for meter in gateway.meters:
             came = store.states.get(meter.id, {})
             for number, (moment, connected) in enumerate(meter.said):
                 if number not in came:
-                    yield ("lost" if gateway.lasted(moment) else "broken") if connected else "replaced"
+                    broken = gateway.broke_off(moment, disturbed)
+                    yield ("broken" if broken else "lost") if connected else "replaced"
 
 
 def _counted(
-    plan: Plan, gateways: Sequence[FleetGateway], store: Subscriber, rate: float, behind: float
+    plan: Plan,
+    gateways: Sequence[FleetGateway],
+    store: Subscriber,
+    disturbed: float | None,
+    rate: float,
+    behind: float,
 ) -> Iterator[Row]:
     meters = [meter for gateway in gateways for meter in gateway.meters]
     said = sum(len(meter.said) for meter in meters)
-    missing = Counter(_missing(gateways, store))
+    missing = Counter(_missing(gateways, store, disturbed))
     doubled, delays = 0, []
     for meter in meters:
         for number, times in store.states.get(meter.id, {}).items():
             doubled += len(times) - 1
             delays.append(1000 * (times[0] - meter.said[number][0]))
     yield Row("fleet: messages", plan.case, rate, None, "/s", f"{said} states told, spread over the interval")
-    yield Row("fleet: lost", plan.case, missing["lost"], None, "states", "told over a connection that lasted")
+    yield Row("fleet: lost", plan.case, missing["lost"], None, "states", "told to a broker with which all was well")
     note = "told while there was none, and a newer one took their place"
     yield Row("fleet: replaced", plan.case, missing["replaced"], None, "states", note)
-    note = f"told less than {UNNOTICED:g} s before the connection broke, acknowledged or not"
+    at_risk = sum(
+        gateway.broke_off(moment, disturbed) for gateway in gateways for m in gateway.meters for moment, _ in m.said
+    )
+    note = f"of {at_risk} told from {ON_ITS_WAY:g} s before the disturbance until it was noticed"
     yield Row("fleet: broken off", plan.case, missing["broken"], None, "states", note)
     yield Row("fleet: doubled", plan.case, doubled, None, "states")
     cuts = quantiles(delays, n=100) if len(delays) > 1 else [0.0] * 99
     note = f"p50 {cuts[49]:.0f} ms, latest {max(delays, default=0.0):.0f} ms; the generator {1000 * behind:.0f} ms"
     yield Row("fleet: late, p99", plan.case, cuts[98], None, "ms", note)
+    for sentence, count in Counter(each for gateway in gateways for each in gateway.problems).most_common(5):
+        yield Row("fleet: gateways that said", plan.case, count, None, "", sentence)
 
 
 def _address(text: str) -> Address:
@@ -461,7 +559,11 @@ def main() -> None:
     parser.add_argument("--no-discovery", action="store_true", help="as with [homeassistant] enabled = false")
     parser.add_argument("--acl", action="store_true", help="a gateway may read its own topics alone (own mosquitto)")
     parser.add_argument("--restart", action="store_true", help="restart its own mosquitto half-way")
+    parser.add_argument(
+        "--fill", choices=("memory", "queue", "disk"), default="", help="fill its own mosquitto half-way"
+    )
     parser.add_argument("--disturb", default="", metavar="COMMAND", help="run this half-way")
+    parser.add_argument("--stalls", action="store_true", help="what is run has the brokers take nothing of anybody")
     given = parser.parse_args()
     plan = Plan(
         gateways=given.gateways,
@@ -472,8 +574,12 @@ def main() -> None:
         discovery=not given.no_discovery,
         acl=given.acl,
         restart=given.restart,
+        fill=given.fill,
         disturb=given.disturb,
+        stalls=given.stalls,
     )
+    if plan.fill == "disk" and os.geteuid() != 0:
+        parser.error("--fill disk mounts a small disk: run it as root")
     print(plan.case, flush=True)
     for row in measure(plan):
         print(f"{row.figure:<28} {row.measured:>10.1f} {row.unit:<10} {row.note}", flush=True)

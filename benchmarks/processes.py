@@ -226,8 +226,16 @@ class Gateway:
     @property
     def proportional(self) -> float:
         """Its memory in MiB, what it shares with other processes divided among them."""
+        return self._rolled_up("Pss")
+
+    @property
+    def anonymous(self) -> float:
+        """What of its memory in MiB is its own and no file's: the kernel takes none of that away when it runs short."""
+        return self._rolled_up("Anonymous")
+
+    def _rolled_up(self, name: str) -> float:
         rollup = Path("/proc", str(self._process.pid), "smaps_rollup").read_text()
-        return int(rollup.split("\nPss:")[1].split()[0]) / 1024
+        return int(rollup.split(f"\n{name}:")[1].split()[0]) / 1024
 
     def __enter__(self) -> Gateway:
         return self

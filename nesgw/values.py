@@ -68,6 +68,11 @@ class MeterIdentity:
                 return plain
         return ""
 
+    def has_taken_over_from(self, former: MeterIdentity) -> bool:
+        """Whether it is another meter to which the utility has given the number of the former one."""
+        numbers = self.manufacturer_serial, former.manufacturer_serial
+        return self.id == former.id and all(numbers) and numbers[0] != numbers[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

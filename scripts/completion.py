@@ -89,8 +89,8 @@ def texts(parser: Callable[[], argparse.ArgumentParser]) -> dict[str, str]:
     """Return the text for each shell, from parsers that are made here and not used for anything else."""
     import shtab  # which Debian has, and the program does not need
 
-    preamble = {"bash": _BASH, "zsh": _ZSH}
-    return {shell: shtab.complete(_for_shtab(parser()), shell, preamble=preamble) for shell in preamble} | {
+    preambles = {"bash": _BASH, "zsh": _ZSH}
+    return {shell: shtab.complete(_for_shtab(parser()), shell, preamble=text) for shell, text in preambles.items()} | {
         "fish": _FISH + "".join(f"complete -c nesgw {line}\n" for line in _fish(parser()))
     }
 

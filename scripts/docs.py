@@ -236,6 +236,7 @@ _VALUES: Final = {
 _READING: Final = Reading(_NOW, _VALUES, {})
 _METER_STATUS: Final = MeterStatus(
     id=_IDENTITY.id,
+    manufacturer_serial=_IDENTITY.manufacturer_serial,
     last_read=_NOW,
     polls=8640,
     failures={"no_answer": 2},
@@ -263,6 +264,7 @@ _TOPIC: Final = {
     "event": "JSON: an entry of the meter's own log, each once",
     "value": "the plain number, only with `per_value_topics = true`",
     "discovery": "Home Assistant's discovery of the meter",
+    "alarms_discovery": "Home Assistant's discovery of the meter's alarms",
 }
 
 
@@ -318,6 +320,7 @@ _MEANING: Final = {
     },
     "meter": {
         "id": "the meter's `ID`; `null` until it has told",
+        "manufacturer_serial": "likewise; another one with the same `ID` is a meter that took over the former's number",
         "last_read": "when the latest reading was accepted; `null` before the first",
         "polls": "attempts since the start of the gateway",
         "failures": "failed polls since the start, by [kind](troubleshooting.md#every-message)",
@@ -407,27 +410,29 @@ def _discovery_sizes() -> str:
     fields = [field for key, field in FIELDS.items() if since.get(key, ALL) <= usual and key not in tiers]
     alarms = [alarm for alarm in ALARMS if alarm.known_to(usual)]
     rows = [
-        (name, f"{len(_discovery(firmware, has, raised).payload.encode()) / 1000:.0f} kB")
+        (name, *(f"{len(message.payload.encode()) / 1000:.0f} kB" for message in _discovery(firmware, has, raised)))
         for name, firmware, has, raised in (
             ("a meter with firmware 3.84 and no tariffs", usual, fields, alarms),
             ("a meter with every register, tariff and alarm", Firmware(4, 30), [*FIELDS.values()], [*ALARMS]),
         )
     ]
-    return _table(("discovery of", "length"), rows)
+    return _table(("discovery of", "length", "that of its alarms"), rows)
 
 
-def _discovery(firmware: Firmware, fields: Iterable[Field], alarms: Iterable[Alarm]) -> Message:
-    return home_assistant.meter_discovery(
-        Topics("nesgw", "nesgw"),
-        replace(_IDENTITY, firmware=firmware),
+def _discovery(firmware: Firmware, fields: Iterable[Field], alarms: Iterable[Alarm]) -> tuple[Message, Message]:
+    topics, identity = Topics("nesgw", "nesgw"), replace(_IDENTITY, firmware=firmware)
+    of_meter = home_assistant.meter_discovery(
+        topics,
+        identity,
         fields,
         name="house",
         label="House",
         poll_interval=10,
-        alarms=alarms,
         events=True,
         demand=("import", "export"),
     )
+    of_alarms = home_assistant.alarms_discovery(topics, identity, alarms, name="house", label="House", poll_interval=10)
+    return of_meter, of_alarms
 
 
 def _keys(which: str, payload: str) -> str:
@@ -521,6 +526,7 @@ _PARTS: Final = (
     "tables",
     "plausibility",
     "publishers",
+    "web",
     "config",
     "simulator",
 )

@@ -137,7 +137,9 @@ def test_a_damaged_discovery_message_of_an_older_version_is_replaced(text: Any) 
     message = home_assistant.meter_discovery(
         Topics("nesgw", "nesgw"), IDENTITY, fields, name="house", label="House", poll_interval=10
     )
-    assert home_assistant.with_removals(message, text) == message
+    had = {message.topic: home_assistant.former_components(text, f"nesgw_{IDENTITY.id}")}
+    assert home_assistant.following([message], had) == [message]
+    assert home_assistant.moving([message], had) is None
 
 
 # --- Key and configuration --------------------------------------------------------------------------------------------

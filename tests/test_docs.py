@@ -254,6 +254,7 @@ def test_the_access_list_allows_each_topic_of_nesgw_and_no_other(broker_of_the_p
         topics.event("4080123456"),
         topics.value("4080123456", "power"),
         topics.discovery("4080123456"),
+        topics.alarms_discovery("4080123456"),
     ]
     for topic in [*ours, "homeassistant/status", "homeassistant/light/lamp/config", "zigbee2mqtt/lamp"]:
         assert published(broker_of_the_page, topic, "-u", "nesgw", "-P", "of nesgw")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nesgw.publishers.home_assistant import meter_discovery
+from nesgw.publishers.home_assistant import alarms_discovery, meter_discovery
 from nesgw.publishers.topics import Topics
 from nesgw.simulator import PROFILES
 from nesgw.tables.catalogue import FIELDS
@@ -168,17 +168,20 @@ def test_each_value_is_the_meters_own_integer_in_the_contracts_unit(profile: Any
 @pytest.mark.parametrize("profile", EXPECTED)
 def test_the_entities_are_the_fields_the_diagnostics_the_alarms_and_the_log(profile: Any) -> None:
     facts, reading, _ = read(profile)
+    topics = Topics("nesgw", "nesgw")
     message = meter_discovery(
-        Topics("nesgw", "nesgw"),
+        topics,
         facts.identity,
         [FIELDS[key] for key in facts.layout.fields],
         name="house",
         label="House",
         poll_interval=10.0,
-        alarms=facts.alarms.alarms,
         events=facts.logs,
     )
-    components = expanded(message.payload)["components"]
+    of_alarms = alarms_discovery(
+        topics, facts.identity, facts.alarms.alarms, name="house", label="House", poll_interval=10.0
+    )
+    components = expanded(message.payload)["components"] | expanded(of_alarms.payload)["components"]
     diagnostics = {
         "last_read",
         "consecutive_failures",

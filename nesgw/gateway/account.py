@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nesgw.errors import NesgwError
 from nesgw.publishers.payloads import MeterStatus
-from nesgw.values import Reading
+from nesgw.values import MeterIdentity, Reading
 
 
 class Account:
@@ -43,6 +43,7 @@ class Account:
         failures[error.kind] = failures.get(error.kind, 0) + 1
         self.note(failures=failures)
 
-    def another_meter(self, meter: str) -> None:
+    def another_meter(self, meter: MeterIdentity) -> None:
         """What the meter's tables said was another meter's."""
-        self.note(id=meter, alarms=None, last_event=None, last_outage=None)
+        serial = meter.manufacturer_serial or None
+        self.note(id=meter.id, manufacturer_serial=serial, alarms=None, last_event=None, last_outage=None)

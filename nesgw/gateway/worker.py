@@ -34,7 +34,7 @@ from nesgw.plausibility import Outcome, Plausibility, Verdict
 from nesgw.publishers.console import summary
 from nesgw.publishers.meter_publisher import LastAccepted, MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
-from nesgw.values import MeterIdentity, Reading
+from nesgw.values import Reading
 
 # A poll is given up so early that the next beat is met, ending what may be left of a session included; but not
 # before a packet could be sent four times, two seconds apart, and not later than a minute. Learning the meter's
@@ -59,6 +59,7 @@ ENERGIES_RARELY: Final = (
     "the energies every ten seconds, and null in between; at 3s and more every reading has both"
 )
 
+_EXCHANGED: Final = "the meter was exchanged and has the former's number: it goes on as that"
 LONGEST_WAIT: Final = 2.0  # seconds between two signs of life while there is nothing to do
 
 
@@ -305,7 +306,7 @@ class Worker(threading.Thread):
         if self._serving:
             self._serving.remember(self._meter.identity_parts)
         identity, layout = facts.identity, facts.layout
-        exchanged = known is not None and _kept_its_number(known.identity, identity)
+        exchanged = known is not None and identity.has_taken_over_from(known.identity)
         another = known is None or known.identity.id != identity.id or exchanged
         if another:
             self._log.info(
@@ -319,7 +320,7 @@ class Worker(threading.Thread):
             if facts.alarms is None:
                 self._log.info("alarms: not offered to this key, so they are left out (BT03)")
             if exchanged:
-                self._log.warning("the meter was exchanged and has the former's number: it goes on as that")
+                self._log.warning(_EXCHANGED)
             elif known is not None:
                 self._log.warning(
                     "another meter is on this port: it becomes a device of its own", was=known.identity.id
@@ -330,7 +331,7 @@ class Worker(threading.Thread):
             limit = self._settings.power_limit(facts.installation.power_ratio)
             self._plausibility = Plausibility(limit, register_unit=layout.energy_unit)
             self.slow.another_meter()
-            self._account.another_meter(identity.id)
+            self._account.another_meter(identity)
         if another or _announced(known) != _announced(facts):
             alarms = facts.alarms.alarms if facts.alarms else ()
             last = self._publisher.identify(identity, layout.fields, alarms=alarms, events=facts.logs)
@@ -339,6 +340,9 @@ class Worker(threading.Thread):
     def _remember(self, last: LastAccepted | None) -> None:
         """Go on from what an earlier process accepted last of this meter."""
         if last is None:
+            return
+        if last.of_another:
+            self._log.warning(_EXCHANGED)
             return
         marks = [
             mark if isinstance(mark := last.status.get(key), int) else None for key in ("last_event", "last_outage")
@@ -382,12 +386,6 @@ class Worker(threading.Thread):
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
-
-
-def _kept_its_number(before: MeterIdentity, now: MeterIdentity) -> bool:
-    """Whether it is another meter to which the utility has given the number of the one before."""
-    numbers = before.manufacturer_serial, now.manufacturer_serial
-    return before.id == now.id and all(numbers) and numbers[0] != numbers[1]
 
 
 def _announced(facts: Facts | None) -> object:

@@ -1,15 +1,16 @@
-"""How nesgw introduces a meter and itself to Home Assistant: MQTT device discovery, one message a device. Pure.
+"""How nesgw introduces a meter and itself to Home Assistant: MQTT device discovery. Pure.
 
-Options have their long names here, and Home Assistant's abbreviations in the message: brokers limit its size. Only
-options that Home Assistant 2026.2 knows already: an unknown one at the top drops the whole message. Of the options
-that all components share only those stand at the top that may (not ``expire_after``).
+One message a device, but for a meter's alarms, which have one of their own: Home Assistant takes both for one device
+by its identifiers. Options have their long names here, and Home Assistant's abbreviations in the message: brokers
+limit its size. Only options that Home Assistant 2026.2 knows already: an unknown one at the top drops the whole
+message. Of the options that all components share only those stand at the top that may (not ``expire_after``).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -45,12 +46,11 @@ def meter_discovery(
     label: str,
     poll_interval: float,
     qos: int = 1,
-    alarms: Iterable[Alarm] = (),
     events: bool = False,
     demand: Iterable[Direction] = (),
     language: Language = "en",
 ) -> Message:
-    """Announce the meter with a sensor for each field and alarm, its log, and what there is to say of reading it.
+    """Announce the meter with a sensor for each field, its log, and what there is to say of reading it.
 
     ``demand`` are the directions of which the load profile tells the demand.
     """
@@ -61,7 +61,6 @@ def meter_discovery(
         key: {**facts, "entity_category": "diagnostic", "state_topic": topics.status(meter)}
         for key, facts in METER_DIAGNOSTICS.items()
     }
-    components |= {f"alarm_{alarm.key}": _sensor_of_alarm(alarm, topics.status(meter)) for alarm in alarms}
     components |= {
         key: {**facts, "state_topic": topics.demand(meter), "json_attributes_topic": topics.demand(meter)}
         for direction in demand
@@ -72,21 +71,50 @@ def meter_discovery(
     return _device_message(
         topics.discovery(meter),
         Part.METER_DISCOVERY,
-        device={
-            "identifiers": [unique],
-            "name": label,
-            "manufacturer": identity.manufacturer,
-            "model": identity.model,
-            "serial_number": identity.serial,
-            "hw_version": identity.hardware,
-            "sw_version": str(identity.firmware),
-            "via_device": gateway_device(topics.gateway),
-        },
+        device=_device_of(identity, topics, label),
         availability=[topics.gateway_availability, topics.availability(meter)],
         state_topic=topics.state(meter),
         qos=qos,
         components=_with_ids(components, unique, name, expire_after(poll_interval), device=label, language=language),
     )
+
+
+def alarms_discovery(
+    topics: Topics,
+    identity: MeterIdentity,
+    alarms: Iterable[Alarm],
+    *,
+    name: str,
+    label: str,
+    poll_interval: float,
+    language: Language = "en",
+) -> Message:
+    """Announce the alarms of the meter that ``meter_discovery`` announces."""
+    meter = identity.id
+    components = {f"alarm_{alarm.key}": _sensor_of_alarm(alarm) for alarm in alarms}
+    expiry = expire_after(poll_interval)
+    return _device_message(
+        topics.alarms_discovery(meter),
+        Part.METER_DISCOVERY,
+        device=_device_of(identity, topics, label),
+        availability=[topics.gateway_availability, topics.availability(meter)],
+        state_topic=topics.status(meter),
+        qos=1,
+        components=_with_ids(components, meter_device(meter), name, expiry, device=label, language=language),
+    )
+
+
+def _device_of(identity: MeterIdentity, topics: Topics, label: str) -> dict[str, object]:
+    return {
+        "identifiers": [meter_device(identity.id)],
+        "name": label,
+        "manufacturer": identity.manufacturer,
+        "model": identity.model,
+        "serial_number": identity.serial,
+        "hw_version": identity.hardware,
+        "sw_version": str(identity.firmware),
+        "via_device": gateway_device(topics.gateway),
+    }
 
 
 def sub_meter_discovery(
@@ -177,25 +205,74 @@ def gateway_components(meters: Mapping[str, str]) -> dict[str, Component]:
     return {key: {**facts, "entity_category": "diagnostic"} for key, facts in components.items()}
 
 
-def with_removals(message: Message, previous: str | None) -> Message:
-    """Make the discovery message also take away what the ``previous`` one on its topic had and it has not.
+Had = Mapping[str, Mapping[str, str]]  # discovery topic -> key of a component -> its platform
 
-    Home Assistant keeps a component that is merely left out. One that is named with nothing but its platform is
-    removed; the next message after that (the next start compares with this one) leaves it out.
+
+def announced(messages: Iterable[Message]) -> dict[str, dict[str, str]]:
+    """Say which components discovery messages announce."""
+    return {message.topic: former_components(message.payload, _device_id(message)) for message in messages}
+
+
+def following(messages: Sequence[Message], had: Had) -> list[Message]:
+    """Make the discovery messages of one device remove what their topics had and no message has."""
+    everything = {key for message in messages for key in _components(message)}
+    return [_removing(message, _gone(had.get(message.topic, {}), everything)) for message in messages]
+
+
+def moving(messages: Sequence[Message], had: Had) -> Message | None:
+    """Return what must be sent before the messages if one of them has what another one's topic had; else None.
+
+    It makes Home Assistant let go of all that it knows from that topic, and keep the entities with all their settings.
+    They come back with the next messages that have their unique ids, on that topic or another. Without it Home
+    Assistant takes a component on another topic for a double one; one that is removed and comes back has lost what its
+    owner has set, such as its entity id. What is gone for good is removed before, for nobody knows it afterwards.
     """
+    everything = {key for message in messages for key in _components(message)}
+    for message in messages:
+        before = had.get(message.topic, {})
+        if everything & before.keys() - _components(message).keys():
+            gone = _gone(before, everything)
+            removal = _with_components(message, gone) if gone else None
+            return Message(message.topic, to_json({"migrate_discovery": True}), message.part, after=removal)
+    return None
+
+
+def _gone(before: Mapping[str, str], everything: Collection[str]) -> dict[str, Component]:
+    """Name what is no more as it is removed: with nothing but its platform."""
+    return {key: {_ABBREVIATIONS["platform"]: platform} for key, platform in before.items() if key not in everything}
+
+
+def has_components(message: Message) -> bool:
+    """Whether there is anything in a discovery message: Home Assistant takes none that is empty."""
+    return bool(_components(message))
+
+
+def _components(message: Message) -> dict[str, Any]:
+    return dict(json_object(message.payload)[_ABBREVIATIONS["components"]])
+
+
+def _device_id(message: Message) -> str:
+    device = json_object(message.payload)[_ABBREVIATIONS["device"]]
+    return str(device[_DEVICE_ABBREVIATIONS["identifiers"]][0])
+
+
+def _removing(message: Message, gone: Mapping[str, Component]) -> Message:
+    """Make the message also take components away: Home Assistant keeps one that is merely left out.
+
+    The next process, which compares with this message, leaves them out.
+    """
+    return _with_components(message, {**_components(message), **gone}) if gone else message
+
+
+def _with_components(message: Message, components: Mapping[str, Any]) -> Message:
     payload = json_object(message.payload)
-    components = payload[_ABBREVIATIONS["components"]]
-    former = _former(previous, payload[_ABBREVIATIONS["device"]][_DEVICE_ABBREVIATIONS["identifiers"]][0])
-    gone = {key: {_ABBREVIATIONS["platform"]: platform} for key, platform in former.items() if key not in components}
-    if not gone:
-        return message
-    return replace(message, payload=to_json({**payload, _ABBREVIATIONS["components"]: components | gone}))
+    return replace(message, payload=to_json({**payload, _ABBREVIATIONS["components"]: components}))
 
 
 _MOST_REMOVALS: Final = 500
 
 
-def _former(previous: str | None, device: str) -> dict[str, str]:
+def former_components(previous: str | None, device: str) -> dict[str, str]:
     """List the components of an earlier message that it did not itself remove: key -> platform.
 
     Anybody may have written it, and Home Assistant drops a whole message for one part that is not sound: what is not
@@ -233,15 +310,13 @@ def _sensor_of(field: Field) -> Component:
     return sensor
 
 
-def _sensor_of_alarm(alarm: Alarm, status_topic: str) -> Component:
+def _sensor_of_alarm(alarm: Alarm) -> Component:
     """Unknown until the alarms were read once; a latched one says that it has happened since the utility cleared it."""
-    keys = "value_json.alarms"
-    is_set = f"{{%set a={keys}%}}{{{{a if a is none else 'ON' if '{alarm.key}' in a else 'OFF'}}}}"
+    is_set = f"{{%set a=value_json.alarms%}}{{{{iif(a and'{alarm.key}'in a,'ON','OFF',none)}}}}"
     return {
         "platform": "binary_sensor",
         "name": alarm.name,
         "device_class": "problem",
-        "state_topic": status_topic,
         "value_template": is_set,
         **({} if alarm.owner else {"entity_category": "diagnostic", "enabled_by_default": False}),
     }
@@ -252,7 +327,7 @@ def _value(key: str) -> str:
 
 
 def _text(key: str) -> str:
-    return f"{{{{ value_json.{key} or '{NOTHING_WRONG}' }}}}"
+    return f"{{{{value_json.{key} or'{NOTHING_WRONG}'}}}}"
 
 
 def _problem_of(meter: str) -> str:
@@ -364,10 +439,9 @@ DEMAND: Final[Mapping[Direction, Mapping[str, Component]]] = {
 }
 
 
-def demand_announced(previous: str | None, device: str) -> tuple[Direction, ...]:
-    """Say of which directions an earlier message announced the demand."""
-    former = _former(previous, device)
-    return tuple(direction for direction, components in DEMAND.items() if next(iter(components)) in former)
+def demand_announced(had: Mapping[str, str]) -> tuple[Direction, ...]:
+    """Say of which directions an earlier message, with these components, announced the demand."""
+    return tuple(direction for direction, components in DEMAND.items() if next(iter(components)) in had)
 
 
 EVENT_LOG: Final[Component] = {"platform": "event", "name": "Log", "event_types": list(EVENT_TYPES)}
@@ -383,6 +457,10 @@ GATEWAY_DIAGNOSTICS: Final[Mapping[str, Component]] = {
         "value_template": "{{ value_json.meters.values() | selectattr('online') | list | count }}",
     },
 }
+
+
+# As many decimals are shown of these units if nothing is suggested (Home Assistant 2026.2 to 2026.11, sensor/const.py).
+_DECIMALS_BY_ITSELF: Final[Mapping[object, int]] = {"W": 0, "var": 0, "VA": 0, "A": 2, "ms": 0}
 
 
 def _with_ids(
@@ -401,12 +479,20 @@ def _with_ids(
             "platform": platform,
             "unique_id": f"{unique}_{key}",
             **({} if _comes_by_itself(entity, device, shown_as) else {"default_entity_id": f"{platform}.{entity}"}),
-            **{option: value for option, value in facts.items() if value is not None},
+            **{
+                option: value for option, value in facts.items() if value is not None and not _is_default(option, facts)
+            },
             "name": shown_as,
         }
         if platform != "event":
             finished[key]["expire_after"] = expiry
     return finished
+
+
+def _is_default(option: str, facts: Component) -> bool:
+    """Whether Home Assistant does as much of itself."""
+    by_itself = _DECIMALS_BY_ITSELF.get(facts.get("unit_of_measurement"))
+    return option == "suggested_display_precision" and facts[option] == by_itself
 
 
 def _comes_by_itself(entity: str, device: str, name: object) -> bool:

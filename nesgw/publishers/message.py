@@ -39,3 +39,4 @@ class Message:
     part: Part
     retain: bool = True
     qos: int = 1
+    after: Message | None = None  # what must be sent once before it, and be taken in: see ``home_assistant.moving``

@@ -68,6 +68,7 @@ class LastAccepted:
     state: Mapping[str, object]
     status: Mapping[str, object]
     age: float | None  # seconds; None where a clock was wrong, then or now
+    of_another: bool = False  # of the meter that was there before, whose id this one has: no measure for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,10 @@ class MeterPublisher:
         self._broker = broker
         self._meter: str | None = None
         self._identity: MeterIdentity | None = None
-        self._announced: str | None = None
-        self._announcement: Callable[[tuple[Direction, ...]], Message] | None = None
+        self._had: dict[str, dict[str, str]] = {}  # by discovery topic: what we, or the former run, announced there
+        self._announcement: Callable[[tuple[Direction, ...]], list[Message]] | None = None
         self._demand: tuple[Direction, ...] = ()  # of which demand is announced
+        self._moving: Message | None = None  # what must come first, for the former run announced something elsewhere
         self._expected: PendingMemory | None = None  # of the meter that will be identified, as it seems
         self._clashes: set[str] = set()  # ids of sub-meters that are another's, as far as that was logged
         self._sub_meters: dict[str, dict[str, MbusValue]] = {}  # what each told, by key
@@ -125,7 +127,8 @@ class MeterPublisher:
         """Begin to ask what the broker remembers of a meter that will, as it seems, be identified."""
         if self._broker and meter != self._meter:
             topics = self._topics
-            wanted = (topics.state(meter), topics.status(meter), topics.discovery(meter))
+            discovery = (topics.discovery(meter), topics.alarms_discovery(meter))
+            wanted = (topics.state(meter), topics.status(meter), *discovery)
             self._expected = PendingMemory(meter, self._broker.ask(wanted))
 
     def identify(
@@ -144,10 +147,35 @@ class MeterPublisher:
         known = self._meter == identity.id
         kept = {} if known else self._kept(identity.id)
         self._meter = identity.id
-        meter, topics = self._settings, self._topics
+        topics = self._topics
         if self._home_assistant.enabled:
-            listed = tuple(alarms)
-            self._announcement = lambda demand: home_assistant.meter_discovery(
+            self._announcement = self._announcement_of(identity, fields, tuple(alarms), events=events)
+            if not known:  # whether there is still a load profile is found out later
+                device = meter_device(identity.id)
+                self._had = {topic: home_assistant.former_components(text, device) for topic, text in kept.items()}
+                self._demand = home_assistant.demand_announced(self._had.get(topics.discovery(identity.id), {}))
+                self._moving = home_assistant.moving(self._announcement(self._demand), self._had)
+            self._announce()
+        self._send(payloads.info_message(topics, identity, fields))
+        self._identity = identity
+        return None if known else self._last_accepted(topics, identity, kept)
+
+    def _announcement_of(
+        self, identity: MeterIdentity, fields: tuple[str, ...], alarms: tuple[Alarm, ...], *, events: bool
+    ) -> Callable[[tuple[Direction, ...]], list[Message]]:
+        meter, topics, language = self._settings, self._topics, self._home_assistant.language
+        of_alarms = home_assistant.alarms_discovery(
+            topics,
+            identity,
+            alarms,
+            name=meter.name,
+            label=meter.shown_as,
+            poll_interval=meter.poll_interval,
+            language=language,
+        )
+
+        def announcement(demand: tuple[Direction, ...]) -> list[Message]:
+            of_meter = home_assistant.meter_discovery(
                 topics,
                 identity,
                 [FIELDS[key] for key in fields],
@@ -155,24 +183,22 @@ class MeterPublisher:
                 label=meter.shown_as,
                 poll_interval=meter.poll_interval,
                 qos=self._mqtt.qos,
-                alarms=listed,
                 events=events,
                 demand=demand,
-                language=self._home_assistant.language,
+                language=language,
             )
-            before = self._announced if known else kept.get(topics.discovery(identity.id))
-            if not known:  # whether there is still a load profile is found out later
-                self._demand = home_assistant.demand_announced(before, meter_device(identity.id))
-            self._announce(before)
-        self._send(payloads.info_message(topics, identity, fields))
-        self._identity = identity
-        return None if known else self._last_accepted(topics, identity.id, kept)
+            return [of_meter, of_alarms]
 
-    def _announce(self, before: str | None) -> None:
+        return announcement
+
+    def _announce(self) -> None:
         if self._announcement:
-            message = self._announcement(self._demand)
-            self._send(home_assistant.with_removals(message, before))
-            self._announced = message.payload
+            messages = self._announcement(self._demand)
+            for message in home_assistant.following(messages, self._had):
+                if home_assistant.has_components(message):
+                    self._send(replace(message, after=self._moving))
+            for topic, components in home_assistant.announced(messages).items():
+                self._had.setdefault(topic, {}).update(components)
 
     def _claim(self, meter: str) -> None:
         if other := self._identities.claim(meter, self._owner):
@@ -187,6 +213,7 @@ class MeterPublisher:
             topics = self._topics
             self._broker.withdraw(
                 topics.discovery(meter),
+                topics.alarms_discovery(meter),
                 topics.info(meter),
                 topics.status(meter),
                 topics.state(meter),
@@ -201,8 +228,9 @@ class MeterPublisher:
         expected, self._expected = self._expected, None
         return expected.result() if expected else {}
 
-    def _last_accepted(self, topics: Topics, meter: str, kept: Mapping[str, str]) -> LastAccepted | None:
+    def _last_accepted(self, topics: Topics, identity: MeterIdentity, kept: Mapping[str, str]) -> LastAccepted | None:
         """From the RAM disk after a restart of the process, from the broker after one of the machine."""
+        meter = identity.id
         status, state = self._ram_disk.last_status(), self._ram_disk.last_reading()
         if status is None or state is None or status.get("id") != meter:
             self._cache(self._ram_disk.forget_reading)  # nobody may take it for this meter's, neither we nor others
@@ -214,7 +242,13 @@ class MeterPublisher:
         age = None
         with contextlib.suppress(ValueError, TypeError):
             age = (datetime.now(UTC) - datetime.fromisoformat(str((state or {}).get("time")))).total_seconds()
-        return LastAccepted(state or {}, status or {}, age if age is not None and age >= 0 else None)
+        former = (status or {}).get("manufacturer_serial")
+        of_another = isinstance(former, str) and identity.has_taken_over_from(
+            replace(identity, manufacturer_serial=former)
+        )
+        if of_another:
+            self._cache(self._ram_disk.forget_reading)
+        return LastAccepted(state or {}, status or {}, age if age is not None and age >= 0 else None, of_another)
 
     def accept(self, reading: Reading) -> None:
         """Publish an accepted reading. Raises IdentityTaken if the meter's id has become another one's meanwhile."""
@@ -241,7 +275,7 @@ class MeterPublisher:
         directions = demand.directions if demand else ()
         is_new, self._demand = directions != self._demand, directions
         if is_new:
-            self._announce(self._announced)
+            self._announce()
         if demand or is_new:  # an empty message takes away what was there
             text = payloads.demand_state(demand, running) if demand else ""
             self._send(payloads.demand_message(self._topics, self._meter, text, qos=self._mqtt.qos))
@@ -259,10 +293,11 @@ class MeterPublisher:
         """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""
         former = self._ram_disk.last_status() or {}
         meter, event, outage = (former.get(key) for key in ("id", "last_event", "last_outage"))
-        fell_from = former.get("fell_from")
+        serial, fell_from = former.get("manufacturer_serial"), former.get("fell_from")
         return replace(
             status,
             id=meter if isinstance(meter, str) else None,
+            manufacturer_serial=serial if isinstance(serial, str) else None,
             last_event=event if isinstance(event, int) else None,
             last_outage=outage if isinstance(outage, int) else None,
             fell_from=fell_from if isinstance(fell_from, dict) else {},

@@ -43,6 +43,7 @@ class MeterStatus:
     """How reading one meter goes, since the start of the process."""
 
     id: str | None = None  # the meter's, once it has told
+    manufacturer_serial: str | None = None  # likewise: an exchanged meter may have the former's id
     last_read: datetime | None = None  # of the last accepted reading
     polls: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)  # by the kind of the error
@@ -127,6 +128,7 @@ def meter_status(status: MeterStatus) -> str:
     return to_json(
         {
             "id": status.id,
+            "manufacturer_serial": status.manufacturer_serial,
             "last_read": _moment(status.last_read),
             "polls": status.polls,
             "failures": dict(status.failures),

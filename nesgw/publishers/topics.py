@@ -79,10 +79,15 @@ class Topics:
         """Name the topic that makes the meter a device of Home Assistant."""
         return self._discovery(meter_device(meter_id))
 
+    def alarms_discovery(self, meter_id: str) -> str:
+        """Name the topic that gives the meter's device its alarms: brokers limit the size of a message."""
+        return self._discovery(f"{meter_device(meter_id)}_alarms")
+
     def of_meter(self, meter_id: str) -> tuple[str, ...]:
         """List everything retained of a meter, in the order in which to remove it; the last is a filter with ``+``."""
         return (
             self.discovery(meter_id),
+            self.alarms_discovery(meter_id),
             self.availability(meter_id),
             self.state(meter_id),
             self.demand(meter_id),
@@ -110,7 +115,8 @@ class Topics:
         """Give the id of the meter that a topic of ours belongs to."""
         base, prefix = re.escape(self.base), re.escape(self.discovery_prefix)
         own = f"{base}/([a-z0-9]{{1,64}})/(?:info|availability|state|demand|status|value/[a-z0-9_]{{1,64}})"
-        device = f"{prefix}/device/nesgw_([a-z0-9]{{1,64}})/config"
+        # A gateway may be named "alarms".
+        device = f"{prefix}/device/nesgw_(?!gateway_)([a-z0-9]{{1,64}})(?:_alarms)?/config"
         found = re.fullmatch(f"{own}|{device}", topic)
         return found and (found[1] or found[2])
 

@@ -326,7 +326,8 @@ def broker_full_of_our_own_old_retained_topics(stage: Stage) -> Any:
     """Of an older version, with entities that there are no more, damaged states, and meters long gone."""
     listener = stage.listen()
     gone = {"platform": "sensor", "unique_id": f"nesgw_{ID}_gone"}
-    old = {"device": {"identifiers": [f"nesgw_{ID}"]}, "components": {"gone": gone}}
+    alarm = {"platform": "binary_sensor", "unique_id": f"nesgw_{ID}_alarm_low_battery"}
+    old = {"device": {"identifiers": [f"nesgw_{ID}"]}, "components": {"gone": gone, "alarm_low_battery": alarm}}
     listener.say(f"homeassistant/device/nesgw_{ID}/config", json.dumps(old), retain=True)
     listener.say(f"nesgw/{ID}/state", '{"time": "yesterday", "energy_import": "many", "gone": [1]', retain=True)
     listener.say(f"nesgw/{ID}/availability", "online", retain=True)
@@ -339,9 +340,15 @@ def broker_full_of_our_own_old_retained_topics(stage: Stage) -> Any:
     daemon = stage.start(stage.configure(block(line.path)))
     recovery = stage.recovered(since)
     before = daemon.memory
-    config = expanded(listener.wait_for(f"homeassistant/device/nesgw_{ID}/config", since=since).payload)
-    assert config["components"]["gone"] == {"platform": "sensor"}, "an entity is removed by its bare platform"
+    topic, of_alarms = (f"homeassistant/device/nesgw_{ID}{each}/config" for each in ("", "_alarms"))
+    removing = expanded(listener.wait_for(topic, since=since).payload)["components"]
+    assert removing == {"gone": {"platform": "sensor"}}, "an entity is removed by its bare platform"
+    let_go = listener.wait_for(topic, '{"migrate_discovery":true}', since=since).at
+    config = expanded(listener.wait_for(topic, since=let_go + 1.0).payload)
     assert any("energy_import" in key for key in config["components"])
+    assert "alarm_low_battery" not in config["components"], "it has moved"
+    assert "alarm_low_battery" in expanded(listener.wait_for(of_alarms, since=let_go + 1.0).payload)["components"]
+    assert len(listener.payloads(of_alarms)) == 1, "not before it was let go"
     daemon.end()
     return stage.figures(1504, recovery, 6.0, before)
 

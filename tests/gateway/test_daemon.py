@@ -137,6 +137,7 @@ def test_from_the_meter_to_every_topic_and_file_and_back_to_offline(
         f"nesgw/{ID}/state",
         f"nesgw/{ID}/status",
         f"homeassistant/device/nesgw_{ID}/config",
+        f"homeassistant/device/nesgw_{ID}_alarms/config",
         "homeassistant/device/nesgw_gateway_nesgw/config",
     }
     assert json.loads(kept[f"nesgw/{ID}/info"])["firmware"] == "3.84.06"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -16,10 +17,11 @@ from nesgw.publishers.payloads import demand_state, json_object
 from nesgw.simulator import PROFILES
 from nesgw.tables.interval_demand import Demand, Peak
 from nesgw.tables.load_profile import ProfileReading
-from tests.virtual import EPOCH, MeterPublisher, line_to, reader_on, true_time, work
+from tests.virtual import EPOCH, MeterPublisher, line_to, reader_on, work
 
 OSLO = ZoneInfo("Europe/Oslo")
 MINUTE = 60.0
+CLOCK_SET = frozenset({"clock_forward", "clock_back"})
 QUARTER = timedelta(minutes=15)
 
 
@@ -31,9 +33,18 @@ class Quarter(NamedTuple):
     exported: float | None
 
 
+def meter_time(line: Any) -> datetime:
+    """What the meter's clock shows, right or wrong."""
+    return datetime.fromtimestamp(line.meter._clock_at(line.clock()) / 1000, UTC)
+
+
 def history(line: Any) -> list[Quarter]:
-    """Read everything that the meter remembers as ``nesgw history`` does; a quarter's power is four times its use."""
-    now = true_time(line)
+    """Read everything that the meter remembers as ``nesgw history`` does; a quarter's power is four times its use.
+
+    By the meter's own clock. An interval in which that was set is no quarter of an hour, and nobody vouches for the one
+    behind it.
+    """
+    now = meter_time(line)
     with reader_on(line) as reader:
         facts = run(identify(), reader)
         kept = run(kept_set(facts, None), reader)
@@ -50,10 +61,11 @@ def history(line: Any) -> list[Quarter]:
             used = row.used[keys.index(key)] if key in keys else None
             return None if used is None else float(round(used * 1000 * per_hour, 1))
 
+        every = list(rows(reading.intervals, kept))
         return [
             Quarter(row.interval.end - kept.profile.duration, power(row, "energy_import"), power(row, "energy_export"))
-            for row in rows(reading.intervals, kept)
-            if not {"clock_forward", "clock_back"} & set(row.interval.flags)
+            for before, row in pairwise(every)
+            if not CLOCK_SET & {*before.interval.flags, *row.interval.flags}
         ]
 
 
@@ -75,20 +87,27 @@ def last(publisher: MeterPublisher) -> Demand:
     return demand
 
 
-def check(line: Any, publisher: MeterPublisher) -> Demand:
+def check(line: Any, publisher: MeterPublisher, months: Sequence[str] = ("month", "last_month")) -> Demand:
+    """Hold the last demand against the history: the newest interval, both peaks, and how many intervals are in them."""
     demand = last(publisher)
     known = history(line)
     assert not demand.is_filling
     assert demand.month is not None
     assert demand.last_month is not None
-    newest = next(each for each in known if each.start == demand.start)
+    newest = next((each for each in known if each.start == demand.start), None)
+    assert (newest is None) == ("interval_unknown" in demand.quality)
     text = json_object(demand_state(demand, publisher.demands[-1][1]))
     for direction, name in (("imported", "import"), ("exported", "export")):
-        assert text[f"{name}_w"] == getattr(newest, direction)
-        for month in ("month", "last_month"):
+        assert text[f"{name}_w"] == (newest and getattr(newest, direction))
+        for month in months:
             peak = highest(known, getattr(demand, month).begin, direction)
             assert getattr(getattr(demand, month), direction) == peak
             assert text[month][f"{name}_w"] == (peak and peak.power), "what the entity shows"
+    for month in months:
+        each = getattr(demand, month)
+        counted = [quarter for quarter in known if each.contains(quarter.start) and quarter.imported is not None]
+        assert each.known == len({quarter.start for quarter in counted}) == len(counted), "each once"
+        assert text[month]["missing"] == each.expected - each.known
     return demand
 
 
@@ -123,10 +142,11 @@ def test_an_outage_is_made_up_for() -> None:
     away = {12: lambda _: line.sleep(3 * 86_400.0)}
     _, publisher = work(line, polls=30, interval=MINUTE, zone=OSLO, before_poll=away)
     before = next(each for each, _ in reversed(publisher.demands) if each.start < last(publisher).start - QUARTER)
-    demand = last(publisher)
+    demand = check(line, publisher, months=["month"])  # of the last one it knows more than the meter by now
+    assert demand.start is not None
+    assert demand.month is not None
     assert demand.start - before.start > timedelta(days=2)
     assert demand.month.missing == 0
-    assert demand.month.imported == highest(history(line), demand.month.begin)
 
 
 def test_at_the_end_of_a_month_the_running_one_becomes_the_last() -> None:
@@ -142,21 +162,43 @@ def test_at_the_end_of_a_month_the_running_one_becomes_the_last() -> None:
     assert sorted(set(months)) == [datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 10, 31, 23, tzinfo=UTC)]
 
 
-@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
-def test_a_clock_that_is_set_makes_it_begin_again_and_say_so(seconds: float) -> None:
-    epoch = datetime(2026, 11, 20, 11, 7, tzinfo=UTC)  # the registers step alike in both meters
-    line = line_to(load_blocks=9, epoch=epoch)
-    happens = {15: lambda meter: meter.faults.set_clock(seconds)}
-    _, publisher = work(line, polls=50, interval=MINUTE, zone=OSLO, before_poll=happens)
-    qualities = [each.quality for each, _ in publisher.demands]
-    assert "clock_wrong" in qualities[-1]
-    assert "filling" in [word for words in qualities[15:] for word in words], "the months were read again"
-    demand = last(publisher)
-    assert demand.month is not None
-    assert demand.month.imported is not None
-    true = highest(history(line_to(load_blocks=9, epoch=epoch)), demand.month.begin)
+PEAK = datetime(2026, 11, 14, 17, 30, tzinfo=UTC)  # when the house drew most in the days before 15 November
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epoch"),
+    [
+        pytest.param(-3600.0, PEAK + timedelta(hours=3), id="an hour back after the peak"),
+        pytest.param(3600.0, PEAK + timedelta(hours=3), id="an hour on after the peak"),
+        pytest.param(-3600.0, PEAK - timedelta(minutes=10), id="an hour back within the peak"),
+        pytest.param(-600.0, PEAK - timedelta(minutes=10), id="ten minutes back within the peak"),
+        pytest.param(600.0, PEAK - timedelta(minutes=10), id="ten minutes on within the peak"),
+    ],
+)
+def test_a_clock_that_is_set_takes_the_intervals_around_out_of_the_peak_and_says_so(
+    seconds: float, epoch: datetime
+) -> None:
+    """Set a quarter of an hour after the start; from then on it is wrong, and the intervals are those of that clock."""
+    month = datetime(2026, 10, 31, 23, tzinfo=UTC)
+    true = highest(history(line_to(load_blocks=4, epoch=PEAK + timedelta(hours=3))), month)
     assert true is not None
-    assert demand.month.imported.power <= true.power, "nothing is invented"
+    assert true.start == PEAK
+    line = line_to(load_blocks=4, epoch=epoch)
+    happens = {15: lambda meter: meter.faults.set_clock(seconds)}
+    _, publisher = work(line, polls=130 if seconds < 0 else 70, interval=MINUTE, zone=OSLO, before_poll=happens)
+    demand = check(line, publisher)
+    assert demand.drift == pytest.approx(seconds, abs=2)
+    assert demand.month is not None
+    assert demand.month.begin == month
+    assert demand.month.imported is not None
+    assert (demand.month.imported == true) == (epoch > PEAK), "what nobody can vouch for is no peak"
+    after = [each for each, _ in publisher.demands if each.drift and abs(each.drift) > 60]
+    assert "filling" in after[0].quality, "the months are read again"
+    assert "interval_unknown" in after[0].quality, "that interval is no quarter of an hour"
+    assert all("clock_wrong" in each.quality for each in after)
+    assert "interval_unknown" not in demand.quality, "behind it the meter's intervals are whole again"
+    powers = [each.month.imported.power for each, _ in publisher.demands if each.month and each.month.imported]
+    assert max(powers) <= true.power, "nothing is invented at any time"
 
 
 def test_a_clock_that_was_never_right_says_so() -> None:

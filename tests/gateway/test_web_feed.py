@@ -89,7 +89,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 def fetch(address: str) -> Any:
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         return json.loads(answer.read())
 
 

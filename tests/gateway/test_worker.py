@@ -10,6 +10,7 @@ import pytest
 from structlog.typing import EventDict
 
 from nesgw.gateway.worker import Worker
+from nesgw.publishers.meter_publisher import LastAccepted
 from tests.virtual import MeterPublisher, line_to, meter_on, settings_with, work
 
 
@@ -220,6 +221,25 @@ def test_an_exchanged_meter_whose_utility_kept_the_number_is_known_by_its_other_
     assert publisher.readings[-1].values["energy_import"] == pytest.approx(shows / 1000, abs=1)
     assert worker.status.rejected == 0
     assert worker.online
+
+
+@pytest.mark.expects_warnings("^the meter was exchanged and has the former's number: it goes on as that$")
+@pytest.mark.parametrize("showed", [1.0, 115_900.0, 999_999.0])
+def test_what_the_former_meter_of_that_number_showed_before_the_start_holds_no_value_of_the_new_one(
+    showed: float,
+) -> None:
+    line = line_to()
+    former = LastAccepted(
+        {"energy_import": showed, "energy_export": showed},
+        {"last_event": 9_999, "fell_from": {"energy_total": showed}},
+        60.0,
+        of_another=True,
+    )
+    worker, publisher = work(line, polls=3, publisher=MeterPublisher(line, 3, former))
+    assert None not in [publisher.readings[0].values[key] for key in ("energy_import", "energy_export", "energy_total")]
+    assert worker.status.rejected == 0
+    assert worker.status.last_event != 9_999
+    assert publisher.statuses[-1].manufacturer_serial == "0000000012345678"
 
 
 @pytest.mark.parametrize(("table", "word"), [(23, 0), (23, 3), (28, 7), (28, 11)])

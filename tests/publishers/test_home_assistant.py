@@ -18,7 +18,7 @@ from nesgw.publishers import home_assistant
 from nesgw.publishers.languages import Language
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.topics import Topics
-from nesgw.tables.alarms import ALARMS
+from nesgw.tables.alarms import ALARMS, Alarm
 from nesgw.tables.catalogue import FIELDS
 from nesgw.tables.register import Field, Kind
 from nesgw.values import Firmware, MeterIdentity
@@ -81,6 +81,12 @@ COUNT = Field(
 def meter(*fields: Field, poll_interval: float = 10.0) -> Message:
     return home_assistant.meter_discovery(
         TOPICS, IDENTITY, fields, name="summer-house", label="Summer house", poll_interval=poll_interval
+    )
+
+
+def alarms_of(*alarms: Alarm) -> Message:
+    return home_assistant.alarms_discovery(
+        TOPICS, IDENTITY, alarms, name="summer-house", label="Summer house", poll_interval=10
     )
 
 
@@ -197,6 +203,38 @@ class TestTheMeter:
         assert not {"model", "hw_version"} & device.keys()
 
 
+class TestItsAlarms:
+    def test_they_are_of_the_same_device_in_a_message_of_their_own(self) -> None:
+        message, payload, of_meter = alarms_of(ALARMS[0]), read(alarms_of(ALARMS[0])), read(meter())
+        assert (message.topic, message.part) == (
+            "homeassistant/device/nesgw_61234567_alarms/config",
+            Part.METER_DISCOVERY,
+        )
+        for option in ("device", "origin", "availability", "availability_mode"):
+            assert payload[option] == of_meter[option]
+        assert payload["state_topic"] == "nesgw/61234567/status"
+
+    def test_one_is_a_binary_sensor_whose_id_is_of_the_meters_name_whatever_the_label(self) -> None:
+        battery = next(alarm for alarm in ALARMS if alarm.key == "low_battery")
+        assert read(alarms_of(battery))["components"] == {
+            "alarm_low_battery": {
+                "platform": "binary_sensor",
+                "unique_id": "nesgw_61234567_alarm_low_battery",
+                "default_entity_id": "binary_sensor.summer_house_alarm_low_battery",
+                "name": "Low battery",
+                "device_class": "problem",
+                "value_template": ("{%set a=value_json.alarms%}{{iif(a and'low_battery'in a,'ON','OFF',none)}}"),
+                "expire_after": 60,
+            }
+        }
+
+    def test_those_that_matter_to_the_utility_alone_are_diagnostics_that_are_not_shown_from_the_start(self) -> None:
+        for alarm in ALARMS:
+            component = read(alarms_of(alarm))["components"][f"alarm_{alarm.key}"]
+            shown = (component.get("entity_category"), component.get("enabled_by_default"))
+            assert shown == ((None, None) if alarm.owner else ("diagnostic", False))
+
+
 class TestTheGateway:
     def test_it_is_a_device_that_the_meter_is_behind_of(self) -> None:
         message = gateway()
@@ -281,7 +319,6 @@ class TestWhatHomeAssistantTakes:
             name="house",
             label="Haus",
             poll_interval=10.0,
-            alarms=ALARMS,
             events=True,
             language=language,
         )
@@ -290,22 +327,12 @@ class TestWhatHomeAssistantTakes:
         assert found["components"]["energy_import"]["unique_id"] == "nesgw_61234567_energy_import"
         assert entity_ids(message.payload)["energy_import"] == "sensor.house_energy_import"
 
-    def test_an_alarm_is_unknown_before_the_alarms_were_read_then_on_or_off(self) -> None:
-        alarm = ALARMS[0]
-        message = home_assistant.meter_discovery(
-            TOPICS, IDENTITY, [], name="a", label="A", poll_interval=10, alarms=[alarm]
-        )
-        template = read(message)["components"][f"alarm_{alarm.key}"]["value_template"]
-        assert template == (
-            f"{{%set a=value_json.alarms%}}{{{{a if a is none else 'ON' if '{alarm.key}' in a else 'OFF'}}}}"
-        )
-
-    def test_the_message_of_the_richest_meter_is_below_the_limit_of_64_kib(self) -> None:
-        """Brokers with that limit close the connection at a longer one."""
-        message = home_assistant.meter_discovery(
-            TOPICS, IDENTITY, FIELDS.values(), name="house", label="Maison d'été", poll_interval=10, alarms=ALARMS
-        )
-        assert len(message.payload.encode()) < 64 * 1024
+    @pytest.mark.parametrize(
+        "message", [meter(*FIELDS.values()), alarms_of(*ALARMS)], ids=["the meter's", "its alarms'"]
+    )
+    def test_the_messages_of_the_richest_meter_are_well_below_the_limits_of_brokers(self, message: Message) -> None:
+        """64 KiB is one that several have; they close the connection at a longer message."""
+        assert len(message.payload.encode()) < 40_000
 
     def test_no_name_repeats_the_devices(self) -> None:
         for message in EVERYTHING:
@@ -327,23 +354,29 @@ def long_form(message: Message) -> str:
     return json.dumps(expanded(message.payload))
 
 
+def followed(message: Message, previous: str | None) -> Message:
+    """The message as it follows another one on its topic."""
+    had = home_assistant.former_components(previous, "nesgw_61234567")
+    return home_assistant.following([message], {message.topic: had})[0]
+
+
 class TestRemoval:
     @pytest.mark.parametrize("written", [long_form, lambda message: message.payload], ids=["long names", "short names"])
     def test_a_component_that_vanished_is_removed_by_its_bare_platform(self, written: Callable[[Message], str]) -> None:
         before, now = meter(ENERGY, COUNT), meter(ENERGY)
-        message = home_assistant.with_removals(now, written(before))
+        message = followed(now, written(before))
         components = read(message)["components"]
         assert components["error_count"] == {"platform": "sensor"}
         assert components["energy_import"] == read(now)["components"]["energy_import"]
         assert (message.topic, message.part) == (now.topic, now.part)
 
     def test_it_is_named_once_and_left_out_the_next_time(self) -> None:
-        removing = home_assistant.with_removals(meter(ENERGY), meter(ENERGY, COUNT).payload)
-        assert home_assistant.with_removals(meter(ENERGY), removing.payload) == meter(ENERGY)
+        removing = followed(meter(ENERGY), meter(ENERGY, COUNT).payload)
+        assert followed(meter(ENERGY), removing.payload) == meter(ENERGY)
 
     def test_one_that_comes_back_is_itself_again(self) -> None:
-        removing = home_assistant.with_removals(meter(ENERGY), meter(ENERGY, COUNT).payload)
-        assert home_assistant.with_removals(meter(ENERGY, COUNT), removing.payload) == meter(ENERGY, COUNT)
+        removing = followed(meter(ENERGY), meter(ENERGY, COUNT).payload)
+        assert followed(meter(ENERGY, COUNT), removing.payload) == meter(ENERGY, COUNT)
 
     @pytest.mark.parametrize(
         "previous",
@@ -360,7 +393,7 @@ class TestRemoval:
         ],
     )
     def test_what_is_no_message_of_ours_removes_nothing(self, previous: str | None) -> None:
-        assert home_assistant.with_removals(meter(ENERGY), previous) == meter(ENERGY)
+        assert followed(meter(ENERGY), previous) == meter(ENERGY)
 
     @pytest.mark.parametrize(
         ("key", "facts"),
@@ -379,9 +412,47 @@ class TestRemoval:
         self, components: str, key: str, facts: dict[str, object]
     ) -> None:
         """Home Assistant drops a whole device message for one platform that it does not know."""
-        assert home_assistant.with_removals(meter(ENERGY), json.dumps({components: {key: facts}})) == meter(ENERGY)
+        assert followed(meter(ENERGY), json.dumps({components: {key: facts}})) == meter(ENERGY)
 
     def test_of_thousands_of_components_not_more_than_a_meter_can_have_had_are_removed(self) -> None:
         flood = {f"x{n}": {"p": "sensor", "uniq_id": f"nesgw_61234567_x{n}"} for n in range(3000)}
-        message = home_assistant.with_removals(meter(ENERGY), json.dumps({"cmps": flood}))
+        message = followed(meter(ENERGY), json.dumps({"cmps": flood}))
         assert len(message.payload) < 64 * 1024
+
+
+class TestAlarmsThatAnEarlierVersionAnnouncedWithTheMeter:
+    NOW = (meter(ENERGY), alarms_of(ALARMS[0], ALARMS[1]))
+
+    def had(self, *messages: Message) -> dict[str, dict[str, str]]:
+        """Everything in one message."""
+        return {
+            self.NOW[0].topic: {k: v for each in home_assistant.announced(messages).values() for k, v in each.items()}
+        }
+
+    def test_are_let_go_first_so_that_they_keep_what_their_owner_has_set(self) -> None:
+        had = self.had(*self.NOW)
+        release = Message(self.NOW[0].topic, '{"migrate_discovery":true}', Part.METER_DISCOVERY)
+        assert home_assistant.moving(self.NOW, had) == release
+        assert home_assistant.following(self.NOW, had) == [*self.NOW]
+
+    def test_what_is_gone_for_good_is_removed_before_for_nobody_knows_it_afterwards(self) -> None:
+        first = home_assistant.moving(self.NOW, self.had(meter(ENERGY, COUNT), alarms_of(*ALARMS[:3])))
+        assert first is not None
+        assert first.after is not None
+        assert first.after.topic == self.NOW[0].topic
+        assert read(first.after)["components"] == {
+            "error_count": {"platform": "sensor"},
+            f"alarm_{ALARMS[2].key}": {"platform": "binary_sensor"},
+        }
+
+    def test_are_only_removed_where_the_meter_has_none_of_them_any_longer(self) -> None:
+        had = self.had(meter(ENERGY), alarms_of(ALARMS[2]))
+        assert home_assistant.moving(self.NOW, had) is None
+        of_meter, of_alarms = home_assistant.following(self.NOW, had)
+        assert read(of_meter)["components"][f"alarm_{ALARMS[2].key}"] == {"platform": "binary_sensor"}
+        assert of_alarms == self.NOW[1]
+
+    def test_are_not_let_go_again_once_they_are_where_they_belong(self) -> None:
+        had = home_assistant.announced(self.NOW)
+        assert home_assistant.moving(self.NOW, had) is None
+        assert home_assistant.following(self.NOW, had) == [*self.NOW]

@@ -14,6 +14,7 @@ import structlog
 
 from nesgw.config.settings import HomeAssistantSettings, MeterSettings, MqttSettings
 from nesgw.errors import IdentityTaken
+from nesgw.publishers import payloads
 from nesgw.publishers.identities import Identities
 from nesgw.publishers.languages import Language
 from nesgw.publishers.message import Message
@@ -21,6 +22,7 @@ from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics
+from nesgw.tables.alarms import ALARMS
 from nesgw.tables.interval_demand import Demand, Direction, Month, Peak, Powers, Running
 from nesgw.tables.mbus import MbusReading
 from nesgw.tables.mbus_records import MbusValue
@@ -129,6 +131,45 @@ class TestWhatAnEarlierProcessLeft:
         before.report(MeterStatus(id=HOUSE.id))
         assert outlet_on(memory, broker).identify(NEW, FIELDS) is None
         assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
+
+
+class TestAMeterThatWasExchangedWhileNobodyReadIt:
+    """The utility has given the new one the number of the former one: what that showed is no measure for it."""
+
+    STATUS = MeterStatus(id=HOUSE.id, manufacturer_serial=HOUSE.manufacturer_serial, last_event=412)
+    SUCCESSOR = replace(HOUSE, manufacturer_serial="0000000087654321")
+
+    def test_is_known_by_its_other_number_on_the_ram_disk_and_its_files_are_swept_away(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        before = outlet_on(memory, broker)
+        before.identify(HOUSE, FIELDS)
+        before.accept(reading())
+        before.report(self.STATUS)
+        silent = outlet_on(memory, broker)
+        silent.report(MeterStatus(polls=1))  # a poll in which no meter answers
+        last = outlet_on(memory, broker).identify(self.SUCCESSOR, FIELDS)
+        assert last is not None
+        assert last.of_another
+        assert not any((memory / "house" / name).exists() for name in ("BT23", "BT28", "reading.json"))
+
+    def test_is_known_by_it_on_the_broker_after_a_restart_of_the_machine(self, memory: Path, broker: Broker) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        broker.kept["nesgw/4080123456/status"] = payloads.meter_status(self.STATUS)
+        last = outlet_on(memory, broker).identify(self.SUCCESSOR, FIELDS)
+        assert last is not None
+        assert last.of_another
+
+    @pytest.mark.parametrize("serial", [HOUSE.manufacturer_serial, None, ""])
+    def test_is_not_taken_for_one_where_the_number_is_the_same_or_unknown(
+        self, memory: Path, broker: Broker, serial: str | None
+    ) -> None:
+        broker.kept["nesgw/4080123456/state"] = '{"energy_import": 17.5}'
+        status = replace(self.STATUS, manufacturer_serial=serial)
+        broker.kept["nesgw/4080123456/status"] = payloads.meter_status(status)
+        last = outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        assert last is not None
+        assert not last.of_another
 
 
 class TestWhatTheBrokerRemembers:
@@ -419,3 +460,53 @@ class TestDemand:
         outlet.accept_demand(demand_of("import"), None)
         outlet.available(online=False)
         assert DEMAND not in broker.wanted
+
+
+class TestAlarms:
+    OF_ALARMS = "homeassistant/device/nesgw_4080123456_alarms/config"
+
+    def test_they_are_announced_in_a_message_of_their_own(self, memory: Path, broker: Broker) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS, alarms=ALARMS[:2])
+        assert expanded(broker.wanted[self.OF_ALARMS].payload)["components"].keys() == {
+            f"alarm_{alarm.key}" for alarm in ALARMS[:2]
+        }
+        assert not [key for key in expanded(broker.wanted[DISCOVERY].payload)["components"] if "alarm" in key]
+
+    def test_a_meter_without_any_has_no_such_message(self, memory: Path, broker: Broker) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        assert self.OF_ALARMS not in broker.wanted
+
+    def test_those_that_the_key_may_no_longer_see_are_removed(self, memory: Path, broker: Broker) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS, alarms=ALARMS[:1])
+        broker.kept = {topic: message.payload for topic, message in broker.wanted.items()}
+        outlet_on(memory, broker).identify(HOUSE, FIELDS)
+        components = expanded(broker.wanted[self.OF_ALARMS].payload)["components"]
+        assert components == {f"alarm_{ALARMS[0].key}": {"platform": "binary_sensor"}}
+
+    def test_what_an_earlier_version_announced_with_the_meter_is_let_go_before_whatever_is_announced_next(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        outlet_on(memory, broker).identify(HOUSE, FIELDS, alarms=ALARMS[:1])
+        old, alarms = (expanded(broker.wanted[topic].payload) for topic in (DISCOVERY, self.OF_ALARMS))
+        old["components"] |= alarms["components"]
+        broker.kept = {DISCOVERY: json.dumps(old)}
+        publisher = outlet_on(memory, broker)
+        publisher.identify(HOUSE, FIELDS, alarms=ALARMS[:1])
+        publisher.accept_demand(demand_of("import"), None)
+        for topic in (DISCOVERY, self.OF_ALARMS):
+            first = broker.wanted[topic].after
+            assert first is not None
+            assert (first.topic, first.payload) == (DISCOVERY, '{"migrate_discovery":true}')
+
+    def test_what_is_gone_stays_removed_when_something_else_is_announced_soon(
+        self, memory: Path, broker: Broker
+    ) -> None:
+        """The message that removes it may not have been sent yet."""
+        outlet_on(memory, broker).identify(HOUSE, (*FIELDS, "voltage_l1"))
+        broker.kept = {topic: message.payload for topic, message in broker.wanted.items()}
+        publisher = outlet_on(memory, broker)
+        publisher.identify(HOUSE, FIELDS)
+        publisher.accept_demand(demand_of("import"), None)
+        components = expanded(broker.wanted[DISCOVERY].payload)["components"]
+        assert components["voltage_l1"] == {"platform": "sensor"}
+        assert "import_demand" in components

@@ -88,6 +88,7 @@ class TestMeterStatus:
     def test_it_has_every_key_from_the_start(self) -> None:
         assert json.loads(payloads.meter_status(MeterStatus())) == {
             "id": None,
+            "manufacturer_serial": None,
             "last_read": None,
             "polls": 0,
             "failures": {},

@@ -19,6 +19,7 @@ def test_the_topics_are_those_of_the_contract() -> None:
     assert TOPICS.status("4711") == "nesgw/4711/status"
     assert TOPICS.value("4711", "power") == "nesgw/4711/value/power"
     assert TOPICS.discovery("4711") == "homeassistant/device/nesgw_4711/config"
+    assert TOPICS.alarms_discovery("4711") == "homeassistant/device/nesgw_4711_alarms/config"
 
 
 def test_base_and_prefix_are_configured() -> None:
@@ -33,6 +34,9 @@ def test_base_and_prefix_are_configured() -> None:
         ("nesgw/4711/state", "4711", None),
         ("nesgw/4711/value/power_import_l1", "4711", None),
         ("homeassistant/device/nesgw_4711/config", "4711", None),
+        ("homeassistant/device/nesgw_4711_alarms/config", "4711", None),
+        ("homeassistant/device/nesgw_gateway_alarms/config", None, "alarms"),
+        ("homeassistant/device/nesgw_4711_others/config", None, None),
         ("homeassistant/device/nesgw_gateway_attic-pi/config", None, "attic-pi"),
         ("nesgw/gateway/attic-pi/availability", None, "attic-pi"),
         ("nesgw/gateway/other/status", None, "other"),

@@ -231,6 +231,16 @@ def test_the_keyboard_reaches_everything_and_reads_the_curve(house: House, open_
     playwright.expect(page.locator("[value=hour]")).to_be_checked()
 
 
+@pytest.mark.parametrize(
+    ("locale", "words"), [("en-GB", "no answer 3"), ("da-DK", "intet svar 3"), ("de-DE", "keine Antwort 3")]
+)
+def test_what_failed_is_said_in_the_language_of_the_page(
+    house: House, open_page: Open, locale: str, words: str
+) -> None:
+    page = open_page(locale=locale)
+    playwright.expect(page.locator("#probe-list")).to_contain_text(words)
+
+
 @pytest.mark.parametrize("locale", ["en-GB", "da-DK", "de-DE"])
 @pytest.mark.parametrize("fragment", ["", "#/house/values"])
 def test_it_fits_a_phone_of_320_pixels(house: House, open_page: Open, locale: str, fragment: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nesgw.errors import NoLoadProfile
+from nesgw.errors import NesgwError, NoLoadProfile, OperatorNeeded, Retryable, TableNotPresent
 from nesgw.web import assets
 from nesgw.web.api import Events
 from nesgw.web.response import Response
@@ -106,6 +107,19 @@ def test_the_page_asks_nobody_but_us() -> None:
             assert "://" not in content.replace("http://www.w3.org/2000/svg", ""), name
         assert 'src="/' not in content, name
         assert 'href="/' not in content, name  # relative: it works behind a prefix
+
+
+def test_each_kind_of_failed_poll_has_a_word_in_every_language() -> None:
+    elsewhere = {"broker", "home_assistant", "cache", "service", "quiet", "token", "defect"}
+    kinds = {each.kind for each in _below(Retryable) | _below(OperatorNeeded) | {TableNotPresent}} - elsewhere
+    words = assets.read("texts.js").decode()
+    assert kinds == set(re.findall(r"\bfailure_(\w+): ", words))
+    for kind in kinds:
+        assert words.count(f" failure_{kind}: ") == 3, kind
+
+
+def _below(kind: type[NesgwError]) -> set[type[NesgwError]]:
+    return set(kind.__subclasses__()).union(*(_below(each) for each in kind.__subclasses__()))
 
 
 # The load profile

@@ -23,18 +23,15 @@ from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketExcepti
 from websockets.sync.client import ClientConnection, connect
 
 from nesgw.commands.backfill.plan import HOUR, HourRow, Shift
+from nesgw.commands.backfill.units import UNITS, Unit
 from nesgw.errors import HomeAssistantUnavailable, TokenRefused
 
 TIMEOUT: Final = 30.0  # seconds for an answer, and for what was queued to be readable
 LARGEST_ANSWER: Final = 64 * 1024 * 1024  # bytes: the registry of a large house
 CATCHING_UP: Final = 300.0  # seconds to wait for Home Assistant to compile what it missed
 _LOOK: Final = 0.2
+_SAME: Final = 1e-4  # kWh: a difference that is none
 _LONG_AGO: Final = datetime(2005, 1, 1, tzinfo=UTC)
-
-# Of one unit of a statistic in kWh (or kvarh): what an owner may have chosen, and Home Assistant converts.
-PER_KILO: Final[Mapping[str, float]] = MappingProxyType(
-    {"Wh": 1000.0, "kWh": 1.0, "MWh": 1e-3, "GWh": 1e-6, "varh": 1000.0, "kvarh": 1.0}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +47,18 @@ class Statistic:
     """What Home Assistant says of a statistic; ``metadata`` goes back with an import as it came."""
 
     statistic_id: str
-    unit: str
+    unit_name: str  # in which it is kept, as its owner chose
     metadata: Mapping[str, object]
 
     @property
-    def per_kilo(self) -> float:
-        """Units of the statistic in one kWh (or kvarh)."""
-        return PER_KILO[self.unit]
+    def unit(self) -> Unit:
+        """Its unit. All that is asked and shown is in the base of that: kWh, or kvarh."""
+        return UNITS[self.unit_name]
 
     @property
-    def exact(self) -> float:
-        """A difference that is none: a tenth of a watt hour, in the unit of the statistic."""
-        return 1e-4 * self.per_kilo
+    def base(self) -> dict[str, str]:
+        """How to ask for rows in kWh (or kvarh)."""
+        return {self.unit.unit_class: self.unit.base}
 
 
 class HomeAssistant:
@@ -133,7 +130,7 @@ class HomeAssistant:
         """Return the statistic of an entity; None if nothing was ever recorded, or nothing that adds up."""
         for metadata in self._ask("recorder/get_statistics_metadata", statistic_ids=[entity_id]):
             unit = metadata.get("statistics_unit_of_measurement")
-            if metadata.get("has_sum") and metadata.get("source") == "recorder" and unit in PER_KILO:
+            if metadata.get("has_sum") and metadata.get("source") == "recorder" and unit in UNITS:
                 return Statistic(entity_id, unit, MappingProxyType(dict(metadata)))
         return None
 
@@ -142,7 +139,8 @@ class HomeAssistant:
         for metadata in self._ask("recorder/get_statistics_metadata", statistic_ids=[entity_id]):
             if not metadata.get("has_sum"):
                 return "its statistic adds nothing up: was its state class changed?"
-            return f"its statistic is in {metadata.get('statistics_unit_of_measurement')}: was its unit changed?"
+            unit = metadata.get("statistics_unit_of_measurement")
+            return f"its statistic is in {unit or 'no unit'}, which is not filled: was its unit changed?"
         return "Home Assistant has never recorded it"
 
     def meters(self) -> list[str]:
@@ -152,33 +150,28 @@ class HomeAssistant:
         return sorted({found[1] for each in unique if (found := re.fullmatch("nesgw_([a-z0-9]+)_energy_import", each))})
 
     def rows(self, statistic: Statistic, since: datetime) -> list[HourRow]:
-        """Return the hourly rows from ``since`` on, ascending, in the statistic's own unit."""
+        """Return the hourly rows from ``since`` on, ascending, in kWh (or kvarh)."""
+        return self._hourly(statistic, start_time=since.isoformat())
+
+    def last_row_before(self, statistic: Statistic, moment: datetime) -> HourRow | None:
+        """Return the last row before a moment; by the hour, for of a longer period the end would be moved."""
+        rows = self._hourly(statistic, start_time=_LONG_AGO.isoformat(), end_time=moment.isoformat())
+        return rows[-1] if rows else None
+
+    def _hourly(self, statistic: Statistic, **period: str) -> list[HourRow]:
         answer = self._ask(
             "recorder/statistics_during_period",
-            start_time=since.isoformat(),
+            **period,
             statistic_ids=[statistic.statistic_id],
             period="hour",
             types=["state", "sum"],
-            units={str(statistic.metadata.get("unit_class") or "energy"): statistic.unit},
+            units=statistic.base,
         )
         return [
             HourRow(datetime.fromtimestamp(row["start"] / 1000, UTC), row["state"], row["sum"])
             for row in answer.get(statistic.statistic_id, ())
             if row.get("state") is not None and row.get("sum") is not None
         ]
-
-    def has_rows_before(self, statistic: Statistic, moment: datetime) -> bool:
-        """Whether there is anything before a moment; by the hour, for of a longer period the end would be moved."""
-        answer = self._ask(
-            "recorder/statistics_during_period",
-            start_time=_LONG_AGO.isoformat(),
-            end_time=moment.isoformat(),
-            statistic_ids=[statistic.statistic_id],
-            period="hour",
-            types=["sum"],
-            units={str(statistic.metadata.get("unit_class") or "energy"): statistic.unit},
-        )
-        return bool(answer.get(statistic.statistic_id))
 
     # What is changed
 
@@ -191,32 +184,38 @@ class HomeAssistant:
             statistic_id=statistic.statistic_id,
             start_time=shift.start.isoformat(),
             adjustment=shift.amount,
-            adjustment_unit_of_measurement=statistic.unit,
+            adjustment_unit_of_measurement=statistic.unit.base,
         )
         expected = before.get(shift.start, 0.0) + shift.amount
 
         def is_there() -> bool:
             after = {row.start: row.sum for row in self.rows(statistic, since)}
-            return abs(after.get(shift.start, 0.0) - expected) < statistic.exact
+            return abs(after.get(shift.start, 0.0) - expected) < _SAME
 
         self._wait_for(is_there)
 
     def import_rows(self, statistic: Statistic, rows: Sequence[HourRow]) -> None:
-        """Write rows, and wait until they can be read. The unit sent is the one just read: it would be overwritten."""
+        """Write rows, and wait until they can be read.
+
+        The unit sent is the one just read, and the rows are converted to it: it would be overwritten, not converted.
+        """
         fresh = self.statistic(statistic.statistic_id)
-        if fresh is None or fresh.unit != statistic.unit:
+        if fresh is None or fresh.unit_name != statistic.unit_name:
             raise self._problem(f"the unit of {statistic.statistic_id} was changed meanwhile", "run the command again")
         known = {"has_sum", "mean_type", "unit_class", "name", "source", "statistic_id"}
         metadata = {key: value for key, value in fresh.metadata.items() if key in known}
         self._ask(
             "recorder/import_statistics",
-            metadata={**metadata, "unit_of_measurement": fresh.unit},
-            stats=[{"start": row.start.isoformat(), "state": row.state, "sum": row.sum} for row in rows],
+            metadata={**metadata, "unit_of_measurement": fresh.unit_name},
+            stats=[
+                {"start": row.start.isoformat(), "state": fresh.unit.of(row.state), "sum": fresh.unit.of(row.sum)}
+                for row in rows
+            ],
         )
 
         def are_there() -> bool:
             found = {row.start: row for row in self.rows(statistic, rows[0].start)}
-            return all(_same(found.get(row.start), row, statistic.exact) for row in rows)
+            return all(_same(found.get(row.start), row) for row in rows)
 
         self._wait_for(are_there)
 
@@ -296,10 +295,5 @@ def websocket_address(url: str) -> str:
     return f"{scheme}://{parts.netloc}{path if path.endswith('/websocket') else f'{path}/api/websocket'}"
 
 
-def _same(found: HourRow | None, wanted: HourRow, exact: float) -> bool:
-    return found is not None and max(abs(found.state - wanted.state), abs(found.sum - wanted.sum)) < exact
-
-
-def in_unit(values: Mapping[datetime, float], statistic: Statistic) -> dict[datetime, float]:
-    """Convert from kWh (or kvarh) into the statistic's unit."""
-    return {moment: round(value * statistic.per_kilo, 9) for moment, value in values.items()}
+def _same(found: HourRow | None, wanted: HourRow) -> bool:
+    return found is not None and max(abs(found.state - wanted.state), abs(found.sum - wanted.sum)) < _SAME

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from nesgw.commands.backfill.plan import Bar, Plan
+from nesgw.commands.backfill.plan import HOUR, Bar, Plan
 from nesgw.commands.terminal.times import local, which
 
 STAYS: Final = (
@@ -25,6 +25,12 @@ def hours_table(title: str, unit: str, planned: Plan) -> Iterator[str]:
         yield _bar(bar, is_written=bar.start in written)
     for shift in planned.shifts:
         yield f"The sums from {moment(shift.start)} on are changed by {shift.amount:+.3f}."
+    if planned.begins:
+        front = sum(row.start < planned.begins for row in planned.rows)
+        yield f"Home Assistant's own hours begin at {moment(planned.begins)}: {hours(front)} are put in front of them."
+    if planned.older:
+        first = moment(planned.rows[0].start)
+        yield f"Older than the meter's memory: {hours(planned.older)}; the hour from {first} has what was used in them."
     if planned.unknown:
         yield f"Not known to the meter either: {hours(len(planned.unknown))}; the next hour has what was used in them."
 
@@ -34,6 +40,27 @@ def _bar(bar: Bar, *, is_written: bool) -> str:
     words = [which(bar.start), "" if is_written else "(not written: it follows)"]
     line = f"{local(bar.start)}  {before:>{_WIDTH}}  {bar.after:>{_WIDTH}.3f}  {' '.join(filter(None, words))}"
     return line.rstrip()
+
+
+def nothing_to_fill(right: Sequence[datetime]) -> str:
+    """What was compared, where nothing is wrong with it."""
+    if not right:
+        return "Nothing to be filled: the meter remembers none of Home Assistant's hours."
+    span = f"from {moment(right[0])} to {moment(right[-1] + HOUR)}"
+    return f"Nothing to be filled: {hours(len(right))} {span} compared, and Home Assistant has what the meter counted."
+
+
+def not_asked_for(title: str, oldest: datetime, begins: datetime) -> str:
+    """What is not filled by itself: nobody knows whether it is wanted."""
+    return (
+        f"{title}: Home Assistant has nothing from {moment(oldest)} to {moment(begins)}; with --from, what the meter "
+        "remembers of that time is filled, too."
+    )
+
+
+def older_than_the_memory(oldest: datetime) -> str:
+    """What cannot be filled, whatever is missing there."""
+    return f"The meter's memory begins at {moment(oldest)}: hours before that cannot be filled from it."
 
 
 def hours(count: int) -> str:

@@ -23,7 +23,7 @@ ROUNDING: Final = 1e-6  # of sums and states, which are floating point numbers
 
 @dataclass(frozen=True, slots=True)
 class HourRow:
-    """One row of Home Assistant's long-term statistics, in the unit of the statistic."""
+    """One row of Home Assistant's long-term statistics, in kWh or kvarh."""
 
     start: datetime  # UTC, a full hour
     state: float  # the register at the hour's end
@@ -37,7 +37,7 @@ class HourRow:
 
 @dataclass(frozen=True, slots=True)
 class MeterHistory:
-    """What the meter's load profile says of one register, in the unit of the statistic.
+    """What the meter's load profile says of one register, in kWh or kvarh.
 
     ``late`` is what was used in the last minute or two of an hour: a row is a poll late, never early. ``burst`` is the
     same for a load that was on in that time alone. ``early`` is by how much the register may have been higher because
@@ -76,6 +76,9 @@ class Plan:
     rows: tuple[HourRow, ...] = ()
     bars: tuple[Bar, ...] = ()  # of the hours that change, and of the one behind them
     unknown: tuple[datetime, ...] = ()  # hours that are missing and that the meter does not know either
+    compared: tuple[datetime, ...] = ()  # hours that Home Assistant has and that the meter knows
+    begins: datetime | None = None  # the first hour that Home Assistant has, where others are put in front of it
+    older: int = 0  # hours of the hole from before the meter's memory: the first row has what was used in them
 
     def __bool__(self) -> bool:
         return bool(self.shifts or self.rows)
@@ -93,9 +96,10 @@ class NotFarEnough(Disagreement):
     """What was read of the two does not reach back to before the hole."""
 
 
-def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
+def plan(rows: Sequence[HourRow], history: MeterHistory, *, may_begin_within: bool = False) -> Plan:
     """Compare Home Assistant's rows (ascending, from before the suspected hole to the newest) with the meter's history.
 
+    ``may_begin_within`` a hole the meter's memory: then the first hour that it knows gets what was used before, too.
     Raises NotNow and Disagreement, each with the reason as a part of a sentence.
     """
     if not rows:
@@ -110,16 +114,19 @@ def plan(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     hours = list(_hours(max(rows[0].start, min(history.at_end)), newest.start))
     missing = [hour for hour in hours if hour not in by_start]
     wrong = _wrong(hours, by_start, history)
+    compared = tuple(hour for hour in hours if hour in by_start and hour in history.at_end)
     if not wrong and not missing:
-        return Plan()
-    anchor = _anchor(wrong or missing, by_start, history)
+        return Plan(compared=compared)
+    anchor = _anchor(wrong or missing, by_start, history, may_begin_within=may_begin_within)
     _refuse_too_high([by_start[hour] for hour in wrong if hour in by_start], history)
     shifts = tuple(_shifts([row for row in rows if row.start >= anchor.start], history))
     written = tuple(
         HourRow(hour, history.at_end[hour], round(history.at_end[hour] + anchor.offset, 6)) for hour in wrong
     )
     unknown = tuple(hour for hour in missing if hour not in history.at_end)
-    return Plan(shifts, written, tuple(_bars(rows, anchor, shifts, written)), unknown)
+    bars = tuple(_bars(rows, anchor, shifts, written))
+    older = max((wrong or missing)[0] - anchor.start - HOUR, timedelta(0)) // HOUR
+    return Plan(shifts, written, bars, unknown, compared, older=older)
 
 
 def plan_with_past(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
@@ -145,7 +152,17 @@ def plan_with_past(rows: Sequence[HourRow], history: MeterHistory) -> Plan:
     state = next((row.state for row in behind.rows if row.start == first.start), first.state)
     following = Bar(first.start, round(first.sum, 6), round(state - written[-1].state, 6))
     shift = (Shift(first.start, change),) if abs(change) > ROUNDING else ()
-    return Plan(shift + behind.shifts, written + behind.rows, (*in_front, following, *behind.bars), behind.unknown)
+    return replace(
+        behind,
+        shifts=shift + behind.shifts,
+        rows=written + behind.rows,
+        bars=(*in_front, following, *behind.bars),
+        unknown=(
+            *(hour for hour in _hours(past[0], first.start - HOUR) if hour not in history.at_end),
+            *behind.unknown,
+        ),
+        begins=first.start,
+    )
 
 
 def differing(rows: Sequence[HourRow], anchor: datetime, until: datetime, history: MeterHistory) -> list[datetime]:
@@ -215,7 +232,9 @@ def _fits(row: HourRow, history: MeterHistory, late: float) -> bool:
     return -history.step - early - ROUNDING < told - row.state < late + 2 * history.step + ROUNDING
 
 
-def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory) -> HourRow:
+def _anchor(
+    gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], history: MeterHistory, *, may_begin_within: bool
+) -> HourRow:
     """The row right before the first wrong hour: it says that profile, unit and clock fit.
 
     Where Home Assistant's rows begin with the wrong hour, its own row says it as well, if that was only cut short.
@@ -223,6 +242,10 @@ def _anchor(gap: Sequence[datetime], by_start: Mapping[datetime, HourRow], histo
     first = by_start.get(gap[0])
     if first and gap[0] == min(by_start) and _is_cut_short(first, history):
         return first
+    before = [row for hour, row in by_start.items() if hour < gap[0]]
+    if may_begin_within and before and gap[0] == min(history.at_end):
+        _refuse_above(before[-1], history.at_end[gap[0]], history.step)
+        return before[-1]
     anchor = by_start.get(gap[0] - HOUR)
     if anchor is None or anchor.start < min(history.at_end):
         raise NotFarEnough(
@@ -245,12 +268,16 @@ def _is_cut_short(row: HourRow, history: MeterHistory) -> bool:
 def _refuse_too_high(rows: Sequence[HourRow], history: MeterHistory) -> None:
     """A row above what the meter says is another meter's, or in another unit: no state is ever lowered."""
     for row in rows:
-        told = history.at_end.get(row.start)
-        if told is not None and row.state > told + history.step + history.early.get(row.start, 0.0) + ROUNDING:
-            raise Disagreement(
-                f"Home Assistant has {row.state:.3f} for {row.start:%Y-%m-%d %H:%M} UTC, more than the meter's "
-                f"{told:.3f}: is it another meter's?"
-            )
+        if row.start in history.at_end:
+            _refuse_above(row, history.at_end[row.start], history.step + history.early.get(row.start, 0.0))
+
+
+def _refuse_above(row: HourRow, told: float, inexact: float) -> None:
+    if row.state > told + inexact + ROUNDING:
+        raise Disagreement(
+            f"Home Assistant has {row.state:.3f} for {row.start:%Y-%m-%d %H:%M} UTC, more than the meter's "
+            f"{told:.3f}: is it another meter's?"
+        )
 
 
 def _shifts(rows: Sequence[HourRow], history: MeterHistory) -> Iterator[Shift]:

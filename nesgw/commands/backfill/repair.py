@@ -7,9 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from nesgw.commands.backfill.home_assistant import HomeAssistant, Statistic, in_unit
+from nesgw.commands.backfill.home_assistant import HomeAssistant, Statistic
 from nesgw.commands.backfill.memory import MeterMemory, Register
-from nesgw.commands.backfill.pages import hours, hours_table, still_differing
+from nesgw.commands.backfill.pages import (
+    hours,
+    hours_table,
+    not_asked_for,
+    nothing_to_fill,
+    older_than_the_memory,
+    still_differing,
+)
 from nesgw.commands.backfill.plan import (
     HOUR,
     Disagreement,
@@ -24,7 +31,6 @@ from nesgw.commands.backfill.plan import (
     plan_with_past,
 )
 from nesgw.commands.backfill.suspects import first_suspect
-from nesgw.commands.terminal.times import local
 from nesgw.errors import NothingFilled
 
 RECENT: Final = timedelta(days=3)  # are always compared; further back only what looks as if something were missing
@@ -71,13 +77,15 @@ class Repair:
     ) -> None:
         self._assistant = assistant
         self._memory = memory
+        self._since = since
         self._until = until
         self._remarks: list[str] = []
         self._findings: list[Finding] = []
+        self._right: list[tuple[datetime, ...]] = []  # the hours of the sensors that lack none
+        self._lacking: dict[str, datetime] = {}  # by sensor: up to then it has nothing since the memory begins
         self.problems: list[str] = []
         sensors = self._sensors()
         begin = self._look_back(sensors) if since is None else max(since, memory.oldest)
-        self._begin = begin
         for sensor in sensors:
             self._compare(sensor, begin, is_fixed=since is not None)
 
@@ -94,12 +102,15 @@ class Repair:
     def shown(self) -> Iterator[str]:
         """What would be written, hour by hour; and what cannot be."""
         for each in self._findings:
-            yield from hours_table(each.sensor.title, each.sensor.statistic.unit, each.plan)
+            yield from hours_table(each.sensor.title, each.sensor.statistic.unit.base, each.plan)
             yield ""
         yield from self._remarks
         if not self._findings and not self._remarks and not self.problems:
-            since = f"since {local(self._begin)}"
-            yield f"Nothing to be filled: Home Assistant has what the meter remembers, as far as compared ({since})."
+            yield nothing_to_fill(max(self._right, key=len, default=()))
+        for title, begins in self._lacking.items():
+            yield not_asked_for(title, self._memory.oldest, begins)
+        if self._since is not None and self._since < self._memory.oldest:
+            yield older_than_the_memory(self._memory.oldest)
 
     def write(self) -> Iterator[str]:
         """Write, read back, and say what was done."""
@@ -140,7 +151,11 @@ class Repair:
     def _look_back(self, sensors: Sequence[Sensor]) -> datetime:
         """Say where to begin: some days ago, or at the first hour that looks as if something were missing."""
         reach = self._memory.oldest
-        suspect = first_suspect([self._assistant.rows(sensor.statistic, reach) for sensor in sensors])
+        rows = {sensor.title: self._assistant.rows(sensor.statistic, reach) for sensor in sensors}
+        self._lacking = {
+            title: found[0].start for title, found in rows.items() if found and found[0].start - reach > MARGIN
+        }
+        suspect = first_suspect(list(rows.values()))
         recent = self._memory.now - RECENT
         return max(reach, recent if suspect is None else min(recent, suspect - MARGIN))
 
@@ -152,7 +167,7 @@ class Repair:
             history = self._history(sensor, begin)
             rows, history = up_to(self._until, self._rows(sensor, history, begin), history)
             try:
-                planned = (plan_with_past if is_fixed and self._begins(sensor, rows) else plan)(rows, history)
+                planned = self._asked(sensor, rows, history, begin) if is_fixed else plan(rows, history)
             except NotNow as reason:
                 self._remarks.append(f"{sensor.title}: {reason}: try again after the next full hour")
                 return
@@ -172,33 +187,33 @@ class Repair:
                 self._remarks.append(
                     f"{sensor.title}: {hours(len(planned.unknown))} that the meter does not know either"
                 )
+            else:
+                self._right.append(planned.compared)
             return
 
+    def _asked(self, sensor: Sensor, rows: Sequence[HourRow], history: MeterHistory, begin: datetime) -> Plan:
+        """Plan what was asked for: also before Home Assistant's first row, and in a hole older than the memory."""
+        before = self._assistant.last_row_before(sensor.statistic, rows[0].start) if rows else None
+        if before is None:
+            return plan_with_past(rows, history)
+        return plan([before, *rows], history, may_begin_within=begin <= self._memory.oldest)
+
     def _history(self, sensor: Sensor, begin: datetime) -> MeterHistory:
-        """Say what the register was from the hour before on, in the statistic's unit."""
+        """Say what the register was from the hour before on."""
         self._memory.reach_back(begin - MARGIN)
         known = self._memory.history(sensor.register)
-        statistic = sensor.statistic
 
-        def converted(values: Mapping[datetime, float]) -> dict[datetime, float]:
-            return in_unit({hour: value for hour, value in values.items() if hour > begin - 2 * HOUR}, statistic)
+        def recent(values: Mapping[datetime, float]) -> dict[datetime, float]:
+            return {hour: value for hour, value in values.items() if hour > begin - 2 * HOUR}
 
         return MeterHistory(
-            at_end=converted(known.at_end),
-            late=converted(known.late),
-            step=known.step * statistic.per_kilo,
-            burst=converted(known.burst),
-            early=converted(known.early),
+            recent(known.at_end), recent(known.late), known.step, recent(known.burst), recent(known.early)
         )
 
     def _rows(self, sensor: Sensor, history: MeterHistory, begin: datetime) -> list[HourRow]:
         """Home Assistant's rows as far as the meter's memory goes."""
         last = max(history.at_end, default=begin)
         return [row for row in self._assistant.rows(sensor.statistic, begin - BEFORE) if row.start <= last]
-
-    def _begins(self, sensor: Sensor, rows: Sequence[HourRow]) -> bool:
-        """Whether the first of these rows is the first of all."""
-        return bool(rows) and not self._assistant.has_rows_before(sensor.statistic, rows[0].start)
 
     # What is written
 

@@ -31,6 +31,8 @@ _ANSWER: Final = 10.0  # for the broker's answer to CONNECT
 _IN_FLIGHT: Final = 20
 # Seconds that the oldest of them may wait. Brokers acknowledge in the order of arrival (MQTT 3.1.1, 4.6).
 _ACKNOWLEDGEMENT: Final = 30.0
+# Bytes of a packet that are taken in: MQTT allows 256 MB, which a small Pi has not. Ours are shorter than 64 kB.
+_LARGEST: Final = 16_000_000
 _FAREWELLS: Final = 5  # turns until DISCONNECT is sent; one, unless the line is stuck
 _CONNACK: Final = b"\x20"
 _BEGINNING: Final = 200  # bytes of the answer to CONNECT that are looked at if it is none
@@ -52,6 +54,19 @@ class Subscription:
     topics: tuple[str, ...]
 
 
+class _TooLarge(Exception):
+    """A packet begins that is too large to be taken in; ``args`` has its bytes."""
+
+
+class _Client(Client):
+    """paho's client, which itself takes any packet in."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > _LARGEST:  # paho asks for the whole rest of a packet at once
+            raise _TooLarge(bufsize)
+        return super()._sock_recv(bufsize)
+
+
 def matches(topic_filter: str, topic: str) -> bool:
     """Whether a topic is one of those that a filter with ``+`` or ``#`` stands for."""
     return topic_matches_sub(topic_filter, topic)
@@ -62,7 +77,7 @@ class Connection:
 
     def __init__(self, settings: MqttSettings, client_id: str, will: Message | None = None) -> None:
         self._settings = settings
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False)
+        self._client = _Client(CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False)
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
@@ -122,6 +137,9 @@ class Connection:
             yield
         except BrokerUnavailable:
             raise
+        except _TooLarge as error:
+            (size,) = error.args
+            raise trouble.too_large(self._settings, size, _LARGEST) from error
         except Exception as error:
             self._nonsense = True
             raise self._lost() from error

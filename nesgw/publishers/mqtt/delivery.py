@@ -5,15 +5,16 @@ What is known of the broker beyond one connection is in ``Broker``: what it refu
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from nesgw.config.settings import MqttSettings
 from nesgw.errors import BrokerUnavailable
@@ -67,6 +68,13 @@ class Due(Enum):
     NEIGHBOURS = auto()  # what is held back for another gateway may be free
 
 
+class Leader(NamedTuple):
+    """What must come before another message, once."""
+
+    topic: str
+    payload: str
+
+
 @dataclass(slots=True)
 class Broker:
     """What is known beyond one connection. Belongs to the publisher's thread, but for ``wanted`` and ``searches``."""
@@ -81,6 +89,7 @@ class Broker:
     refusals: Refusals = field(default_factory=Refusals)
     searches: list[RetainedSearch] = field(default_factory=list)  # append and remove are atomic
     announced: dict[str, tuple[str, float]] = field(default_factory=dict)  # discovery topic -> what was sent, and when
+    led: dict[Leader, float] = field(default_factory=dict)  # what had to come before others -> when the broker had it
     timers: Timers[Due] = field(default_factory=Timers)
 
 
@@ -101,6 +110,7 @@ class Delivery:
         self._home = home  # the preferred broker
         self._watched: set[str] = set()  # what is subscribed to for as long as the connection lasts
         self._unasked: list[str] = []  # what is to be subscribed to alone
+        self._leaders: set[Leader] = set()  # on their way
         self._alone = False  # a suspect is on its way: nothing else may be
         self._follow_all = False
         self.taken: set[str] = set()  # topics whose retained message the broker has acknowledged
@@ -184,21 +194,39 @@ class Delivery:
 
     def _due(self, now: float) -> list[Message]:
         """What is pending, without a discovery message that comes too soon after another one of its device."""
-        due = []
+        due: list[Message] = []
         self._timers.cancel(Due.HELD_DISCOVERY)
-        for message in self._wanted.pending:
+        for wanted in self._wanted.pending:
+            message = self._first_of(wanted)
             if message.part.is_discovery:
-                payload, at = self._broker.announced.get(message.topic, (message.payload, now))
-                if payload != message.payload and now < (free := at + self._pace.discovery_gap):
+                if message in due or _leader(message) in self._leaders:
+                    continue
+                if now < (free := self._free(message)):
                     self._timers.set(Due.HELD_DISCOVERY, free)
                     continue
             due.append(message)
         return due
 
+    def _first_of(self, message: Message) -> Message:
+        """Return what is to be sent next so that a message can be: itself, or one that must come before it."""
+        while message.after and _leader(message.after) not in self._broker.led:
+            message = message.after
+        return message
+
+    def _free(self, message: Message) -> float:
+        """When a discovery message is no longer too soon after another one."""
+        payload, at = self._broker.announced.get(message.topic, (message.payload, -math.inf))
+        before = [at] if payload != message.payload else []
+        if message.after:
+            before.append(self._broker.led[_leader(message.after)])
+        return max(before, default=-math.inf) + self._pace.discovery_gap
+
     def _hand_over(self, message: Message, now: float) -> None:
         if message.part.is_discovery:
             self._broker.announced[message.topic] = (message.payload, now)
             self._timers.set(Due.FOLLOW_UP, now + self._pace.settling)
+            if any(message in _leading(other) for other in self._wanted.pending):
+                self._leaders.add(_leader(message))
         if message.part <= Part.INFO:
             self._timers.set(Due.VERIFICATION, now + self._pace.verification)
         if message.part is Part.EVENT:
@@ -223,6 +251,9 @@ class Delivery:
                 continue
             if what.part is Part.EVENT:
                 self._wanted.event_done(what)
+            elif (leader := _leader(what)) in self._leaders:
+                self._leaders.remove(leader)
+                self._broker.led[leader] = time.monotonic()
             elif not what.payload:
                 self._wanted.removed(what.topic)
                 self.taken.discard(what.topic)
@@ -390,3 +421,14 @@ class Delivery:
         self._connection.leave()
         if not self._broker.stopping():
             self._wanted.set([self._broker.online])
+
+
+def _leader(message: Message) -> Leader:
+    return Leader(message.topic, message.payload)
+
+
+def _leading(message: Message) -> Iterator[Message]:
+    """Yield what must come before a message, the last first."""
+    while message.after:
+        message = message.after
+        yield message

@@ -254,6 +254,15 @@ def no_mqtt(settings: MqttSettings) -> BrokerUnavailable:
     return trouble(settings, Stage.USE, "it sent what is no MQTT", advice)
 
 
+def too_large(settings: MqttSettings, size: int, largest: int) -> BrokerUnavailable:
+    """Say that a packet from the broker is larger than what is taken in."""
+    problem = f"it sent a message of {size / 1e6:.0f} MB, and nesgw takes {largest / 1e6:.0f} MB at most"
+    advice = (
+        "remove what is retained on nesgw's topics there (nesgw forget lists the meters), or limit the size of messages"
+    )
+    return trouble(settings, Stage.USE, problem, advice)
+
+
 def lost(settings: MqttSettings) -> BrokerUnavailable:
     """Say that a good connection is no more."""
     return trouble(settings, Stage.USE, "the connection was lost", "nothing to do unless it lasts; nesgw tries again")

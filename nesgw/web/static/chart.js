@@ -64,7 +64,7 @@ export class Chart {
     [low, high] = [low < 0 ? low - room : 0, high + room];
     const size = parseFloat(getComputedStyle(element).fontSize) * 0.74;
     this.y = (value) => TOP + ((high - value) / (high - low)) * (height - TOP - BOTTOM);
-    const zero = this.y(0), rows = steps(low, high, Math.max(3, Math.min(6, height / 56)));
+    const zero = this.y(0), rows = steps(low, high, Math.max(5, Math.min(6, height / 56)));
     const left = Math.max(content.unit?.length ?? 0, ...rows.map((value) => content.axis(value).length)) * size * 0.58 + 10;
     this.x = (time) => left + ((time - content.from) / (content.to - content.from)) * (width - left - RIGHT);
     const grid = rows.map((value) => `<line class="${value ? "grid" : "zero"}" x1="${left.toFixed(1)}" x2="${width}" y1="${this.y(value).toFixed(1)}" y2="${this.y(value).toFixed(1)}"/>`);

@@ -298,6 +298,11 @@ function renderDemand(demand) {
   replaceIfNew($("demand-list"), rows);
 }
 
+function failure(kind) {
+  const key = `failure_${kind}`, said = t(key);
+  return said === key ? kind.replaceAll("_", " ") : said;
+}
+
 function renderProbe({ status, online, state: read }) {
   const polls = status?.polls ?? 0, failed = Object.values(status?.failures ?? {}).reduce((sum, count) => sum + count, 0), share = polls ? Math.max(0, 1 - failed / polls) : 0;
   const word = !read && !failed ? "readsFirst" : !online ? "readsNot" : share > 0.99 ? "readsWell" : share > 0.9 ? "readsGaps" : "readsBadly";
@@ -309,7 +314,7 @@ function renderProbe({ status, online, state: read }) {
     ["polls", polls ? number(polls) : null],
     ["answered", polls && read ? `${number(100 * share, share < 1 && share > 0.99 ? 2 : 0)}\u202f%` : null],
     ["inARow", status?.consecutive_failures || null],
-    ["failures", Object.entries(status?.failures ?? {}).map(([kind, count]) => `${kind.replaceAll("_", " ")} ${number(count)}`).join(", ") || null],
+    ["failures", Object.entries(status?.failures ?? {}).map(([kind, count]) => `${failure(kind)} ${number(count)}`).join(", ") || null],
     ["rejected", status?.rejected ? number(status.rejected) : null],
     ["duration", status?.poll_duration_ms == null ? null : `${number(status.poll_duration_ms / 1000, 1)}\u202fs`],
     ["drift", drift == null ? null : Math.round(drift) === 0 ? t("exact") : t(drift > 0 ? "ahead" : "behind", { s: number(Math.abs(drift)) })],

@@ -22,6 +22,8 @@ export const texts = {
     alarms: "The meter has raised: {list}", group_energy: "Energy", group_power: "Power", group_phases: "Phases", group_other: "Other", meter: "The meter",
     name: "Name", value: "Value", manufacturer: "Manufacturer", model: "Model", firmware: "Firmware", hardware: "Hardware", serial: "Serial number", makerSerial: "Manufacturer's serial number", readAt: "Read at",
     water: "Water", cold_water: "Cold water", hot_water: "Hot water", heat: "Heat", cooling: "Cooling", heat_cooling: "Heat and cooling", gas: "Gas", electricity: "Electricity",
+    failure_port: "port", failure_no_answer: "no answer", failure_wrong_device: "wrong device", failure_noise: "noise", failure_too_long: "too slow", failure_busy: "meter busy", failure_session: "session refused",
+    failure_content: "odd answer", failure_number: "number refused", failure_identity: "number taken", failure_key: "key refused", failure_unsupported: "unknown meter", failure_table: "table missing",
     tariff: "Tariff {n}", import: "Drawn", export: "Fed in",
   },
   da: {
@@ -45,6 +47,8 @@ export const texts = {
     alarms: "Måleren melder: {list}", group_energy: "Energi", group_power: "Effekt", group_phases: "Faser", group_other: "Andet", meter: "Måleren",
     name: "Navn", value: "Værdi", manufacturer: "Producent", model: "Model", firmware: "Firmware", hardware: "Hardware", serial: "Serienummer", makerSerial: "Producentens serienummer", readAt: "Aflæst",
     water: "Vand", cold_water: "Koldt vand", hot_water: "Varmt vand", heat: "Varme", cooling: "Køling", heat_cooling: "Varme og køling", gas: "Gas", electricity: "El",
+    failure_port: "port", failure_no_answer: "intet svar", failure_wrong_device: "forkert enhed", failure_noise: "støj", failure_too_long: "for langsom", failure_busy: "måleren optaget", failure_session: "session afvist",
+    failure_content: "ulogisk svar", failure_number: "løbenummer afvist", failure_identity: "nummer optaget", failure_key: "nøgle afvist", failure_unsupported: "ukendt måler", failure_table: "tabel mangler",
     tariff: "Tarif {n}", import: "Forbrug", export: "Levering",
   },
   de: {
@@ -68,6 +72,8 @@ export const texts = {
     alarms: "Der Zähler meldet: {list}", group_energy: "Energie", group_power: "Leistung", group_phases: "Phasen", group_other: "Anderes", meter: "Der Zähler",
     name: "Name", value: "Wert", manufacturer: "Hersteller", model: "Modell", firmware: "Firmware", hardware: "Hardware", serial: "Seriennummer", makerSerial: "Seriennummer des Herstellers", readAt: "Gelesen",
     water: "Wasser", cold_water: "Kaltwasser", hot_water: "Warmwasser", heat: "Wärme", cooling: "Kälte", heat_cooling: "Wärme und Kälte", gas: "Gas", electricity: "Strom",
+    failure_port: "Port", failure_no_answer: "keine Antwort", failure_wrong_device: "falsches Gerät", failure_noise: "Störungen", failure_too_long: "zu langsam", failure_busy: "Zähler beschäftigt", failure_session: "Sitzung abgelehnt",
+    failure_content: "unsinnige Antwort", failure_number: "Laufnummer abgelehnt", failure_identity: "Nummer vergeben", failure_key: "Schlüssel abgelehnt", failure_unsupported: "unbekannter Zähler", failure_table: "Tabelle fehlt",
     tariff: "Tarif {n}", import: "Bezug", export: "Einspeisung",
   },
 };

@@ -15,10 +15,11 @@ from websockets.sync.server import Server, ServerConnection, serve
 TOKEN = "a token of an administrator"
 USERS_TOKEN = "a token of somebody else"
 SENSOR = "sensor.what_the_owner_calls_it"
+PER_KWH = {"Wh": 1000.0, "kWh": 1.0, "MWh": 0.001, "GJ": 0.0036, "kcal": 860.420650095602}
 
 
 class FakeHomeAssistant:
-    """Keeps one statistic. ``rows`` is start -> (state, sum); ``received`` is every command, in order."""
+    """Keeps one statistic. ``rows`` is start -> (state, sum) in its unit; ``received`` is every command, in order."""
 
     def __init__(self, unique_id: str, unit: str = "kWh") -> None:
         self.rows: dict[datetime, tuple[float, float]] = {}
@@ -42,6 +43,11 @@ class FakeHomeAssistant:
         ]
         self.info = {"recording": True, "thread_running": True, "migration_in_progress": False, "backlog": 0}
         self.ignores_imports = False
+
+    @property
+    def per_kwh(self) -> float:
+        """Of the statistic's unit in one kWh."""
+        return PER_KWH[self.metadata[0]["statistics_unit_of_measurement"]]
 
     def serve(self, connection: ServerConnection) -> None:
         """Talk with one client."""
@@ -83,9 +89,9 @@ class FakeHomeAssistant:
         since = datetime.fromisoformat(command["start_time"])
         until = datetime.fromisoformat(command.get("end_time", "9999-12-31T00:00+00:00"))
         assert command["period"] == "hour", "the end is moved to that of the day, the week or the month"
-        assert command["units"] == {"energy": self.metadata[0]["statistics_unit_of_measurement"]}
+        assert command["units"] == {"energy": "kWh"}, "without it: in the unit that is displayed"
         rows = [
-            {"start": round(start.timestamp() * 1000), "state": state, "sum": total}
+            {"start": round(start.timestamp() * 1000), "state": state / self.per_kwh, "sum": total / self.per_kwh}
             for start, (state, total) in sorted(self.rows.items())
             if start >= since and start < until
         ]
@@ -93,9 +99,10 @@ class FakeHomeAssistant:
 
     def _adjust(self, command: dict[str, Any]) -> None:
         since = datetime.fromisoformat(command["start_time"])
+        adjustment = command["adjustment"] * self.per_kwh / PER_KWH[command["adjustment_unit_of_measurement"]]
         for start, (state, total) in self.rows.items():
             if start >= since:
-                self.rows[start] = state, total + command["adjustment"]
+                self.rows[start] = state, total + adjustment
 
     def _import(self, command: dict[str, Any]) -> None:
         metadata = command["metadata"]

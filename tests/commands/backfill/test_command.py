@@ -40,7 +40,7 @@ class House(NamedTuple):
 
     @property
     def per_kwh(self) -> float:
-        return 1000.0 if self.fake.metadata[0]["statistics_unit_of_measurement"] == "Wh" else 1.0
+        return self.fake.per_kwh
 
     def written(self) -> list[str]:
         return [each["type"] for each in self.fake.received if each["type"] in CHANGES]
@@ -57,14 +57,16 @@ def private(path: Path, text: str) -> Path:
 
 @pytest.fixture(params=["kWh"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
-    meter = SimulatedMeter("83331-3i")
+    """The parameter: the statistic's unit, or how many days the meter remembers."""
+    days = isinstance(request.param, int)
+    meter = SimulatedMeter("83331-3i", load_blocks=request.param) if days else SimulatedMeter("83331-3i")
     newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOUR
 
     def register(hour: datetime) -> float:
         totals = meter._registers.then(round((hour + HOUR).timestamp() * 1000)).summations
         return totals[0] / 1000
 
-    fake = FakeHomeAssistant(f"nesgw_{METER}_energy_import", unit=request.param)
+    fake = FakeHomeAssistant(f"nesgw_{METER}_energy_import", unit="kWh" if days else request.param)
     with PtyLine(meter, baud=None) as line, running(fake) as url:
         key = private(tmp_path / "key", DEFAULT_KEY.decode())
         token = private(tmp_path / "token", f"{TOKEN}\n")
@@ -90,20 +92,23 @@ def a_hole(house: House, first: int = 6, last: int = 4) -> None:
 
 
 class TestAHole:
-    @pytest.mark.parametrize("house", ["kWh", "Wh"], indirect=True)
+    @pytest.mark.parametrize("house", ["kWh", "Wh", "MWh", "GJ", "kcal"], indirect=True)
     def test_is_shown_and_filled_and_the_second_run_writes_nothing(
         self, house: House, capsys: pytest.CaptureFixture[str]
     ) -> None:
         a_hole(house)
         assert house.run("--yes") == 0
         out = capsys.readouterr().out
+        assert f"Energy import ({SENSOR}), in kWh\n" in out, "as the meter counts, whatever the owner chose"
         assert f"Energy import ({SENSOR}): 4 hours written\n" in out
         assert sum(line.startswith("20") for line in out.splitlines()) == 5, "each hour, and the one that follows"
         assert all(house.is_true(back) for back in range(30))
         assert house.written() == ["recorder/import_statistics"]
         assert house.run("--yes") == 0
         assert len(house.written()) == 1
-        assert "Nothing to be filled" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert out.startswith("Nothing to be filled: ")
+        assert "compared, and Home Assistant has what the meter counted." in out
 
     def test_that_is_older_than_the_last_days_is_found_all_the_same(self, house: House) -> None:
         a_hole(house, 90, 85)
@@ -183,7 +188,76 @@ class TestAHole:
         assert house.written() == []
 
 
+class TestAHoleOlderThanTheMemory:
+    """The meter remembers three days; Home Assistant has nothing between 90 and 10 hours ago."""
+
+    @pytest.mark.parametrize("house", [3], indirect=True)
+    def test_is_filled_from_there_on_where_it_is_asked_for(
+        self, house: House, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        a_hole(house, 90, 10)
+        assert house.run("--yes") == 0
+        assert house.written() == [], "not by itself"
+        out = capsys.readouterr().out
+        assert "Nothing to be filled: 10 hours from" in out
+        assert "with --from, what the meter remembers of that time is filled, too" in out
+        assert house.run("--yes", "--from", "-14d") == 0
+        out = capsys.readouterr().out
+        first = next(back for back in range(90, 0, -1) if house.hour(back) in house.fake.rows)
+        assert 47 <= first <= 71
+        assert all(house.is_true(back) for back in range(first))
+        assert f"Older than the meter's memory: {90 - first} hours; the hour from" in out
+        assert "The meter's memory begins at" in out
+        total = house.fake.rows[house.hour(0)][1] - house.fake.rows[house.hour(95)][1]
+        assert total == pytest.approx(house.register(house.hour(0)) - house.register(house.hour(95)))
+        assert house.run("--yes", "--from", "-14d") == 0
+        out = capsys.readouterr().out
+        assert out.startswith(f"Nothing to be filled: {first + 1} hours from")
+        assert "hours before that cannot be filled from it" in out
+
+    @pytest.mark.parametrize("house", [3], indirect=True)
+    def test_behind_which_the_sum_began_again_is_filled_too(self, house: House) -> None:
+        a_hole(house, 90, 10)
+        for back in range(10):
+            state, total = house.fake.rows[house.hour(back)]
+            house.fake.rows[house.hour(back)] = state, total - 900
+        assert house.run("--yes", "--from", "-14d") == 0
+        assert all(house.is_true(back) for back in range(40))
+        rows = [total for _, (_, total) in sorted(house.fake.rows.items())]
+        assert rows == sorted(rows), "no bar is negative"
+
+    @pytest.mark.parametrize("house", [3], indirect=True)
+    def test_before_which_there_was_another_meter_is_left_alone(
+        self, house: House, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        a_hole(house, 90, 10)
+        for back in range(91, 100):
+            state, total = house.fake.rows[house.hour(back)]
+            house.fake.rows[house.hour(back)] = state + 5000, total + 5000
+        assert house.run("--yes", "--from", "-14d") == 69
+        assert "is it another meter's?" in capsys.readouterr().err
+        assert house.written() == []
+
+
 class TestBeforeTheFirstRow:
+    def test_two_weeks_are_put_in_front_of_a_single_hour(
+        self, house: House, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        house.fake.rows = {house.newest: house.fake.rows[house.newest]}
+        assert house.run("--yes") == 0
+        out = capsys.readouterr().out
+        assert "Nothing to be filled: 1 hour from" in out
+        assert "with --from, what the meter remembers of that time is filled, too" in out
+        assert house.run("--yes", "--from", "-14d") == 0
+        out = capsys.readouterr().out
+        front = len(house.fake.rows) - 1
+        assert 334 <= front <= 336
+        assert all(house.is_true(back) for back in range(front))
+        assert f": {front} hours are put in front of them." in out
+        assert f"{front} hours written" in out
+        assert house.run("--yes", "--from", "-14d") == 0
+        assert "Nothing to be filled: " in capsys.readouterr().out
+
     def test_the_past_is_put_in_front_where_it_is_asked_for(self, house: House) -> None:
         house.fake.rows = {hour: row for hour, row in house.fake.rows.items() if hour >= house.hour(40)}
         a_hole(house, 20, 18)
@@ -221,7 +295,7 @@ class TestWhatDoesNotFit:
 
     def test_a_unit_that_is_none_of_energy(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
         house.fake.metadata[0]["statistics_unit_of_measurement"] = "m³"
-        self.refused(house, capsys, 69, f"{SENSOR}: its statistic is in m³: was its unit changed?")
+        self.refused(house, capsys, 69, f"{SENSOR}: its statistic is in m³, which is not filled: was its unit changed?")
 
     def test_a_token_that_is_wrong(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
         private(house.config.with_name("token"), "some other token")

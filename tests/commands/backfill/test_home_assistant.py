@@ -50,14 +50,16 @@ def test_an_entity_is_found_by_its_unique_id_whatever_it_is_called(url: str) -> 
         assert there.entity("nesgw_4080123456_energy_export") is None
 
 
-def test_rows_are_read_in_the_units_of_the_statistic(url: str) -> None:
+def test_rows_are_read_in_kwh_whatever_the_unit_of_the_statistic(fake: FakeHomeAssistant, url: str) -> None:
+    fake.metadata[0]["statistics_unit_of_measurement"] = "MWh"
+    fake.rows = {start: (state / 1000, total / 1000) for start, (state, total) in fake.rows.items()}
     with HomeAssistant(url, TOKEN) as there:
         statistic = there.statistic(SENSOR)
         assert statistic is not None
-        assert there.rows(statistic, NOON + HOUR) == [
-            HourRow(NOON + HOUR, 1401.0, 401.0),
-            HourRow(NOON + 2 * HOUR, 1402.0, 402.0),
-        ]
+        rows = there.rows(statistic, NOON + HOUR)
+    assert [row.start for row in rows] == [NOON + HOUR, NOON + 2 * HOUR]
+    assert [row.state for row in rows] == pytest.approx([1401.0, 1402.0])
+    assert [row.sum for row in rows] == pytest.approx([401.0, 402.0])
 
 
 def test_a_shift_moves_the_sums_from_its_hour_on(fake: FakeHomeAssistant, url: str) -> None:
@@ -96,10 +98,20 @@ def test_a_unit_that_is_changed_meanwhile_is_not_overwritten(fake: FakeHomeAssis
     assert fake.rows[NOON] == (1400.0, 400.0)
 
 
-@pytest.mark.parametrize(
-    "metadata", [{"has_sum": False}, {"source": "other"}, {"statistics_unit_of_measurement": "GJ"}]
-)
-def test_what_does_not_add_up_in_kwh_is_no_statistic_of_ours(
+def test_rows_are_written_in_the_unit_of_the_statistic(fake: FakeHomeAssistant, url: str) -> None:
+    """It is overwritten by what is sent, and nothing is converted."""
+    fake.metadata[0]["statistics_unit_of_measurement"] = "GJ"
+    fake.rows.clear()
+    with HomeAssistant(url, TOKEN) as there:
+        statistic = there.statistic(SENSOR)
+        assert statistic is not None
+        there.import_rows(statistic, [HourRow(NOON, 1000.0, 500.001)])
+    assert fake.rows == {NOON: (3.6, 1.8000036)}
+    assert fake.received[-2]["metadata"]["unit_of_measurement"] == "GJ"
+
+
+@pytest.mark.parametrize("metadata", [{"has_sum": False}, {"source": "other"}, {"statistics_unit_of_measurement": "W"}])
+def test_what_adds_no_energy_up_is_no_statistic_of_ours(
     fake: FakeHomeAssistant, url: str, metadata: dict[str, object]
 ) -> None:
     fake.metadata[0] |= metadata

@@ -253,6 +253,45 @@ class TestThePast:
             plan_with_past([], history())
         assert not plan_with_past(live(*range(10, 20)), history(first=10))
 
+    def test_of_which_the_meter_lost_an_hour_says_so(self) -> None:
+        rows = live(*range(10, 20))
+        planned = plan_with_past(rows, but_for(6))
+        after = applied(rows, planned)
+        assert planned.unknown == (hour(6),)
+        assert [each.start for each in after] == [hour(number) for number in range(1, 20) if number != 6]
+        assert min(bars(after)) > 0
+
+
+class TestAHoleOlderThanTheMemory:
+    """Home Assistant has the hours 0 to 4 and from 20 on; the meter remembers from 12 on."""
+
+    rows = live(*range(5), *range(20, 24))
+    known = history(first=12)
+
+    def test_is_filled_from_there_on_and_its_first_hour_has_the_rest(self) -> None:
+        planned = plan(self.rows, self.known, may_begin_within=True)
+        assert [each.start for each in planned.rows] == [hour(number) for number in range(12, 20)]
+        assert planned.older == 7
+        after = applied(self.rows, planned)
+        assert bars(after)[5:12] == truth(13, 19)
+        assert sum(bars(after)) == pytest.approx(self.rows[-1].sum - self.rows[0].sum)
+
+    def test_keeps_the_thread_that_home_assistant_lost(self) -> None:
+        lost = [*self.rows[:5], *(replace(each, sum=each.sum - 900) for each in self.rows[5:])]
+        planned = plan(lost, self.known, may_begin_within=True)
+        assert [each.start for each in planned.shifts] == [hour(20)]
+        assert planned.shifts[0].amount == pytest.approx(900)
+        assert min(bars(applied(lost, planned))) > 0
+
+    def test_is_left_alone_by_itself(self) -> None:
+        with pytest.raises(Disagreement, match="reach back to before"):
+            plan(self.rows, self.known)
+
+    def test_is_left_alone_where_the_hour_before_is_above_the_meter(self) -> None:
+        rows = [*live(*range(4)), row(4, 5000.0), *live(*range(20, 24))]
+        with pytest.raises(Disagreement, match="is it another meter's"):
+            plan(rows, self.known, may_begin_within=True)
+
 
 class TestABurst:
     """Hours whose last poll came just before a kettle."""

@@ -93,6 +93,29 @@ def packets(*texts: str) -> bytes:
     return bytes.fromhex("".join(texts))
 
 
+class TestWhatIsTooLarge:
+    """A packet may announce 256 MB (MQTT 3.1.1, 2.2.3), more than a small Pi has for all."""
+
+    BEGUN = WELCOME + packets("30 ff ff ff 7f 00 01 61") + b"x" * 1000
+
+    def test_a_packet_that_begins_so_is_not_taken_in_but_named(self, gateways: list[Gateway]) -> None:
+        with Talker(self.BEGUN) as talker:
+            gateways.append(gateway := Gateway(talker.port).started(*EVERYTHING))
+            assert gateway.said("MQTT broker 127.0.0.1").split(": ")[1:] == [
+                "it sent a message of 268 MB, and nesgw takes 16 MB at most",
+                "remove what is retained on nesgw's topics there (nesgw forget lists the meters), "
+                "or limit the size of messages",
+            ]
+            eventually(lambda: talker.connections >= 2, "it is tried again")
+
+    def test_megabytes_are_taken_in_and_do_no_harm(self, gateways: list[Gateway]) -> None:
+        with MemoryBroker() as broker:
+            broker.kept["homeassistant/status"] = "x" * 10_000_000
+            gateways.append(Gateway(broker.port).started(*EVERYTHING))
+            eventually(lambda: broker.topics_taken() >= SMALL, "everything is published")
+            assert broker.connections == 1
+
+
 class TestWhatIsNoBroker:
     """The port of a mail server, a web page, a proxy: a sentence that names it, and another attempt."""
 

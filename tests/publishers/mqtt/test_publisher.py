@@ -165,6 +165,27 @@ class TestPublishing:
         gateway.publisher.set(replace(DISCOVERY, payload='{"m":2}'))
         assert listener.wait_for(DISCOVERY.topic, '{"m":2}').at - first.at >= HASTE.discovery_gap - 0.05
 
+    def test_what_must_come_before_two_discoveries_comes_once_and_is_taken_in(
+        self, broker: Broker, gateway: Gateway, listener: Listener
+    ) -> None:
+        removal = replace(DISCOVERY, payload='{"gone":1}')
+        release = replace(DISCOVERY, payload='{"migrate_discovery":true}', after=removal)
+        of_meter = replace(DISCOVERY, after=release)
+        of_alarms = Message(
+            "homeassistant/device/nesgw_42_alarms/config", '{"a":1}', Part.METER_DISCOVERY, after=release
+        )
+        gateway.started(of_alarms, of_meter)
+        first = listener.wait_for(removal.topic, removal.payload)
+        then = listener.wait_for(release.topic, release.payload)
+        assert then.at - first.at >= HASTE.discovery_gap - 0.05
+        for message in (of_meter, of_alarms):
+            assert listener.wait_for(message.topic, message.payload).at - then.at >= HASTE.discovery_gap - 0.05
+        assert listener.payloads(release.topic).count(release.payload) == 1
+        broker.stop()
+        broker.start()
+        again = eventually(lambda: retained_topics(broker.port).get(of_meter.topic), "it is announced again")
+        assert again == of_meter.payload
+
     def test_many_thousand_states_of_many_meters_get_through(self, gateway: Gateway, listener: Listener) -> None:
         gateway.started().connected()
         for number in range(2000):
