@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -100,9 +100,12 @@ class Mosquitto:
 
     ``small_disk``: its database has to do with so little that it is never written whole (needs root).
     ``queue``: how many messages it keeps for a session that is away; it would be 1000 by itself.
+    ``acl``: the meters' ids by the user that may read and write their topics; None: all may everything.
     """
 
-    def __init__(self, *, acl: bool, small_disk: bool = False, queue: int = 1_000_000) -> None:
+    def __init__(
+        self, *, acl: Mapping[str, Sequence[str]] | None = None, small_disk: bool = False, queue: int = 1_000_000
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
         self._folder = tempfile.TemporaryDirectory(dir="/dev/shm")
@@ -121,11 +124,15 @@ class Mosquitto:
         if small_disk:
             with self._conf.open("a") as file:
                 file.write("autosave_interval 5\n")
-        if acl:
+        if acl is not None:
             rules = Path(self._folder.name, "acl")
+            own = "".join(
+                f"user {user}\n" + "".join(f"topic readwrite {BASE}/{meter}/#\n" for meter in meters)
+                for user, meters in acl.items()
+            )
             rules.write_text(
-                f"pattern readwrite {BASE}/gateway/%u/#\npattern write {BASE}/+/#\npattern write homeassistant/#\n"
-                f"user store\ntopic read {BASE}/#\ntopic read $SYS/#\n"
+                f"pattern readwrite {BASE}/gateway/%u/#\npattern readwrite homeassistant/#\n"
+                f"user store\ntopic read {BASE}/#\ntopic read $SYS/#\n{own}"
             )
             rules.chmod(0o600)
             with self._conf.open("a") as file:
@@ -211,7 +218,7 @@ class FleetMeter:
     said: list[tuple[float, bool]] = field(default_factory=list)  # when, and whether there was a broker
 
     def __post_init__(self) -> None:
-        self.identity = replace(self.sample.identity, utility_serial=f"{4_080_000_000 + self.number}")
+        self.identity = replace(self.sample.identity, utility_serial=_serial(self.number))
         self.id = self.identity.id
 
     def introduction(self, interval: float, *, discovery: bool) -> list[Message]:
@@ -379,7 +386,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         own = None
         if not plan.brokers:
             more = {"queue": USUAL_QUEUE} if plan.fill == "queue" else {}
-            own = Mosquitto(acl=plan.acl, small_disk=plan.fill == "disk", **more)
+            own = Mosquitto(acl=_rights(plan) if plan.acl else None, small_disk=plan.fill == "disk", **more)
             life.callback(own.close)
             own.start()
         empty = own.rss if own else 0.0
@@ -422,13 +429,29 @@ def measure(plan: Plan) -> Iterator[Row]:
             yield Row("fleet: broker memory", plan.case, each, None, "KiB/meter", f"{own.rss:.0f} MiB in all")
 
 
+def _name(gateway: int) -> str:
+    return f"g{gateway:05d}"
+
+
+def _serial(meter: int) -> str:
+    return f"{4_080_000_000 + meter}"
+
+
+def _rights(plan: Plan) -> dict[str, list[str]]:
+    """Give each gateway its meters' topics, as docs/scaling.md says."""
+    return {
+        _name(number): [_serial(meter) for meter in range(number * plan.meters, (number + 1) * plan.meters)]
+        for number in range(plan.gateways)
+    }
+
+
 def _gateways(plan: Plan, brokers: Sequence[Address]) -> list[FleetGateway]:
     sample = Sample.read()
     gateways = []
     for number in range(plan.gateways):
         first = number % len(brokers)
         turned = [*brokers[first:], *brokers[:first]]
-        name = f"g{number:05d}"
+        name = _name(number)
         settings = MqttSettings(
             host=turned[0][0],
             port=turned[0][1],
