@@ -59,6 +59,7 @@ FULL = 20.0  # seconds that a broker stays full
 LOOK = 20.0  # seconds after a disturbance in which it shows whom it has met
 SMALL_DISK = "256k"
 USUAL_QUEUE = 1000  # messages: mosquitto's own limit
+SETTLE = 3.0  # seconds for messages on their way, and for the broker's own count
 DRAIN = 20.0  # seconds that the last messages may take
 _SENT = "$SYS/broker/bytes/sent"  # mosquitto's own count
 _COUNTED = "energy_import"  # the field that carries the number of the message
@@ -80,6 +81,7 @@ class Plan:
     restart: bool = False
     fill: str = ""  # what of its own mosquitto is full: memory, disk or the store's queue
     disturb: str = ""
+    again: bool = False  # everybody is started a second time at the end, with all that the first run has left
     stalls: bool = False  # the disturbance has the brokers take nothing of anybody until it is over
 
     @property
@@ -398,14 +400,8 @@ def measure(plan: Plan) -> Iterator[Row]:
         gateways = _gateways(plan, brokers)
         began = time.monotonic()
         life.callback(_stop, gateways)
-        for gateway in gateways:
-            for meter in gateway.meters:
-                gateway.publisher.set(*meter.introduction(plan.interval, discovery=plan.discovery))
-            gateway.publisher.start()
+        _start(plan, gateways)
         yield Row("fleet: all there", plan.case, _all_there(gateways, store, began) - began, None, "s")
-        if own:
-            time.sleep(2)  # for the broker's count
-            yield Row("fleet: sent at the start", plan.case, store.sent / 2**20, None, "MiB", "by the broker, to all")
         beats = _Beats(gateways, plan.interval)
         life.callback(beats.end.set)
         beats.start()
@@ -427,6 +423,34 @@ def measure(plan: Plan) -> Iterator[Row]:
         if own:
             each = (own.rss - empty) * 1024 / len(meters)
             yield Row("fleet: broker memory", plan.case, each, None, "KiB/meter", f"{own.rss:.0f} MiB in all")
+        if plan.again:
+            again = _gateways(plan, brokers)
+            life.callback(_stop, again)
+            yield from _started_again(plan, gateways, again, store)
+
+
+def _start(plan: Plan, gateways: Sequence[FleetGateway]) -> None:
+    for gateway in gateways:
+        for meter in gateway.meters:
+            gateway.publisher.set(*meter.introduction(plan.interval, discovery=plan.discovery))
+        gateway.publisher.start()
+
+
+def _started_again(
+    plan: Plan, gateways: Sequence[FleetGateway], again: Sequence[FleetGateway], store: Subscriber
+) -> Iterator[Row]:
+    """Stop everybody, start everybody: each looks for what all gateways have left, and finds it now."""
+    for gateway in gateways:
+        gateway.publisher.set(gateway.status())
+    time.sleep(SETTLE)
+    _stop(gateways)
+    time.sleep(SETTLE)
+    began, sent = time.monotonic(), store.sent
+    _start(plan, again)
+    yield Row("fleet: all there again", plan.case, _all_there(again, store, began) - began, None, "s")
+    time.sleep(SETTLE)
+    note = "by the broker to all, mosquitto's own count"
+    yield Row("fleet: sent at a second start", plan.case, (store.sent - sent) / 2**20, None, "MiB", note)
 
 
 def _name(gateway: int) -> str:
@@ -586,6 +610,7 @@ def main() -> None:
         "--fill", choices=("memory", "queue", "disk"), default="", help="fill its own mosquitto half-way"
     )
     parser.add_argument("--disturb", default="", metavar="COMMAND", help="run this half-way")
+    parser.add_argument("--again", action="store_true", help="start everybody a second time at the end")
     parser.add_argument("--stalls", action="store_true", help="what is run has the brokers take nothing of anybody")
     given = parser.parse_args()
     plan = Plan(
@@ -599,6 +624,7 @@ def main() -> None:
         restart=given.restart,
         fill=given.fill,
         disturb=given.disturb,
+        again=given.again,
         stalls=given.stalls,
     )
     if plan.fill == "disk" and os.geteuid() != 0:
