@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -59,6 +59,7 @@ FULL = 20.0  # seconds that a broker stays full
 LOOK = 20.0  # seconds after a disturbance in which it shows whom it has met
 SMALL_DISK = "256k"
 USUAL_QUEUE = 1000  # messages: mosquitto's own limit
+SETTLE = 3.0  # seconds for messages on their way, and for the broker's own count
 DRAIN = 20.0  # seconds that the last messages may take
 _SENT = "$SYS/broker/bytes/sent"  # mosquitto's own count
 _COUNTED = "energy_import"  # the field that carries the number of the message
@@ -80,6 +81,7 @@ class Plan:
     restart: bool = False
     fill: str = ""  # what of its own mosquitto is full: memory, disk or the store's queue
     disturb: str = ""
+    again: bool = False  # everybody is started a second time at the end, with all that the first run has left
     stalls: bool = False  # the disturbance has the brokers take nothing of anybody until it is over
 
     @property
@@ -100,9 +102,12 @@ class Mosquitto:
 
     ``small_disk``: its database has to do with so little that it is never written whole (needs root).
     ``queue``: how many messages it keeps for a session that is away; it would be 1000 by itself.
+    ``acl``: the meters' ids by the user that may read and write their topics; None: all may everything.
     """
 
-    def __init__(self, *, acl: bool, small_disk: bool = False, queue: int = 1_000_000) -> None:
+    def __init__(
+        self, *, acl: Mapping[str, Sequence[str]] | None = None, small_disk: bool = False, queue: int = 1_000_000
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
         self._folder = tempfile.TemporaryDirectory(dir="/dev/shm")
@@ -121,11 +126,15 @@ class Mosquitto:
         if small_disk:
             with self._conf.open("a") as file:
                 file.write("autosave_interval 5\n")
-        if acl:
+        if acl is not None:
             rules = Path(self._folder.name, "acl")
+            own = "".join(
+                f"user {user}\n" + "".join(f"topic readwrite {BASE}/{meter}/#\n" for meter in meters)
+                for user, meters in acl.items()
+            )
             rules.write_text(
-                f"pattern readwrite {BASE}/gateway/%u/#\npattern write {BASE}/+/#\npattern write homeassistant/#\n"
-                f"user store\ntopic read {BASE}/#\ntopic read $SYS/#\n"
+                f"pattern readwrite {BASE}/gateway/%u/#\npattern readwrite homeassistant/#\n"
+                f"user store\ntopic read {BASE}/#\ntopic read $SYS/#\n{own}"
             )
             rules.chmod(0o600)
             with self._conf.open("a") as file:
@@ -211,7 +220,7 @@ class FleetMeter:
     said: list[tuple[float, bool]] = field(default_factory=list)  # when, and whether there was a broker
 
     def __post_init__(self) -> None:
-        self.identity = replace(self.sample.identity, utility_serial=f"{4_080_000_000 + self.number}")
+        self.identity = replace(self.sample.identity, utility_serial=_serial(self.number))
         self.id = self.identity.id
 
     def introduction(self, interval: float, *, discovery: bool) -> list[Message]:
@@ -379,7 +388,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         own = None
         if not plan.brokers:
             more = {"queue": USUAL_QUEUE} if plan.fill == "queue" else {}
-            own = Mosquitto(acl=plan.acl, small_disk=plan.fill == "disk", **more)
+            own = Mosquitto(acl=_rights(plan) if plan.acl else None, small_disk=plan.fill == "disk", **more)
             life.callback(own.close)
             own.start()
         empty = own.rss if own else 0.0
@@ -391,14 +400,8 @@ def measure(plan: Plan) -> Iterator[Row]:
         gateways = _gateways(plan, brokers)
         began = time.monotonic()
         life.callback(_stop, gateways)
-        for gateway in gateways:
-            for meter in gateway.meters:
-                gateway.publisher.set(*meter.introduction(plan.interval, discovery=plan.discovery))
-            gateway.publisher.start()
+        _start(plan, gateways)
         yield Row("fleet: all there", plan.case, _all_there(gateways, store, began) - began, None, "s")
-        if own:
-            time.sleep(2)  # for the broker's count
-            yield Row("fleet: sent at the start", plan.case, store.sent / 2**20, None, "MiB", "by the broker, to all")
         beats = _Beats(gateways, plan.interval)
         life.callback(beats.end.set)
         beats.start()
@@ -420,6 +423,50 @@ def measure(plan: Plan) -> Iterator[Row]:
         if own:
             each = (own.rss - empty) * 1024 / len(meters)
             yield Row("fleet: broker memory", plan.case, each, None, "KiB/meter", f"{own.rss:.0f} MiB in all")
+        if plan.again:
+            again = _gateways(plan, brokers)
+            life.callback(_stop, again)
+            yield from _started_again(plan, gateways, again, store)
+
+
+def _start(plan: Plan, gateways: Sequence[FleetGateway]) -> None:
+    for gateway in gateways:
+        for meter in gateway.meters:
+            gateway.publisher.set(*meter.introduction(plan.interval, discovery=plan.discovery))
+        gateway.publisher.start()
+
+
+def _started_again(
+    plan: Plan, gateways: Sequence[FleetGateway], again: Sequence[FleetGateway], store: Subscriber
+) -> Iterator[Row]:
+    """Stop everybody, start everybody: each looks for what all gateways have left, and finds it now."""
+    for gateway in gateways:
+        gateway.publisher.set(gateway.status())
+    time.sleep(SETTLE)
+    _stop(gateways)
+    time.sleep(SETTLE)
+    began, sent = time.monotonic(), store.sent
+    _start(plan, again)
+    yield Row("fleet: all there again", plan.case, _all_there(again, store, began) - began, None, "s")
+    time.sleep(SETTLE)
+    note = "by the broker to all, mosquitto's own count"
+    yield Row("fleet: sent at a second start", plan.case, (store.sent - sent) / 2**20, None, "MiB", note)
+
+
+def _name(gateway: int) -> str:
+    return f"g{gateway:05d}"
+
+
+def _serial(meter: int) -> str:
+    return f"{4_080_000_000 + meter}"
+
+
+def _rights(plan: Plan) -> dict[str, list[str]]:
+    """Give each gateway its meters' topics, as docs/scaling.md says."""
+    return {
+        _name(number): [_serial(meter) for meter in range(number * plan.meters, (number + 1) * plan.meters)]
+        for number in range(plan.gateways)
+    }
 
 
 def _gateways(plan: Plan, brokers: Sequence[Address]) -> list[FleetGateway]:
@@ -428,7 +475,7 @@ def _gateways(plan: Plan, brokers: Sequence[Address]) -> list[FleetGateway]:
     for number in range(plan.gateways):
         first = number % len(brokers)
         turned = [*brokers[first:], *brokers[:first]]
-        name = f"g{number:05d}"
+        name = _name(number)
         settings = MqttSettings(
             host=turned[0][0],
             port=turned[0][1],
@@ -563,6 +610,7 @@ def main() -> None:
         "--fill", choices=("memory", "queue", "disk"), default="", help="fill its own mosquitto half-way"
     )
     parser.add_argument("--disturb", default="", metavar="COMMAND", help="run this half-way")
+    parser.add_argument("--again", action="store_true", help="start everybody a second time at the end")
     parser.add_argument("--stalls", action="store_true", help="what is run has the brokers take nothing of anybody")
     given = parser.parse_args()
     plan = Plan(
@@ -576,6 +624,7 @@ def main() -> None:
         restart=given.restart,
         fill=given.fill,
         disturb=given.disturb,
+        again=given.again,
         stalls=given.stalls,
     )
     if plan.fill == "disk" and os.geteuid() != 0:
