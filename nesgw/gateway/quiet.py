@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,7 +11,8 @@ from nesgw.config.settings import QuietWindow
 from nesgw.errors import QuietNow
 
 # A poll that begins shortly before the window would reach into it.
-BEFORE: Final = timedelta(seconds=5)
+BEFORE: Final = 5.0  # seconds
+DAY: Final = timedelta(days=1)
 
 
 class QuietTime:
@@ -20,9 +22,18 @@ class QuietTime:
         self._window = window
         self._now = now
 
-    def obstacle(self) -> QuietNow | None:
-        """Return why nothing may be read now; None while the window is closed."""
-        moment = self._now()
-        if self._window is None or not (self._window.contains(moment) or self._window.contains(moment + BEFORE)):
+    def obstacle(self, takes: float = BEFORE) -> QuietNow | None:
+        """Return why nothing may be begun now that takes so many seconds; None where it is over before the window."""
+        if self._window is None or self.seconds_left() > takes:
             return None
         return QuietNow(until=f"{self._window.end:%H:%M}")
+
+    def seconds_left(self) -> float:
+        """Return the seconds until the window opens: 0 while it is open, infinity where there is none."""
+        if self._window is None:
+            return math.inf
+        moment = self._now()
+        if self._window.contains(moment):
+            return 0.0
+        opens = datetime.combine(moment.date(), self._window.begin, moment.tzinfo)
+        return ((opens if opens > moment else opens + DAY) - moment).total_seconds()

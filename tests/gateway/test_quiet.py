@@ -27,6 +27,31 @@ def test_without_a_window_there_is_no_obstacle() -> None:
     assert QuietTime(None, lambda: datetime(2026, 11, 20, 2, 10)).obstacle() is None
 
 
+@pytest.mark.parametrize(
+    ("now", "left"), [("23:49:00", 60.0), ("23:50:00", 0.0), ("00:09:59", 0.0), ("00:10:00", 85_200.0)]
+)
+def test_over_midnight_it_opens_once_a_day(now: str, left: float) -> None:
+    window = QuietWindow(time(23, 50), time(0, 10))
+    moment = datetime.combine(datetime(2026, 11, 20), time.fromisoformat(now))
+    assert QuietTime(window, lambda: moment).seconds_left() == left
+
+
+@pytest.mark.parametrize("interface", ["optical", "mep"])
+@pytest.mark.parametrize("interval", [300.0, 3600.0])
+def test_nothing_that_follows_a_poll_reaches_into_it(interface: str, interval: float) -> None:
+    """Behind the first poll, logs and months of history are read: for 45 s, if the interval has room for that."""
+    line = line_to(interface=interface)
+    begin, start = line.clock(), datetime(2026, 11, 20, 2, 4, 30, tzinfo=UTC)
+    now = lambda: start + timedelta(seconds=line.clock() - begin)  # noqa: E731
+    sent: list[time] = []
+    send = line.write
+    line.write = lambda data: (sent.append(now().time()), send(data))[1]
+    _, publisher = work(line, polls=3, interval=interval, quiet=NIGHT, wall_clock=now)
+    assert not [moment for moment in sent if time(2, 5) <= moment < time(2, 15)]
+    assert publisher.readings
+    assert publisher.statuses[-1].failures == {}
+
+
 @pytest.mark.expects_warnings("^no reading for 30 s: the meter is unavailable$")
 def test_a_meter_is_left_alone_in_it_and_read_again_behind_it() -> None:
     line = line_to()
