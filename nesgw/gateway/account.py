@@ -45,4 +45,4 @@ class Account:
 
     def another_meter(self, meter: str) -> None:
         """What the meter's tables said was another meter's."""
-        self.note(id=meter, alarms=None, last_event=None, last_outage=None)
+        self.note(id=meter, alarms=None, last_event=None, last_outage=None, sub_meters={})

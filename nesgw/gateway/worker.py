@@ -362,6 +362,7 @@ class Worker(threading.Thread):
             mark if isinstance(mark := last.status.get(key), int) else None for key in ("last_event", "last_outage")
         ]
         self._account.note(last_event=marks[0], last_outage=marks[1])
+        self.slow.restore(last.status.get("sub_meters"))
         if not last.state:
             return
         fell_from = last.status.get("fell_from")

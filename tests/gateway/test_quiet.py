@@ -45,7 +45,12 @@ def test_nothing_that_follows_a_poll_reaches_into_it(interface: str, interval: f
     now = lambda: start + timedelta(seconds=line.clock() - begin)  # noqa: E731
     sent: list[time] = []
     send = line.write
-    line.write = lambda data: (sent.append(now().time()), send(data))[1]
+
+    def write(data: bytes) -> None:
+        sent.append(now().time())
+        send(data)
+
+    line.write = write  # type: ignore[method-assign]
     _, publisher = work(line, polls=3, interval=interval, quiet=NIGHT, wall_clock=now)
     assert not [moment for moment in sent if time(2, 5) <= moment < time(2, 15)]
     assert publisher.readings
