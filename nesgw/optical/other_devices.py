@@ -201,7 +201,7 @@ def _is_z_wave(data: bytes) -> bool:
 
 
 def _hdlc(heard: bytes) -> OtherDevice | None:
-    """Look for a frame of type 3 whose check sequence is right: ``7E A0+ length … fcs 7E`` (ISO/IEC 13239)."""
+    """Look for a frame of type 3 whose check sequence is right: ``7E A0+ length … fcs 7E``, HDLC."""
     for place in (place for place, byte in enumerate(heard) if byte == 0x7E):
         length = int.from_bytes(heard[place + 1 : place + 3], "big") & 0x7FF
         frame, behind = heard[place + 1 :][:length], heard[place + 1 + length :][:1]

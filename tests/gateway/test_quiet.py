@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 
@@ -40,17 +41,17 @@ def test_over_midnight_it_opens_once_a_day(now: str, left: float) -> None:
 @pytest.mark.parametrize("interval", [300.0, 3600.0])
 def test_nothing_that_follows_a_poll_reaches_into_it(interface: str, interval: float) -> None:
     """Behind the first poll, logs and months of history are read: for 45 s, if the interval has room for that."""
-    line = line_to(interface=interface)
+    line: Any = line_to(interface=interface)
     begin, start = line.clock(), datetime(2026, 11, 20, 2, 4, 30, tzinfo=UTC)
     now = lambda: start + timedelta(seconds=line.clock() - begin)  # noqa: E731
     sent: list[time] = []
-    send = line.write
+    send: Any = line.write
 
     def write(data: bytes) -> None:
         sent.append(now().time())
         send(data)
 
-    line.write = write  # type: ignore[method-assign]
+    line.write = write
     _, publisher = work(line, polls=3, interval=interval, quiet=NIGHT, wall_clock=now)
     assert not [moment for moment in sent if time(2, 5) <= moment < time(2, 15)]
     assert publisher.readings
