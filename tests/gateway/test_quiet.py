@@ -43,9 +43,11 @@ def test_nothing_that_follows_a_poll_reaches_into_it(interface: str, interval: f
     """Behind the first poll, logs and months of history are read: for 45 s, if the interval has room for that."""
     line: Any = line_to(interface=interface)
     begin, start = line.clock(), datetime(2026, 11, 20, 2, 4, 30, tzinfo=UTC)
-    now = lambda: start + timedelta(seconds=line.clock() - begin)  # noqa: E731
     sent: list[time] = []
     send: Any = line.write
+
+    def now() -> datetime:
+        return start + timedelta(seconds=line.clock() - begin)
 
     def write(data: bytes) -> None:
         sent.append(now().time())

@@ -203,8 +203,9 @@ def answering(rig: Rig, said: bytes) -> None:
         rig.line.sleep(0.02 if waiting else timeout)
         return waiting.pop() if waiting else b""
 
-    rig.line.write = lambda _: waiting.append(said)  # type: ignore[method-assign]
-    rig.line.read = read  # type: ignore[method-assign]
+    line: Any = rig.line
+    line.write = lambda _: waiting.append(said)
+    line.read = read
 
 
 @pytest.mark.parametrize(
@@ -235,7 +236,8 @@ def test_a_program_that_had_the_port_first_and_locks_nothing_is_named() -> None:
     rig = Rig()
     rig.link.open_session()
     answering(rig, b"")
-    rig.line.holder = lambda: "minicom (pid 42)"  # type: ignore[method-assign]
+    line: Any = rig.line
+    line.holder = lambda: "minicom (pid 42)"
     with pytest.raises(PortShared, match="minicom"):
         rig.link.read(BT01)
 
