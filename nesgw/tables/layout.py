@@ -109,7 +109,8 @@ class Layout:
         if not dimensions.actual:
             remarks.append("no BT21, only BT20: tariffs and what comes after the first eleven totals are left out")
         if (ratios := installation.ratios) and (ratios.current, ratios.voltage) != (1, 1):
-            remarks.append(f"behind transformers of {ratios.current}:1 (current) and {ratios.voltage}:1 (voltage)")
+            odd = "" if ratios.possible else ", which there are not: set max_power"
+            remarks.append(f"behind transformers of {ratios.current}:1 (current) and {ratios.voltage}:1 (voltage){odd}")
         if unit != 1:
             remarks.append(f"the energy registers count in {unit} Wh")
 
