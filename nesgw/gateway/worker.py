@@ -117,7 +117,7 @@ class Worker(threading.Thread):
         self._server = server
         self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
         self._on_change = on_change
-        self._quiet = QuietTime(settings.quiet, wall_clock)
+        self._quiet = QuietTime(settings.quiet, wall_clock, zone)
         self._is_quiet = False
         self._poll_takes = BEFORE  # seconds to leave to a poll in front of the quiet window
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -35,6 +36,23 @@ def test_over_midnight_it_opens_once_a_day(now: str, left: float) -> None:
     window = QuietWindow(time(23, 50), time(0, 10))
     moment = datetime.combine(datetime(2026, 11, 20), time.fromisoformat(now))
     assert QuietTime(window, lambda: moment).seconds_left() == left
+
+
+@pytest.mark.parametrize(
+    ("begin", "now", "left"),
+    [
+        ((3, 5), "2026-03-29T01:59:30+01:00", 330.0),  # set forward from 2 to 3
+        ((2, 30), "2026-10-25T02:50:00+02:00", 2400.0),  # set back from 3 to 2: 2:30 comes twice
+        ((2, 30), "2026-10-25T02:50:00+01:00", 85_200.0),
+        ((2, 30), "2026-10-25T01:50:00+02:00", 2400.0),
+    ],
+)
+def test_over_a_change_of_the_clock_it_opens_when_the_local_clock_says_so(
+    begin: tuple[int, int], now: str, left: float
+) -> None:
+    moment = datetime.fromisoformat(now)
+    window = QuietWindow(time(*begin), time(begin[0], begin[1] + 10))
+    assert QuietTime(window, lambda: moment, ZoneInfo("Europe/Copenhagen")).seconds_left() == left
 
 
 @pytest.mark.parametrize("interface", ["optical", "mep"])
