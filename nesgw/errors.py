@@ -217,6 +217,16 @@ class NoAnswer(Retryable):
     do = "seat the probe squarely on the optical port (nesgw align shows how well it sits)"
 
 
+class Unanswered(NoAnswer):
+    """The meter takes the request, and nothing follows."""
+
+    what = "{port}: the meter acknowledges {service} and does not answer it"
+    do = (
+        "leave the probe as it is, it sits well; wait some minutes: another reader, at the meter's other port too, may "
+        "keep it busy; if it lasts, please report it with the meter's model"
+    )
+
+
 class EchoOnly(NoAnswer):
     """The probe sees its own light and nothing else."""
 

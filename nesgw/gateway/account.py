@@ -46,4 +46,6 @@ class Account:
     def another_meter(self, meter: MeterIdentity) -> None:
         """What the meter's tables said was another meter's."""
         serial = meter.manufacturer_serial or None
-        self.note(id=meter.id, manufacturer_serial=serial, alarms=None, last_event=None, last_outage=None)
+        self.note(
+            id=meter.id, manufacturer_serial=serial, alarms=None, last_event=None, last_outage=None, sub_meters={}
+        )

@@ -11,6 +11,7 @@ from typing import Final
 # Of each interval so much is left to the line: for the next beat to be on time, and for a MEP device.
 REST: Final = 0.2
 LEAST_REST: Final = 0.15  # seconds
+FOR_TROUBLE: Final = 1.0  # seconds that a read may last longer than on a sound line
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class Gap:
     def only(self, share: float, now: float) -> Gap:
         """Return the first part of what is left of the gap."""
         return self if share == 1.0 else self.at_most(now + share * (self.ends - now))
+
+    def wholly_before(self, until: float) -> Gap:
+        """Return a gap of which nothing, not even trouble, reaches beyond that."""
+        return Gap(min(self.ends, until - FOR_TROUBLE), min(self.limit, until))
 
     def at_most(self, until: float) -> Gap:
         """Return a gap that ends by then at the latest."""

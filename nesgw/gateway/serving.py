@@ -38,8 +38,11 @@ class Serving:
         """Have these parts answered without the meter."""
         self._server.known = parts
 
-    def after_poll(self, gap: Gap) -> None:
-        """Serve who waits, in the session of the poll. Raises what breaks the session."""
+    def after_poll(self, gap: Gap, closes: float) -> None:
+        """Serve who waits, in the session of the poll. Raises what breaks the session.
+
+        ``closes`` is when the port is left to the utility: nothing reaches beyond that.
+        """
         request = self._server.waiting
         if request is None:
             return
@@ -48,7 +51,9 @@ class Serving:
             request.passed_over = now if request.passed_over is None else request.passed_over
             if now - request.passed_over < OVERTIME:
                 return
-            gap = self._overtime(request)
+            gap = self._overtime(request).wholly_before(closes)
+            if not self._has_room(request, gap):
+                return
         self._burst(gap)
 
     def between_polls(self, gap: Gap, obstacle: NesgwError | None) -> None:

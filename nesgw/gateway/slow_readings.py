@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -31,6 +31,7 @@ from nesgw.plausibility.sub_meters import SubMeterPlausibility
 from nesgw.publishers.meter_publisher import MeterPublisher
 from nesgw.tables.interval_demand import Demand, RecentReadings, RegisterReading, Running
 from nesgw.tables.mbus import MbusReading
+from nesgw.tables.times import iso
 from nesgw.values import Reading
 
 DEMAND_PAUSE: Final = 8.0  # seconds between two messages of the running interval, at the least
@@ -51,7 +52,7 @@ class SlowReadings:
         clock: Callable[[], float],
         wall_clock: Callable[[], datetime],
     ) -> None:
-        self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last, by its serial number
+        self.sub_meters: dict[str, MbusReading] = {}  # what each meter behind the meter said last
         self.demand: Demand | None = None
         self.running: Running | None = None  # its interval that is not over
         self._publisher = publisher
@@ -62,7 +63,8 @@ class SlowReadings:
         self._clock = clock
         self._wall_clock = wall_clock
         self._tables: SlowTables | None = None
-        self._judges: dict[str, SubMeterPlausibility] = {}  # by manufacturer and serial number
+        self._judges: dict[str, SubMeterPlausibility] = {}
+        self._last_sub_meters: Mapping[str, object] = {}  # what an earlier process accepted of each, by its id
         self._recent = RecentReadings()
         self._demand_due = self._running_lasts = 0.0
 
@@ -70,9 +72,15 @@ class SlowReadings:
         """Forget the meter that was on the port before."""
         self._tables = None
         self._judges.clear()
+        self._last_sub_meters = {}
         self._recent.clear()
         self.demand = self.running = None
         self.sub_meters.clear()
+
+    def restore(self, sub_meters: object) -> None:
+        """Go on from what an earlier process accepted of the sub-meters: its status's ``sub_meters``."""
+        self._last_sub_meters = sub_meters if isinstance(sub_meters, dict) else {}
+        self._account.note(sub_meters=self._last_sub_meters)
 
     def read(self, meter: TimedReader, facts: Facts, gap: Gap) -> None:
         """Read the slow tables that are due, as far as the time goes."""
@@ -119,7 +127,7 @@ class SlowReadings:
                 self._publisher.emit(found.entries)
             case SubMeterFound(reading):
                 judged = self._judged(reading)
-                self.sub_meters[reading.serial] = judged
+                self.sub_meters[_device(reading)] = judged
                 self._publisher.accept_sub_meter(judged, SUB_METERS_EVERY)
 
     def _publish_demand(self, running: Running | None) -> None:
@@ -132,8 +140,15 @@ class SlowReadings:
 
     def _judged(self, reading: MbusReading) -> MbusReading:
         """Return what a sub-meter says with null for what is doubted."""
-        judge = self._judges.setdefault(f"{reading.manufacturer} {reading.serial}", SubMeterPlausibility())
-        judged = judge.judge(reading, self._clock())
+        device, now = _device(reading), self._clock()
+        if device not in self._judges:
+            self._judges[device] = SubMeterPlausibility()
+            if isinstance(last := self._last_sub_meters.get(device), dict):
+                self._judges[device].restore(last, now)
+        judge = self._judges[device]
+        judged = judge.judge(reading, now)
+        known = {"time": iso(reading.time), **judge.counters}
+        self._account.note(sub_meters={**self._account.status.sub_meters, device: known})
         for message in judged.messages:
             self._log.warning(f"{message} (serial number {reading.serial})")
         return judged.reading
@@ -143,3 +158,8 @@ class SlowReadings:
         self._account.note(alarms=keys)
         if before is not None and (new := [key for key in keys if key not in before]):
             self._log.warning(f"the meter raised: {', '.join(new)}")
+
+
+def _device(reading: MbusReading) -> str:
+    """What tells a sub-meter from the others behind this meter, whatever its channel; without a number, the channel."""
+    return reading.id if reading.serial.strip("0f") else f"{reading.id}-{reading.handle}"

@@ -20,11 +20,11 @@ from nesgw.config.settings import MeterSettings
 from nesgw.errors import IdentityTaken, NesgwError, OperatorNeeded, ProtocolMisuse, QuietNow, Stopped
 from nesgw.gateway.account import Account
 from nesgw.gateway.freshness import Freshness
-from nesgw.gateway.quiet import QuietTime
+from nesgw.gateway.quiet import BEFORE, QuietTime
 from nesgw.gateway.read_server import ReadServer
 from nesgw.gateway.retries import Retries
 from nesgw.gateway.schedule import LEAST_REST, Beat, Gap
-from nesgw.gateway.serving import Serving
+from nesgw.gateway.serving import BURST, Serving
 from nesgw.gateway.slow_readings import SlowReadings
 from nesgw.gateway.trouble_log import TroubleLog
 from nesgw.meter.meter import Meter
@@ -50,6 +50,11 @@ POLL_READS: Final = 15
 LEARNING_READS: Final = 60
 
 SESSION_REQUESTS: Final = 6  # that open and end a session
+
+# In front of the quiet window: what ending a session takes at the most, and how much longer a poll may take than the
+# one before.
+TO_END_SESSION: Final = 2.5  # seconds
+POLL_MARGIN: Final = 1.5
 
 # Slower than this the shortest limit grows with the time that the bytes of a poll take.
 SLOW_BAUD: Final = 2400
@@ -113,8 +118,9 @@ class Worker(threading.Thread):
         self._server = server
         self._serving = Serving(server, self._meter, clock, self._serving_pause) if server else None
         self._on_change = on_change
-        self._quiet = QuietTime(settings.quiet, wall_clock)
+        self._quiet = QuietTime(settings.quiet, wall_clock, zone)
         self._is_quiet = False
+        self._poll_takes = BEFORE  # seconds to leave to a poll in front of the quiet window
 
     @property
     def status(self) -> MeterStatus:
@@ -163,15 +169,24 @@ class Worker(threading.Thread):
         """Serve commands until the time has come; False if it is time to end."""
         while not self._is_ending():
             self.look()
-            quiet = self._quiet.obstacle()
+            quiet = self._quiet.obstacle(self._time_needed())
             self._leave_port_to_utility(quiet)
             if self._serving and (quiet or self._clock() < due):
-                self._serve_between_polls(self._serving, beat.gap(self._clock()).at_most(due - LEAST_REST), quiet)
+                gap = beat.gap(self._clock()).at_most(due - LEAST_REST).wholly_before(self._port_closes())
+                self._serve_between_polls(self._serving, gap, quiet)
             remaining = due - self._clock()
             if remaining <= 0 and not quiet:
                 return True
             self._pause(LONGEST_WAIT if quiet else min(remaining, LONGEST_WAIT))
         return False
+
+    def _time_needed(self) -> float:
+        """How long the next poll may well take, in seconds."""
+        return self._poll_takes + (LEARNING if self._meter.to_be_identified else 0.0)
+
+    def _port_closes(self) -> float:
+        """When the port is to be free for the utility, the end of a session included."""
+        return self._clock() + self._quiet.seconds_left() - TO_END_SESSION
 
     def _leave_port_to_utility(self, quiet: QuietNow | None) -> None:
         """Give the port back when the quiet window begins, and log that; the next poll opens it again."""
@@ -203,17 +218,20 @@ class Worker(threading.Thread):
         self._account.polled()
         done = False
         try:
-            with self._meter.session(started + self._time_allowed()):
+            with self._meter.session(min(started + self._time_allowed(), self._port_closes())):
                 self._register(self._meter.facts(on_identity=self._publisher.expect))
                 self._meter.look_for_traces()
                 self._resolve(*self._read())
                 self._account.note(poll_duration_ms=round(1000 * (self._clock() - started)))
+                self._poll_takes = max(BEFORE, POLL_MARGIN * (self._clock() - started))
                 done = True
-                gap = beat.gap(self._clock())
+                gap = beat.gap(self._clock()).wholly_before(self._port_closes())
+                gap = gap.at_most(self._clock() + BURST)
+                self._meter.limit(gap.limit)
                 if self.facts:  # as there is a reading
                     self.slow.read(self._meter, self.facts, gap)
                 if self._serving:
-                    self._serving.after_poll(gap)
+                    self._serving.after_poll(gap, self._port_closes())
         except Stopped:
             return
         except ProtocolMisuse:
@@ -348,6 +366,7 @@ class Worker(threading.Thread):
             mark if isinstance(mark := last.status.get(key), int) else None for key in ("last_event", "last_outage")
         ]
         self._account.note(last_event=marks[0], last_outage=marks[1])
+        self.slow.restore(last.status.get("sub_meters"))
         if not last.state:
             return
         fell_from = last.status.get("fell_from")

@@ -196,6 +196,7 @@ class Link:
         self._buffer = bytearray()  # received and not yet understood
         self._began = 0.0  # when its first byte came
         self._last_byte = float("-inf")  # when the last one came
+        self._strange = bytearray()  # received before the key was proven: perhaps not a meter's
         self._since_sent = bytearray()  # received since the last transmission, understood or not
         self._troubled = False  # the next request waits for a silent line
         self._looked_at = float("-inf")
@@ -211,6 +212,12 @@ class Link:
     def key_proven(self) -> bool:
         """Whether the meter has taken the key, and not refused it since."""
         return self._key_proven
+
+    def take_strange(self) -> bytes:
+        """Return what came since the last call, as long as nothing shows that a meter sent it."""
+        strange = bytes(self._strange)
+        self._strange.clear()
+        return b"" if self._key_proven else strange
 
     @property
     def key_rests_until(self) -> float:
@@ -333,6 +340,9 @@ class Link:
             return []
         self.statistics.bytes_in += len(data)
         self._last_byte = now
+        if not self._key_proven:
+            self._strange += data
+            del self._strange[:-_MOST_BYTES]
         if self._state in (State.CLOSED, State.SETTLE, State.RECOVER):
             self.statistics.noise_bytes += len(data)
             return []

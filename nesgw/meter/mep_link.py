@@ -9,13 +9,19 @@ from typing import Final
 
 from nesgw.config.settings import MeterSettings
 from nesgw.errors import (
+    LoopedBack,
     MepKeyRefused,
+    MepLineTooNoisy,
+    MepNoAnswer,
     MepRequestDamaged,
     MepTableClosed,
     MeterBusy,
     MeterMisbehaved,
     NesgwError,
+    PortBusy,
+    PortShared,
     TableNotPresent,
+    WrongDevice,
 )
 from nesgw.mep.client import NO_KEY, MepClient
 from nesgw.mep.digest import DigestKey
@@ -23,6 +29,7 @@ from nesgw.mep.frames import AROUND_DATA, LARGEST_READ
 from nesgw.mep.link import Link
 from nesgw.mep.pace import INTERVAL
 from nesgw.meter.poll_plan import POLL
+from nesgw.optical.other_devices import OtherDevice, recognise
 from nesgw.optical.read_plan import Span
 from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
@@ -132,7 +139,7 @@ class MepLink:
         """Have the meter take the key, unless it has. Nothing but a read shows that."""
         client = self._connected
         if not self._memory.key_proven:
-            with suppress(TableNotPresent, MeterMisbehaved):  # of the table; its answer was signed with our key
+            with self._explained(), suppress(TableNotPresent, MeterMisbehaved):  # of the table, signed with our key
                 client.read(_PROOF.table, _PROOF.offset, _PROOF.size)
         self._sound = True
 
@@ -154,7 +161,8 @@ class MepLink:
         is closed for that.
         """
         try:
-            yield
+            with self._explained():
+                yield
         except _OF_A_TABLE:
             raise
         except MepKeyRefused as refusal:
@@ -162,6 +170,24 @@ class MepLink:
             raise MepRequestDamaged(port=self._settings.port, service=refusal.facts["service"], attempts=2) from refusal
         except BaseException:
             self._sound = False
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say who else has the port, or what is on it in place of a meter, where that is seen."""
+        try:
+            yield
+        except LoopedBack:
+            raise
+        except (MepNoAnswer, MepLineTooNoisy) as trouble:
+            name = self._settings.port
+            if holder := self._port.holder() if self._port else None:
+                raise PortShared(port=name, holder=holder) from trouble
+            device = recognise(self._memory.take_strange())
+            if device is OtherDevice.BUSY_BRIDGE:
+                raise PortBusy(port=name, holder="another program, as the bridge says") from trouble
+            if device not in (None, OtherDevice.ZEROS):
+                raise WrongDevice(**{**trouble.facts, "device": device.what, "advice": device.advice}) from trouble
             raise
 
     def seconds(self, size: int) -> float:

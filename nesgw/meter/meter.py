@@ -199,7 +199,7 @@ class Meter:
         self._jumps = self._link.jumps
         if self._jumps is not None:
             self._version = run(ask_version(), self._session)
-        facts = run(identify(known, heard), self._optional)
+        facts = run(identify(before, heard), self._optional)
         if not facts.published_like(before):
             run(confirm(facts, known), self._optional)
         if known is not None and facts.identity.id != known.id:

@@ -105,14 +105,14 @@ class Facts:
 
 
 def identify(
-    known: MeterIdentity | None = None, on_identity: Callable[[MeterIdentity], object] = lambda _: None
+    before: Facts | None = None, on_identity: Callable[[MeterIdentity], object] = lambda _: None
 ) -> Query[Facts]:
     """Ask a meter who it is and where its registers stand.
 
-    ``known`` is who it was before; ``on_identity`` is called as soon as the meter has said who it is, which may yet
-    turn out to be wrong.
+    ``before`` is what it was before: a meter that declares the same as then needs no sound registers to be believed.
+    ``on_identity`` is called as soon as the meter has said who it is, which may yet turn out to be wrong.
     """
-    declared = yield from _declared(known, on_identity)
+    declared = yield from _declared(before.identity if before else None, on_identity)
     dimensions = declared.dimensions
     layout = Layout.build(
         dimensions,
@@ -123,6 +123,7 @@ def identify(
         summation_order=declared.summation_order,
         present_order=declared.present_order,
         installation=declared.installation,
+        confirmed=before.layout if before and before.declared == declared else None,
     )
     alarms = yield from _alarms(declared.general, declared.identity.firmware)
     logs = (yield BT71) is not None or (yield BT70) is not None

@@ -34,6 +34,7 @@ from nesgw.errors import (
     SessionRefused,
     Stopped,
     TableNotPresent,
+    Unanswered,
     WrongDevice,
 )
 from nesgw.optical.link import (
@@ -561,6 +562,8 @@ class MeterClient:
                 return PortBusy(port=self._port.name, holder="another program, as the bridge says")
             return WrongDevice(**facts, device=device.what, advice=device.advice)
         match event.reason:
+            case Reason.SILENCE if event.acknowledged:
+                return Unanswered(**facts)
             case Reason.SILENCE:
                 return (BridgeSilent if is_bridge(self._port.name) else NoAnswer)(**facts)
             case Reason.ECHO_ONLY:

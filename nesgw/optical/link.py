@@ -33,6 +33,8 @@ _SILENCE = 1.0
 _SURELY_LOST = 4  # times what the last acknowledgement took
 _RECENT = 24  # answers of which the quickest tells a slow meter: those of two polls and more
 
+_NEVER_TOGGLES = 2  # packets in a row
+
 Fingerprint = tuple[bool, bytes]  # toggle and CRC: what the other side knows a packet by
 
 
@@ -120,6 +122,7 @@ class GaveUp:
 
     attempts: int
     reason: Reason
+    acknowledged: bool = field(default=False, compare=False)  # the meter had taken the request
 
 
 Event = Delivered | Received | Stale | GaveUp
@@ -161,6 +164,7 @@ class Link:
         self.timing = timing or Timing()
         self.statistics = LinkStatistics()
         self._outgoing: list[bytes] = []  # packets and acknowledgements to be written
+        self._same_toggle = 0  # packets of the meter in a row, each another one, whose toggle did not change
         self._toggle = True  # of the last packet sent; each new one flips it, over sessions too
         self._meter_may_know: frozenset[Fingerprint] = frozenset()  # candidates for the meter's last accepted packet
         self._sending_until = float("-inf")
@@ -462,7 +466,7 @@ class Link:
         else:
             telling = (Reason.NAK, Reason.ECHO_ONLY, Reason.DAMAGED)  # with echo, what is damaged most likely is echo
         reason = next((reason for reason in telling if reason in exchange.heard), Reason.SILENCE)
-        return [GaveUp(attempts, reason)]
+        return [GaveUp(attempts, reason, acknowledged=exchange.awaiting is _Awaiting.ANSWER)]
 
     def _refuse_packet(self, now: float) -> list[Event]:
         """NAK a damaged packet where an answer is due, else keep silent [C12.18-1996]."""
@@ -494,7 +498,8 @@ class Link:
         if self.greeting is None:
             self.greeting = bytes(self._strange)
         self._strange.clear()
-        if fingerprint == self._last_accepted and now - self._last_accepted_at < self.timing.traffic:
+        recent = now - self._last_accepted_at < self.timing.traffic
+        if fingerprint == self._last_accepted and recent and not self._may_be_new(exchange):
             self.statistics.duplicates += 1
             self._last_accepted_at = now  # the fourth transmission comes six seconds after the first
             self._queue(bytes((ACK,)), now)
@@ -503,6 +508,8 @@ class Link:
             return []
         if exchange and len(exchange.packets) > 1:
             return []  # the request is not out yet; unacknowledged, the meter will repeat this
+        if self._last_accepted and recent and fingerprint != self._last_accepted:
+            self._same_toggle = self._same_toggle + 1 if fingerprint[0] == self._last_accepted[0] else 0
         self._last_accepted, self._last_accepted_at = fingerprint, now
         self._queue(bytes((ACK,)), now)
         if exchange and exchange.response is None and exchange.attempts == 1:
@@ -521,6 +528,14 @@ class Link:
         self._meter_may_know = frozenset((_fingerprint(exchange.raw),))
         # Whoever answers has the request: where its ACK was lost, the answer stands for it.
         return [Received(message)] if exchange.delivered else [Delivered(), Received(message)]
+
+    def _may_be_new(self, exchange: _Exchange | None) -> bool:
+        """Whether a packet like the last one may be an answer all the same: to a request that was acknowledged.
+
+        Only of a meter that has shown that it never changes its toggle: two answers in a row may be alike.
+        """
+        answer_due = exchange is not None and exchange.awaiting is _Awaiting.ANSWER and not exchange.heard
+        return answer_due and self._same_toggle >= _NEVER_TOGGLES
 
     def _note_response(self, exchange: _Exchange) -> None:
         if exchange.response is not None:

@@ -40,6 +40,19 @@ class OtherDevice(Enum):
         "an IEC 62056-21 (or P1) meter",
         "such a meter speaks another protocol: nesgw reads NES (Echelon, OSGP) meters only",
     )
+    DLMS = (
+        "a meter that speaks DLMS (HDLC)",
+        "such a meter speaks another protocol: nesgw reads NES (Echelon, OSGP) meters only",
+    )
+    MBUS = (
+        "an M-Bus device",
+        "that is another port or another meter: nesgw reads a NES meter's optical or MEP port, "
+        "and its M-Bus devices through it",
+    )
+    NETWORK = (
+        "a server that is no serial bridge (SSH, HTTP, FTP, mail)",
+        "correct HOST:PORT to those of the bridge's raw TCP port",
+    )
     ZIGBEE = ("a Zigbee, Thread or Z-Wave stick", _ELSEWHERE)
     CONSOLE = (
         "a login console",
@@ -76,6 +89,7 @@ _ENOUGH_TEXT: Final = 24  # bytes
 _MOSTLY: Final = 0.95
 _ENOUGH_ZEROS: Final = 16
 _LAST_SUBSYSTEM: Final = 0x15
+_LEAST_HDLC: Final = 7  # bytes: format, two addresses, control, check sequence
 _LONGEST_RADIO: Final = 64  # bytes of a frame: noise makes longer ones by chance
 _FLOW: Final = (0x11, 0x13)
 _REPEATED: Final = 2  # one packet that is sound with a byte put in may be chance
@@ -112,8 +126,10 @@ _SAYS: Final = {
             re.S,
             rb"\d-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}",
             rb"\b[0-9CFL]\.\d{1,2}\.\d{1,2}\(",
-            rb"/[A-Z][A-Za-z]{2}\d[!-~]*\r\n",
+            rb"/[A-Z][A-Za-z]{2}\d[ -~]*\r\n",
         ),
+        # What such servers say first, or to what they do not understand.
+        (OtherDevice.NETWORK, re.S, rb"\ASSH-[12]\.", rb"\AHTTP/1\.[01] \d{3}", rb"\A220[ -][^\r\n]*\r\n"),
         # ASH of Silicon Labs: reset, and its acknowledgement.
         (OtherDevice.ZIGBEE, re.S, rb"\xc0\x38\xbc\x7e", rb"\xc1\x02.{1,4}\x7e"),
         # Answers to Hayes commands and what comes unasked; a command that is echoed.
@@ -140,7 +156,7 @@ _SAYS: Final = {
 
 def recognise(heard: bytes) -> OtherDevice | None:
     """Name what sent these bytes, none of which belonged to a sound packet; None where a meter could have."""
-    for looks in (_by_words, _framed, _doubled, _seven_bits, _flow_controlled, _zeros, _text):
+    for looks in (_by_words, _framed, _hdlc, _mbus, _doubled, _seven_bits, _flow_controlled, _zeros, _text):
         if device := looks(heard):
             return device
     return None
@@ -182,6 +198,32 @@ def _is_z_wave(data: bytes) -> bool:
     return (
         5 <= end <= min(len(data), _LONGEST_RADIO) and data[2] < 2 and _xor(data[1 : end - 1]) ^ 0xFF == data[end - 1]
     )
+
+
+def _hdlc(heard: bytes) -> OtherDevice | None:
+    """Look for a frame of type 3 whose check sequence is right: ``7E A0+ length … fcs 7E``, HDLC."""
+    for place in (place for place, byte in enumerate(heard) if byte == 0x7E):
+        length = int.from_bytes(heard[place + 1 : place + 3], "big") & 0x7FF
+        frame, behind = heard[place + 1 :][:length], heard[place + 1 + length :][:1]
+        if (
+            length >= _LEAST_HDLC
+            and frame[0] >> 4 == 0xA
+            and behind == b"\x7e"
+            and crc16(frame[:-2]) == int.from_bytes(frame[-2:], "little")
+        ):
+            return OtherDevice.DLMS
+    return None
+
+
+def _mbus(heard: bytes) -> OtherDevice | None:
+    """Look for a long frame whose checksum is right: ``68 L L 68 … sum 16`` of the wired M-Bus."""
+    for place in (place for place, byte in enumerate(heard) if byte == 0x68):
+        head = heard[place : place + 4]
+        if len(head) == 4 and head[1] == head[2] >= 3 and head[3] == 0x68:
+            body, end = heard[place + 4 :][: head[1]], heard[place + 4 + head[1] :][:2]
+            if end == bytes((sum(body) & 0xFF, 0x16)):
+                return OtherDevice.MBUS
+    return None
 
 
 def _xor(data: bytes) -> int:

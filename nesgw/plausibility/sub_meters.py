@@ -2,13 +2,15 @@
 
 Their telegrams are hours apart, and each value stands for itself: a doubtful one is null and the others go on. A
 counter that fell or jumped is accepted when three telegrams in a row agree on it, and a smaller one only when it has
-counted on. What it fell from is remembered meanwhile. Seen in the field: a single 0 m³ from a gas meter, which an
-energy dashboard books as a lifetime's use (F2).
+counted on. What it fell from is remembered meanwhile, and over a restart. A zero is no first word of a counter. Seen
+in the field: a single 0 m³ from a gas meter, which an energy dashboard books as a lifetime's use (F2).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -79,11 +81,22 @@ class SubMeterPlausibility:
         self._judged = Judged(replace(reading, values=tuple(values)), tuple(messages))
         return self._judged
 
+    @property
+    def counters(self) -> Mapping[str, Number]:
+        """What each counter showed when it was accepted last, for ``restore``."""
+        return {key: counted.value for key, counted in self._accepted.items()}
+
     def restore(self, state: Mapping[str, object], at: float) -> None:
-        """Take up what was published of this sub-meter before a restart, whenever that was."""
+        """Take up what was accepted of this sub-meter before a restart: by the "time" in it, else a day before ``at``.
+
+        ``at`` is what ``judge`` will be given.
+        """
+        counted_at = at - timedelta(days=1).total_seconds()
+        with suppress(ValueError):
+            counted_at = _seconds(datetime.fromisoformat(str(state.get("time"))))
         for key, value in state.items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-                self._accepted.setdefault(key, _Counted(value, min(at, 0.0) - timedelta(days=1).total_seconds()))
+            if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+                self._accepted.setdefault(key, _Counted(value, counted_at))
 
     def _doubt(self, value: MbusValue, at: float, *, failing: bool) -> str | None:
         """Say why a value is not to be published; "" where that was said before, None where it is to be."""
@@ -102,7 +115,9 @@ class SubMeterPlausibility:
         if _is_proved(streak, fell=before is not None and now.value < before.value):
             self._accept(value.key, now)
             return None
-        return f"{value.name} of the sub-meter {reason}: null until it keeps to that" if streak.telegrams == 1 else ""
+        if streak.telegrams > 1 or (before is None and not now.value):
+            return ""
+        return f"{value.name} of the sub-meter {reason}: null until it keeps to that"
 
     def _accept(self, key: str, now: _Counted) -> None:
         self._accepted[key] = now
@@ -121,7 +136,7 @@ def _reason(value: MbusValue, before: _Counted | None, now: _Counted, *, failing
     if before is None:
         if failing:
             return f"says {shown} together with an error"
-        return f"says {shown}" if now.value < 0 else None
+        return f"says {shown}" if now.value <= 0 else None
     if now.value < before.value:
         return f"fell from {before.value:g} to {shown}"
     most = MOST_AN_HOUR.get(value.unit or "")

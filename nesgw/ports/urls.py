@@ -46,7 +46,6 @@ _OPTIONS: Final[Mapping[str, Mapping[str, tuple[str, Check]]]] = {
         "timeout": ("a number of seconds", _is_seconds),
     },
     "loop": {"logging": _LOGGING},
-    "spy": {"file": ("the name of a file", bool), "color": _SWITCH, "raw": _SWITCH, "all": _SWITCH},
     "alt": {"class": (f"one of {', '.join(_CLASSES)}", _CLASSES.__contains__)},
 }
 
@@ -64,6 +63,8 @@ def check_port(port: object) -> object:
 def _check_path(path: str) -> None:
     if not path:
         raise ValueError('must name the port, or be "auto"')
+    if path != path.strip() or "\0" in path:
+        raise ValueError("take out the blank in front of the path or behind it")
     if path.startswith("/"):
         return
     if path.lower() == "auto":
@@ -81,7 +82,7 @@ def _check_path(path: str) -> None:
 
 def _check_url(url: str) -> None:
     scheme = url.partition("://")[0].lower()
-    if re.search(r"\s", url):
+    if re.search(r"[\s\0]", url):
         raise ValueError("a URL has no blanks")
     if scheme == "hwgrep":
         _check_search(url[len("hwgrep://") :])
@@ -96,6 +97,8 @@ def _unknown(scheme: str, url: str) -> str:
         return f"write {_RELATIVES[scheme]}:// in place of {scheme}://"
     if scheme in ("file", "serial", "tty"):
         return 'a device is named by its path alone, like "/dev/ttyUSB0"'
+    if scheme == "spy":
+        return 'spy:// writes all that is sent, the key too, into the log; name the device alone, like "/dev/ttyUSB0"'
     if scheme == "cp2110":
         return "nesgw does not drive a CP2110, which is no serial adapter for this system"
     known = "socket://HOST:PORT (raw TCP) and rfc2217://HOST:PORT"
@@ -111,7 +114,7 @@ def _check_parts(scheme: str, url: str) -> None:
         raise ValueError("a '#' has no meaning in the URL of a port")
     if scheme in ("socket", "rfc2217"):
         _check_place(scheme, parts)
-    elif scheme in ("spy", "alt"):
+    elif scheme == "alt":
         _check_device(scheme, parts)
     elif parts.netloc or parts.path:
         raise ValueError("loop:// is a port that hears itself, and has no name; write it alone")
@@ -131,12 +134,22 @@ def _check_place(scheme: str, parts: SplitResult) -> None:
         raise ValueError("the port must be a number from 1 to 65535") from None
     if not parts.hostname:
         raise ValueError(f"the host is missing; write {scheme}://{_EXAMPLE}")
+    if not _is_host(parts.hostname):
+        raise ValueError("the host is no name and no address")
     if port is None:
         raise ValueError(f"the port is missing; write {scheme}://{parts.netloc.rstrip(':')}:PORT")
     if port == 0:
         raise ValueError("the port must be a number from 1 to 65535")
     if parts.path not in ("", "/"):
         raise ValueError(f"nothing stands behind the port but options; write {scheme}://{parts.netloc}")
+
+
+def _is_host(host: str) -> bool:
+    """Whether a resolver could be asked for it."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _check_device(scheme: str, parts: SplitResult) -> None:

@@ -32,6 +32,10 @@ class Identities:
     def claim(self, identity: str, owner: Owner) -> Owner | None:
         """Take an id; the answer is the other one that keeps it, if there is one."""
         with self._lock:
+            if owner.handle is not None:  # the devices behind a meter may change places: each has one number at a time
+                former = [known for known, whose in self._owners.items() if whose == owner and known != identity]
+                for known in former:
+                    del self._owners[known]
             other = self._owners.get(identity, owner)
             if other != owner and not self._yields(other, owner):
                 return other

@@ -22,7 +22,7 @@ from nesgw.publishers.payloads import MeterStatus
 from nesgw.publishers.ram_disk import RamDisk
 from nesgw.publishers.topics import Topics, meter_device
 from nesgw.tables.catalogue import FIELDS
-from nesgw.values import MeterIdentity, Reading, plain_id
+from nesgw.values import MeterIdentity, Reading
 
 if TYPE_CHECKING:
     from nesgw.publishers.home_assistant import Direction
@@ -293,7 +293,7 @@ class MeterPublisher:
         """Keep whose reading is on the RAM disk, and how far its logs were told, until the meter has said who it is."""
         former = self._ram_disk.last_status() or {}
         meter, event, outage = (former.get(key) for key in ("id", "last_event", "last_outage"))
-        serial, fell_from = former.get("manufacturer_serial"), former.get("fell_from")
+        serial, fell_from, sub_meters = (former.get(key) for key in ("manufacturer_serial", "fell_from", "sub_meters"))
         return replace(
             status,
             id=meter if isinstance(meter, str) else None,
@@ -301,6 +301,7 @@ class MeterPublisher:
             last_event=event if isinstance(event, int) else None,
             last_outage=outage if isinstance(outage, int) else None,
             fell_from=fell_from if isinstance(fell_from, dict) else {},
+            sub_meters=sub_meters if isinstance(sub_meters, dict) else {},
         )
 
     def emit(self, entries: Iterable[Event | Outage]) -> None:
@@ -317,12 +318,13 @@ class MeterPublisher:
 
     def accept_sub_meter(self, reading: MbusReading, every: float) -> None:
         """Publish what a meter behind the meter says; ``every`` is its interval in seconds."""
-        sub_meter = plain_id(f"{reading.manufacturer or ''}{reading.serial}")
+        sub_meter = reading.id
         if self._identity is None or not sub_meter:
             return
         if other := self._identities.claim(sub_meter, Owner(self._settings.name, reading.handle)):
             self._say_clash(sub_meter, reading, other)
             return
+        self._clashes.discard(sub_meter)
         # What it has told once it has: a telegram that cannot be decrypted takes no entity away.
         known = self._sub_meters.setdefault(sub_meter, {})
         known |= {value.key: value for value in reading.values}

@@ -61,6 +61,8 @@ class MeterStatus:
     last_outage: int | None = None  # likewise of the outage log
     # Registers that are null because they fell, with what they fell from: remembered over a restart.
     fell_from: Mapping[str, Number] = field(default_factory=dict)
+    # What each sub-meter's counters showed when they were accepted last, and when, by its id: remembered likewise.
+    sub_meters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     session: str | None = None  # per-poll or keep-open
     session_reason: str | None = None  # why that one
 
@@ -145,6 +147,7 @@ def meter_status(status: MeterStatus) -> str:
             "last_event": status.last_event,
             "last_outage": status.last_outage,
             "fell_from": dict(status.fell_from),
+            **({"sub_meters": status.sub_meters} if status.sub_meters else {}),
             "session": status.session,
             "session_reason": _text(status.session_reason),
         }

@@ -6,6 +6,7 @@ Sources: OPG and MEPG, BT00, BT01, ET03.
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, NamedTuple
 
 from nesgw.errors import UnsupportedMeter
@@ -31,11 +32,6 @@ OPTIONS: Final = {
     17: "external current transformers",
 }
 TRANSFORMERS: Final = 17
-
-# What stands in ET03 of meters that never got a number (in small letters, without signs), beside blanks and zeros.
-PLACEHOLDERS: Final = frozenset(
-    {"na", "nan", "nil", "none", "null", "notset", "unset", "unknown", "default", "tbd", "test"}
-)
 
 INT32: Final = 8  # the code of NI_FMAT for four bytes, signed
 
@@ -121,6 +117,6 @@ def _serial(data: bytes) -> str:
 
 
 def _is_placeholder(text: str) -> bool:
-    """Whether many meters may have this for a serial number: one character repeated, or words for nothing."""
+    """Whether many meters may have this for a serial number: zeros, one character repeated, words without a number."""
     plain = plain_id(text)
-    return len(set(plain)) < 2 or plain in PLACEHOLDERS
+    return len(set(plain)) < 2 or not re.search("[1-9]", plain)

@@ -19,6 +19,9 @@ ET42_TIER_SIZE: Final = Part("ET42", EXTENDED + 42, 21, 2)
 
 ENERGY_UNITS: Final = (1, 10, 100)
 
+MOST_CURRENT: Final = 50_000  # ratios
+MOST_VOLTAGE: Final = 15_000
+
 
 class Ratios(NamedTuple):
     """The transformers' ratios (BT15)."""
@@ -26,6 +29,11 @@ class Ratios(NamedTuple):
     current: int
     voltage: int
     applied: bool  # the meter's own flag, for display only: its meaning for the values is not clear from the guides
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are such transformers: to 1 A from 50 kA, to 57 V from 765 kV at the most."""
+        return self.current <= MOST_CURRENT and self.voltage <= MOST_VOLTAGE
 
 
 class AbsentPhases(NamedTuple):
@@ -46,7 +54,7 @@ class Installation(NamedTuple):
     @property
     def power_ratio(self) -> float:
         """What the transformers multiply a power by: current ratio times voltage ratio; 1 without them."""
-        return self.ratios.current * self.ratios.voltage if self.ratios else 1
+        return self.ratios.current * self.ratios.voltage if self.ratios and self.ratios.possible else 1
 
 
 def decode_ratios(data: bytes, byteorder: ByteOrder) -> Ratios:

@@ -62,6 +62,7 @@ class Layout:
     energy_unit: int  # Wh, varh in one step of the registers
     cells: tuple[Cell, ...]
     differences: tuple[Difference, ...]
+    tiers: tuple[int, ...] = ()  # that are in use
 
     @classmethod
     def build(
@@ -75,10 +76,12 @@ class Layout:
         summation_order: Sequence[int] | None = None,
         present_order: Sequence[int] | None = None,
         installation: Installation | None = None,
+        confirmed: Layout | None = None,
     ) -> Layout:
         """Lay out a meter from its tables and a first sample of each: ``dimensions.registers``, ``dimensions.values``.
 
-        The orders come from BT22 and BT27 where the meter has them.
+        The orders come from BT22 and BT27 where the meter has them. ``confirmed`` is the layout that an earlier sample
+        has confirmed, of the same meter with the same declarations: this one may show nothing but zeros.
         """
         registers, values = dimensions.registers.whole(registers), dimensions.values.whole(values)
         installation = installation or Installation()
@@ -87,21 +90,27 @@ class Layout:
         present = _positions(PRESENT_VALUES, dimensions.present_values, present_order, firmware)
         remarks: list[str] = []
 
-        _confirm_totals(dimensions, summations, registers, byteorder)
-        base = _confirmed_base(dimensions, present, values, byteorder, installation)
+        if confirmed:
+            base = confirmed.parts_of(28)[0].size - 4 * dimensions.present_values
+        else:
+            _confirm_totals(dimensions, summations, registers, byteorder)
+            base = _confirmed_base(dimensions, present, values, byteorder, installation)
         if base != dimensions.present_base:
             remarks.append(f"BT28 begins with the present values, not with {dimensions.present_demands} demands")
         if _quadrants_may_be_missing(dimensions, present, present_order, firmware):
             remarks.append("BT28 may lack the quadrants and there is no BT27: what follows them is left out")
             present = {number: position for number, position in present.items() if position < QUADRANTS[0]}
         tiers = tiers_in_use(dimensions, registers)
-        if problem := _tiers_contradict(dimensions, summations, registers, byteorder, tiers, installation.tier_size):
+        if confirmed and confirmed.tiers:
+            tiers = tuple(sorted({*confirmed.tiers, *tiers}))
+        elif problem := _tiers_contradict(dimensions, summations, registers, byteorder, tiers, installation.tier_size):
             remarks.append(f"tariffs are left out: {problem}")
             tiers = ()
         if not dimensions.actual:
             remarks.append("no BT21, only BT20: tariffs and what comes after the first eleven totals are left out")
         if (ratios := installation.ratios) and (ratios.current, ratios.voltage) != (1, 1):
-            remarks.append(f"behind transformers of {ratios.current}:1 (current) and {ratios.voltage}:1 (voltage)")
+            odd = "" if ratios.possible else ", which there are not: set max_power"
+            remarks.append(f"behind transformers of {ratios.current}:1 (current) and {ratios.voltage}:1 (voltage){odd}")
         if unit != 1:
             remarks.append(f"the energy registers count in {unit} Wh")
 
@@ -124,6 +133,7 @@ class Layout:
             energy_unit=unit,
             cells=tuple(cells),
             differences=differences,
+            tiers=tiers,
         )
 
     def parts_of(self, table: int) -> tuple[Part, ...]:
@@ -223,7 +233,7 @@ def _confirm_totals(
     """Refuse totals that stand a byte beside their place: a demand reset count may be there although BT21 denies it.
 
     One odd register is not enough for that: it costs its own value, and the rules of plausibility withhold it. Where
-    there is no sum to tell the two apart, it is.
+    there is no sum to tell the two apart, it is. Where import and export add up to their sum, nothing else counts.
     """
 
     def at(number: int, start: int) -> int | None:
@@ -244,7 +254,9 @@ def _confirm_totals(
         return sum(not _within(PLAUSIBLE_ENERGY, energy) for energy in energies(start))
 
     here, beside = dimensions.totals, 1 - dimensions.totals
-    shifted = not agree(here) and agree(beside) if SUM in summations else odd(here) > odd(beside)
+    if SUM in summations and agree(here):
+        return
+    shifted = agree(beside) if SUM in summations else odd(here) > odd(beside)
     if shifted or odd(here) > ODD_REGISTERS:
         raise nonsense("BT23", f"energies {energies(here)} at offset {here}, where the dimensions put them")
 
@@ -291,15 +303,19 @@ def _tiers_contradict(
         return None
     if tier_size not in (None, dimensions.block):
         return f"BT21 makes a block {dimensions.block} bytes long, ET42 {tier_size}"
-    for number in (IMPORT, EXPORT):
-        if number not in summations:
-            continue
+    contradictions: list[str] = []
+    agree = False
+    for number in (number for number in range(4) if number in summations):
         at = 4 * summations[number]
         total = _int32(registers, dimensions.totals + at, byteorder) or 0
         parts = [_int32(registers, dimensions.tier(tier) + at, byteorder) or 0 for tier in tiers]
         # Less than the total is sound: the meter may have counted before tariffs were set up.
         if min(parts) < 0 or sum(parts) > total + PROGRESS:
-            return f"{parts} do not add up to {total}"
+            contradictions.append(f"{parts} do not add up to {total}")
+        else:
+            agree |= sum(parts) > PROGRESS
+    if contradictions and (len(contradictions) > ODD_REGISTERS or not agree):
+        return contradictions[0]
     if not all(map(_is_date_or_unset, _demand_times(dimensions, registers))):
         return "a demand's time is no date"
     return None

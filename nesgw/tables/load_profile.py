@@ -66,6 +66,7 @@ FLAGS: Final = ("daylight_saving", "power_failure", "clock_forward", "clock_back
 
 # Our own flag: the meter's clock was wrong or lost when it stamped the block, so its place in the ring tells the time.
 ESTIMATED: Final = "time_estimated"
+WRITTEN_AFTER: Final = timedelta(minutes=1)  # that an interval is over
 EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC)  # before any of these meters: the date of a clock that was lost
 LONGEST_OUTAGE: Final = timedelta(days=730)  # a block that is older than this beside its neighbour was stamped wrongly
 
@@ -390,16 +391,26 @@ class ProfileReading(PendingQuery[None]):
         """Say when each block ended, from the newest back to the first that ended before ``since``."""
         blocks: list[Block] = []
         newer = self._now + self._profile.duration
+        behind = timedelta(0)  # by so much at the most: whole intervals from the end of the newest block to now
         for age in range(head.valid):
             header = yield from self._header(head, age)
             if not header.processed:
                 continue
-            sound = header.is_sound(newer) and (yield from self._is_in_order(head, age, header))
+            fits = header.is_sound(newer)
+            sound = fits and (yield from self._is_in_order(head, age, header))
+            if not sound and behind and (fits or header.is_sound(newer + behind)):
+                # Older blocks were stamped later, and before now there is room: the meter's clock is behind.
+                blocks = [replace(each, end=each.end + behind, estimated=True) for each in blocks]
+                newer, behind, sound = newer + behind, timedelta(0), not fits
             end = header.stamp if sound and header.stamp else self._last_end_before(newer)
             block = Block(age, end, header.processed, self._profile.duration, estimated=not sound)
+            if not blocks and sound:
+                behind = self._silence(block)
+            elif not sound:
+                behind = timedelta(0)
             newer = block.start
             blocks.append(block)
-            if block.end <= self._since:
+            if block.end <= self._since and not behind:
                 break
         self.oldest = yield from self._begin(head, blocks[-1] if blocks else None, newer)
         return blocks
@@ -414,6 +425,11 @@ class ProfileReading(PendingQuery[None]):
         if oldest.stamp is None or not oldest.is_sound(newer):
             return None
         return Block(head.valid - 1, oldest.stamp, oldest.processed, self._profile.duration).start
+
+    def _silence(self, newest: Block) -> timedelta:
+        """How long ago the newest block ended, in whole intervals: none, but after an outage or by a slow clock."""
+        since = max(self._now - WRITTEN_AFTER - newest.end, timedelta(0))
+        return since - since % self._profile.duration
 
     def _last_end_before(self, newer: datetime) -> datetime:
         """When an interval that ended before a newer block can have ended at the latest."""

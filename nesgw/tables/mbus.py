@@ -20,6 +20,7 @@ from nesgw.tables.mbus_records import MbusValue, decode_records, unique
 from nesgw.tables.queues import LogSize, News, Queue
 from nesgw.tables.register import EXTENDED, Part, nonsense
 from nesgw.tables.times import decode_local
+from nesgw.values import plain_id
 
 ET11: Final = Part("ET11", EXTENDED + 11, 0, 7)
 ET45: Final = EXTENDED + 45
@@ -149,6 +150,11 @@ class MbusReading:
     encrypted: bool  # not decrypted: no values
     complete: bool  # False: the electricity meter cut the telegram off
     values: tuple[MbusValue, ...]
+
+    @property
+    def id(self) -> str:
+        """What it is known by: its manufacturer and serial number, as they stand in topics."""
+        return plain_id(f"{self.manufacturer or ''}{self.serial}")
 
 
 def decode_mbus_dimensions(data: bytes, byteorder: ByteOrder) -> MbusDimensions:

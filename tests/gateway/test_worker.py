@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from structlog.typing import EventDict
 
 from nesgw.gateway.worker import Worker
+from nesgw.publishers import payloads
 from nesgw.publishers.meter_publisher import LastAccepted
 from tests.virtual import MeterPublisher, line_to, meter_on, settings_with, work
 
@@ -355,3 +357,46 @@ def test_a_sub_meter_that_shows_less_for_an_hour_is_null_for_that_hour_and_goes_
     assert set(volumes) == {6016.277, None}
     assert volumes[0] == volumes[-1] == 6016.277
     assert len([entry for entry in logged if "Volume of the sub-meter fell from" in entry["event"]]) == 1
+
+
+@pytest.mark.expects_warnings("^Volume of the sub-meter fell from")
+def test_a_sub_meter_that_shows_less_at_the_first_look_after_a_restart_is_null() -> None:
+    line = line_to("83331-3i-solar")
+    _, first = work(line, polls=3)
+    status = json.loads(payloads.meter_status(first.statuses[-1]))
+    assert status["sub_meters"]["kam12345678"]["volume"] == 6016.277
+    line.meter.faults.flip(2048 + 16, 30, 0x5B, count=10_000)
+    _, second = work(line, polls=3, publisher=MeterPublisher(line, 3, LastAccepted({}, status, None)))
+    heat = [reading for reading in second.sub_meters if reading.serial == "12345678"]
+    assert {value.value for reading in heat for value in reading.values if value.key == "volume"} == {None}
+    assert second.statuses[-1].sub_meters["kam12345678"]["volume"] == 6016.277, "and it is known after the next restart"
+
+
+@pytest.mark.expects_warnings("^reading rejected")
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        pytest.param((23,), None, id="all of BT23 is zero"),
+        pytest.param((28,), None, id="all of BT28 is zero"),
+        pytest.param((23,), (1,), id="import is zero"),
+    ],
+)
+def test_a_meter_that_is_learnt_again_while_it_shows_zeros_keeps_all_its_fields(
+    tables: tuple[int, ...], words: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tariffs were taken away from Home Assistant for an hour, or the whole meter was refused."""
+    monkeypatch.setattr("nesgw.meter.meter._FACTS_LAST", 100.0)
+    line = line_to("gen4-4.30")
+    whole, start = line.meter.faults.distort, line.clock()
+
+    def zeros(number: int, image: bytes) -> bytes:
+        image = whole(number, image)
+        if number not in tables or not 99 < line.clock() - start < 118:
+            return image
+        return bytes(len(image)) if words is None else image[:1] + bytes(4) + image[5:]
+
+    monkeypatch.setattr(line.meter.faults, "distort", zeros)
+    worker, publisher = work(line, polls=14, interval=10.0)
+    assert [said for said in publisher.said if said[0] == "identify"] == [("identify", "5120100001", 98)]
+    assert worker.status.failures == {}
+    assert publisher.readings[-1].values["energy_import_t2"] > 0

@@ -11,10 +11,14 @@ from nesgw.errors import (
     EnableWeak,
     KeyRests,
     MepKeyRefused,
+    MepLineTooNoisy,
     MepNoAnswer,
     MepRequestDamaged,
     MepTableClosed,
+    PortBusy,
+    PortShared,
     TableNotPresent,
+    WrongDevice,
 )
 from nesgw.meter.mep_link import ALERTS, MepLink
 from nesgw.optical.read_plan import Span
@@ -189,6 +193,61 @@ def test_a_busy_meter_ends_no_session() -> None:
     rig.line.meter.faults.refuse(Code.BSY, count=2)
     assert rig.link.read(BT01)[:4] == b"ELON"
     assert rig.link.in_session
+
+
+def answering(rig: Rig, said: bytes) -> None:
+    """Put something else on the port that says this to whatever it is sent."""
+    waiting: list[bytes] = []
+
+    def read(timeout: float) -> bytes:
+        rig.line.sleep(0.02 if waiting else timeout)
+        return waiting.pop() if waiting else b""
+
+    line: Any = rig.line
+    line.write = lambda _: waiting.append(said)
+    line.read = read
+
+
+@pytest.mark.parametrize(
+    ("said", "device"),
+    [
+        (b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,*76\r\n", "a GPS receiver"),
+        (b"\r\nraspberrypi login: ", "a login console"),
+        (b"\xff\xfd\x18\xff\xfb\x01", "a telnet server"),
+        (bytes.fromhex("1B1B1B1B01010101760500534601"), "an SML meter"),
+        (bytes.fromhex("7EA007032193 0F017E"), "a meter that speaks DLMS"),
+    ],
+)
+def test_what_is_no_meter_is_named_and_nobody_looks_for_a_loose_plug(said: bytes, device: str) -> None:
+    rig = Rig()
+    answering(rig, said)
+    with pytest.raises(WrongDevice, match=f"no meter is on this port, but {device}"):
+        rig.link.open_session()
+
+
+def test_a_bridge_that_serves_somebody_else_says_so() -> None:
+    rig = Rig()
+    answering(rig, b"Port already in use\r\n")
+    with pytest.raises(PortBusy, match="another program, as the bridge says"):
+        rig.link.open_session()
+
+
+def test_a_program_that_had_the_port_first_and_locks_nothing_is_named() -> None:
+    rig = Rig()
+    rig.link.open_session()
+    answering(rig, b"")
+    line: Any = rig.line
+    line.holder = lambda: "minicom (pid 42)"
+    with pytest.raises(PortShared, match="minicom"):
+        rig.link.read(BT01)
+
+
+def test_of_a_meter_that_took_the_key_no_damage_makes_another_device() -> None:
+    rig = Rig()
+    rig.link.open_session()
+    answering(rig, b"\r\nraspberrypi login: ")
+    with pytest.raises(MepLineTooNoisy):
+        rig.link.read(BT01)
 
 
 def test_traffic_counts_on_over_every_time_the_port_is_opened() -> None:

@@ -366,6 +366,13 @@ class TestABadLine:
         # The first repetition is early, for a port that sleeps; the others keep the standard's two seconds.
         assert clock.now - begin == pytest.approx(0.6 + 3 * 2.0, abs=0.1)
 
+    def test_a_meter_that_acknowledges_and_never_answers_is_no_weak_light(
+        self, client: MeterClient, meter: FakeMeter
+    ) -> None:
+        meter.delay = 60.0
+        with pytest.raises(NoAnswer, match="acknowledges Identify and does not answer it: leave the probe as it is"):
+            client.open_session(meter.key)
+
     def test_silence_costs_the_next_poll_no_more_than_this_one(
         self, client: MeterClient, meter: FakeMeter, clock: Clock
     ) -> None:

@@ -258,6 +258,14 @@ class TestRepeatedPackets:
         link.send(b"\x21", now=6.3)
         assert link.receive(ACK + HELLO, now=6.4) == [Delivered(), Received(b"HELLO")]
 
+    def test_two_answers_alike_are_two_of_a_meter_that_never_toggles(self) -> None:
+        link, at = Link(), 0.0
+        for answer in (b"ONE", b"TWO", b"THREE", b"\0", b"\0", b"\0"):
+            link.send(b"\x21", now=at)
+            link.outgoing()
+            assert link.receive(ACK + Packet(answer).encode(), now=at + 0.1) == [Delivered(), Received(answer)]
+            at += 0.3
+
     def test_a_meter_that_repeats_its_last_answer_has_not_heard_the_new_request(self) -> None:
         link = answer_due()
         link.receive(HELLO, now=0.2)

@@ -45,6 +45,13 @@ P1 = b"/KFM5KAIFA-METER\r\n\r\n1-3:0.2.8(42)\r\n1-0:1.8.0(000123.456*kWh)\r\n!\r
         (OtherDevice.IEC, b"F.F(00)\r\n1.8.0(001234.5*kWh)\r\n"),
         (OtherDevice.IEC, seven_even(b"1.8.0(001234.5*kWh)\r\n0.0.0(12345678)\r\n")),
         (OtherDevice.IEC, seven_even(P1)),
+        (OtherDevice.IEC, b"/ESY5Q3DB1024 V3.04\r\n"),
+        (OtherDevice.DLMS, wire("7E A0 07 03 21 93 0F 01 7E")),
+        (OtherDevice.DLMS, wire("13 05 7E A0 07 03 21 93 0F 01 7E 7E A0")),  # begun in the middle
+        (OtherDevice.MBUS, wire("68 03 03 68 53 FE 50 A1 16")),
+        (OtherDevice.NETWORK, b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"),
+        (OtherDevice.NETWORK, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"),
+        (OtherDevice.NETWORK, b"220 mail.lan ESMTP Postfix\r\n"),
         (OtherDevice.ZIGBEE, wire("1A C1 02 0B 0A 52 7E")),  # ASH: RSTACK
         (OtherDevice.ZIGBEE, wire("FE 06 41 80 02 02 00 02 06 03 C0")),  # Z-Stack: SYS_RESET_IND
         (OtherDevice.ZIGBEE, wire("01 04 01 15 01 EE")),  # Z-Wave, the check byte by hand: FF^04^01^15^01

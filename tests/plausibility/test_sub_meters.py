@@ -115,6 +115,34 @@ def test_what_was_published_before_a_restart_is_known_after_it() -> None:
     assert published(telegram(0.0, 0), telegram(569.945, 1), judge=judge) == [None, 569.945]
 
 
+@pytest.mark.parametrize("wild", [0.0, 99_999.999, 3_000.0, -0.009])
+def test_the_first_telegram_after_a_restart_is_judged_by_the_last_one_before_it(wild: float) -> None:
+    before = SubMeterPlausibility()
+    published(telegram(569.939, 0), judge=before)
+    after = SubMeterPlausibility()
+    after.restore({"time": MIDNIGHT.isoformat(), **before.counters}, 0)
+    assert published(telegram(wild, 2), telegram(569.945, 3), judge=after) == [None, 569.945]
+
+
+def test_what_it_fell_from_is_known_after_a_restart_too() -> None:
+    before = SubMeterPlausibility()
+    published(telegram(569.939, 0), telegram(0.0, 1), telegram(0.0, 2), judge=before)
+    assert before.counters == {"volume": 569.939}
+
+
+@pytest.mark.parametrize("zeros", [1, 2])
+def test_a_zero_is_no_first_word(zeros: int) -> None:
+    """The energy dashboard would book all that the meter ever counted as the use of the hour after it."""
+    telegrams = [*(telegram(0.0, hour) for hour in range(zeros)), telegram(569.939, zeros)]
+    assert published(*telegrams) == [*[None] * zeros, 569.939]
+
+
+def test_a_new_meter_is_at_zero_from_the_third_telegram_on() -> None:
+    judge = SubMeterPlausibility()
+    assert published(*(telegram(0.0, hour) for hour in range(4)), judge=judge) == [None, None, 0.0, 0.0]
+    assert judge.judge(telegram(0.0, 4), 0).messages == ()
+
+
 def test_telegrams_without_a_time_count_by_when_they_were_fetched() -> None:
     judge = SubMeterPlausibility()
     shown = []

@@ -195,6 +195,13 @@ def test_a_bridge_that_serves_another_client_says_so_and_so_do_we(
     assert "unplugged" not in said
 
 
+def test_a_raw_port_used_as_rfc_2217_is_told_from_a_bridge_that_is_busy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PortUnavailable) as refusal:
+        open_port(f"rfc2217://127.0.0.1:{silent.getsockname()[1]}")
+    assert "write socket:// in place of rfc2217://" in str(refusal.value)
+    assert "another program" not in str(refusal.value)
+
+
 def test_nobody_listening_is_an_unavailable_port() -> None:
     with pytest.raises(PortUnavailable, match="Connection refused"):
         open_port(f"rfc2217://127.0.0.1:{free_port()}")

@@ -41,6 +41,18 @@ def test_two_sub_meters_of_one_number_are_told_apart_by_their_handles() -> None:
     assert str(WATER) == "sub-meter 1 behind meter house"
 
 
+def test_sub_meters_may_change_places() -> None:
+    """The utility swaps the channels of two devices: within a look or two each is published again."""
+    identities, gas = Identities(), Owner("house", handle=2)
+    identities.claim("water", WATER)
+    identities.claim("gas", gas)
+    for _ in range(2):
+        identities.claim("gas", WATER)
+        identities.claim("water", gas)
+    assert identities.claim("gas", WATER) is None
+    assert identities.claim("water", gas) is None
+
+
 def test_what_is_given_back_is_free() -> None:
     identities = Identities()
     identities.claim("42", HOUSE)

@@ -106,7 +106,20 @@ class TestIdentity:
         assert identity.id == "0012345678901234"
 
     @pytest.mark.parametrize(
-        "placeholder", [b"0000000000", b"1111111", b"XXXX", b"N/A", b"n.a.", b"none", b"-", b"Unknown"]
+        "placeholder",
+        [
+            b"0000000000",
+            b"1111111",
+            b"XXXX",
+            b"N/A",
+            b"n.a.",
+            b"none",
+            b"-",
+            b"Unknown",
+            b"NOT PROGRAMMED",
+            b"0x00000000",
+            b"SN 000",
+        ],
     )
     def test_nor_does_a_placeholder_that_many_meters_share_tell_it_from_others(self, placeholder: bytes) -> None:
         assert decode_identity(IDENTIFICATION, placeholder.ljust(30, b"\0")).id == "0012345678901234"

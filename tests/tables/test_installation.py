@@ -11,6 +11,7 @@ from nesgw.tables.installation import (
     ET04_PHASES,
     ET42_TIER_SIZE,
     AbsentPhases,
+    Installation,
     Ratios,
     decode_absent_phases,
     decode_energy_unit,
@@ -33,6 +34,13 @@ class TestRatios:
 
     def test_a_ratio_that_was_never_set_is_one(self) -> None:
         assert decode_ratios(bytes(17), "little") == Ratios(current=1, voltage=1, applied=False)
+
+    @pytest.mark.parametrize(("current", "voltage"), [(10**9, 1), (40, 10**6)])
+    def test_a_ratio_that_no_transformer_has_makes_no_power_plausible(self, current: int, voltage: int) -> None:
+        data = bytes(9) + current.to_bytes(4, "little") + voltage.to_bytes(4, "little")
+        ratios = decode_ratios(data, "little")
+        assert Installation(ratios=ratios).power_ratio == 1
+        assert not ratios.possible
 
     def test_a_negative_ratio_is_refused(self) -> None:
         with pytest.raises(MeterMisbehaved, match="-1 and 1"):

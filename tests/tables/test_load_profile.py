@@ -496,6 +496,23 @@ class TestAClockThatWasWrong:
         assert rows(reading) == [(utc(1) + hour * timedelta(hours=1), 100 * hour) for hour in range(1, 29)]
         assert self.marked(reading)[:20] == self.everything[:20]
 
+    @pytest.mark.parametrize("since", [utc(1), utc(1, 20), utc(1, 23)])
+    @pytest.mark.parametrize("hours", [1, 2, 12, 23])
+    @pytest.mark.parametrize("first", [1, 5, 6])
+    def test_and_is_behind_since_then(self, first: int, hours: int, since: datetime) -> None:
+        """The clock was right up to block ``first`` and is behind now: it is the new rows that are marked."""
+        profile = Profile(9, 0, 6)
+        for number in range(first, 7):
+            right = utc(1) + (4 * number + 4 - hours) * timedelta(hours=1)
+            stamped(profile, number, bytes((26, 11, right.day, right.hour, 0)).hex())
+        profile.now += timedelta(minutes=5)
+        reading = self.history(profile, since)
+        wanted = [hour for hour in range(1, 29) if utc(1) + timedelta(hours=hour) > since]
+        assert tuple(raw for _, raw in rows(reading))[-len(wanted) :] == tuple(100 * hour for hour in wanted)
+        if hours > 1:
+            assert rows(reading) == [(utc(1) + hour * timedelta(hours=1), 100 * hour) for hour in wanted]
+            assert set(self.marked(reading)) == set(self.everything[4 * first :]) & {100 * hour for hour in wanted}
+
     def test_only_the_span_that_was_asked_for_is_given(self) -> None:
         profile = Profile(9, 0, 6)
         stamped(profile, 3, "00 01 01 05 00")
