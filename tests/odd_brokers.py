@@ -42,6 +42,16 @@ class Packet:
         return self.body[2 : 2 + int.from_bytes(self.body[:2], "big")].decode()
 
     @property
+    def will(self) -> bool:
+        """Of a CONNECT: whether it brings a last will (MQTT 3.1.1, 3.1.2.5)."""
+        return bool(self.body[7] & 0x04)
+
+    @property
+    def will_retain(self) -> bool:
+        """Of a CONNECT: whether that is to be retained (3.1.2.7)."""
+        return bool(self.body[7] & 0x20)
+
+    @property
     def mid(self) -> bytes:
         if self.kind == PUBLISH:
             at = 2 + int.from_bytes(self.body[:2], "big")
@@ -105,7 +115,7 @@ class OddBroker:
             while head := stream.read(1):
                 size, shift = 0, 0
                 while True:
-                    digit = stream.read(1)[0]
+                    digit = ord(stream.read(1) or b"\0")
                     size |= (digit & 0x7F) << shift
                     shift += 7
                     if not digit & 0x80:
@@ -159,6 +169,8 @@ class Rules:
     """What a broker does otherwise than others."""
 
     cuts: Refusal = lambda _packet: False  # closes the connection at such a packet
+    refuses_client: Refusal = lambda _packet: False  # does not let a client in, by its CONNECT
+    hangs_up: Refusal = lambda _packet: False  # closes the connection once such a packet is answered
     swallows: Refusal = lambda _packet: False  # acknowledges such a message, and that is all
     acknowledges: Callable[[int], bool] = lambda _number: True  # the n-th message of a connection, from 1
     answers_filters: bool = True
@@ -187,6 +199,9 @@ class MemoryBroker(OddBroker):
             if self.rules.cuts(packet):
                 return False
             match packet.kind:
+                case 1 if self.rules.refuses_client(packet):
+                    self._say(client, CONNACK, b"\0\5")
+                    return False
                 case 1:
                     self._say(client, CONNACK, b"\0\0")
                 case 3:
@@ -202,7 +217,7 @@ class MemoryBroker(OddBroker):
                     self._say(client, PINGRESP, b"")
                 case 14:
                     return False
-        return None
+            return False if self.rules.hangs_up(packet) else None
 
     def _say(self, client: socket.socket, kind: int, body: bytes, flags: int = 0) -> None:
         with suppress(OSError):

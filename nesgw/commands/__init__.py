@@ -68,7 +68,8 @@ class _Parser(argparse.ArgumentParser):
             message = f"{unknown[1]} is no command{meant}"
         elif message.endswith("are required: COMMAND"):
             message = "a command is needed, in front of its options"
-        self.exit(EX_USAGE, f"{self.prog}: {without_keys(message)}; see: {self.prog} --help\n")
+        said = printable(without_keys(message), _LONGEST)
+        self.exit(EX_USAGE, f"{self.prog}: {said}; see: {self.prog} --help\n")
 
 
 def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -91,6 +92,8 @@ def _module(name: str) -> ModuleType:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Every error of ours ends as its sentence on stderr and its exit code."""
     codecs.register_error("plain", plain)
+    if sys.stdin is None:  # closed by the caller: there is nothing to read, and nobody to ask
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller, who wants to see nothing
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123

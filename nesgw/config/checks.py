@@ -36,6 +36,13 @@ def line(value: object) -> object:
     return value
 
 
+def number(value: object) -> object:
+    """A number: Python takes true and false for one."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number, without quotes")
+    return value
+
+
 def name(value: object) -> object:
     """A name, which is shown everywhere: no key that was written in its place."""
     if isinstance(value, str) and is_key(value) and any(sign.isdigit() for sign in value):

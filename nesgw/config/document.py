@@ -24,6 +24,7 @@ _OPEN_HEADER: Final = re.compile(r"\s*\[\[?\s*[\w.-]{1,20}\s*\]?\s*")
 _MORE: Final = re.compile(r"[={#@]|:\s|^(\"[^\"]*\"|'[^']*')\s*\w")  # than one plain value
 _LONG_WORD: Final = re.compile(r"[^\s\"'/\[\]]{16,}")
 _MASK: Final = "********"
+_LONGEST_NAME: Final = 60  # of a meter that is wrong; a right one has 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class Source(NotPickled):
         except tomllib.TOMLDecodeError as error:
             line, problem, excerpt = _explained(error, self.lines)
             raise WrongConfiguration([Mistake(name, line, "", problem, excerpt)]) from None
+        except RecursionError:
+            problem = "not valid TOML: brackets within brackets, too deep for any configuration"
+            raise WrongConfiguration([Mistake(name, 0, "", problem)]) from None
+        except ValueError:  # Python's limit for the digits of a number
+            raise WrongConfiguration([Mistake(name, 0, "", "not valid TOML: a number is too long")]) from None
 
 
 class Document(NotPickled):
@@ -105,7 +111,8 @@ class Document(NotPickled):
                 blocks = self.raw["meter"]
                 block = blocks[index] if isinstance(blocks, list) else None
                 name = block.get("name") if isinstance(block, Mapping) else None
-                location = ("meter", name if isinstance(name, str) else index + 1, *rest)
+                who = name if isinstance(name, str) and len(name) <= _LONGEST_NAME else index + 1
+                location = ("meter", who, *rest)
         return ".".join(str(part) for part in location)
 
 

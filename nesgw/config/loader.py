@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nesgw.config import access, secrets
+from nesgw.config import files as small_files
 from nesgw.config.document import Document, Location, Mistake, Source, WrongConfiguration
 from nesgw.config.schema import OPTICAL_ONLY, Config, HttpSection, MeterSection, MqttSection, Section, tables
 from nesgw.config.secrets import NO_SECRETS, Secrets
@@ -32,6 +33,7 @@ from nesgw.config.settings import (
 T = TypeVar("T")
 FURTHER: Final = "conf.d"  # the folder beside the configuration whose files belong to it
 _BAUD: Final = 9600  # at which sessions with baud = "negotiate" begin
+_LONGEST_FILE: Final = 1_000_000
 _EXAMPLE: Final = "/usr/share/doc/nesgw/examples/config.example.toml"
 
 
@@ -181,7 +183,7 @@ def open_document(path: Path) -> Document:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return small_files.read_bytes(path, _LONGEST_FILE).decode("utf-8")
     except FileNotFoundError:
         problem = (
             f"no such file; sudo nesgw setup asks for what it needs, or begin with a copy of {_EXAMPLE}; "
@@ -189,7 +191,10 @@ def _text(path: Path) -> str:
         )
         raise WrongConfiguration([Mistake(str(path), 0, "", problem)]) from None
     except UnicodeDecodeError as error:
-        problem = f"not UTF-8 text: {error.reason} at byte {error.start}"
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise WrongConfiguration([Mistake(str(path), line, "", "not UTF-8 text; save the file as UTF-8")]) from None
+    except ValueError as error:
+        problem = str(error).removeprefix(f"{path} ")
         raise WrongConfiguration([Mistake(str(path), 0, "", problem)]) from None
     except OSError as error:
         raise WrongConfiguration([_unreadable(path, error)]) from None
@@ -286,6 +291,8 @@ def _problem(details: ErrorDetails) -> str:
             return "no meter; add a [[meter]] block with name, port and key_file"
         case "tuple_type":
             return f"must be a list of blocks; write [[{location[-1]}]] with double brackets"
+        case "model_type" if isinstance(location[-1], int):
+            return f"is no block of options; write [[{location[0]}]] on a line of its own, options below"
         case "model_type":
             return f"is a table of options; write [{'.'.join(map(str, location))}] on a line of its own, options below"
         case "missing":

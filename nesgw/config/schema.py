@@ -42,6 +42,7 @@ def _one_or_list(texts: list[str]) -> str | list[str]:
     return texts[0] if len(texts) == 1 else texts
 
 
+_number = BeforeValidator(checks.number)
 _duration = PlainSerializer(quantities.duration_text, return_type=str)
 PollInterval = Annotated[
     float, _between(quantities.seconds, 1, 3600, '"1s" to "1h"'), Takes('`"1s"` … `"1h"`'), _duration
@@ -171,14 +172,16 @@ class MqttSection(Section):
 
     enabled: bool = Field(True, description="false: only the RAM disk and [http]")
     host: Hosts = Field(("localhost",), description="the broker; of a list the next is tried when one is gone")
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(1883, description="8883 with tls")
+    port: Annotated[int, Field(ge=1, le=65535), BeforeValidator(checks.number)] = Field(
+        1883, description="8883 with tls"
+    )
     username: Line = Field("", description="empty: no login")
     password_file: File = Field(
         "", description='the file with the password; or password = "…", or the systemd credential mqtt-password'
     )
     password: SecretStr = Field(SecretStr(""), description="the password itself", exclude=True)
     base_topic: Topic = Field("nesgw", description="all topics of nesgw begin with it")
-    qos: Literal[0, 1, 2] = Field(1, description="quality of service of the readings")
+    qos: Annotated[Literal[0, 1, 2], _number] = Field(1, description="quality of service of the readings")
     retain: bool = Field(True, description="the broker keeps the latest reading")
     per_value_topics: bool = Field(False, description="also one plain topic per value (FHEM, openHAB, Node-RED)")
     tls: TlsSection = TlsSection()

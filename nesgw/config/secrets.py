@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from nesgw.config import access
+from nesgw.config import access, files
 from nesgw.config.key import Key, bare, is_key, parse_key
 from nesgw.config.schema import MeterSection, MqttSection
 from nesgw.config.settings import NO_SECRET, Interface, Secret
 
 _LONGEST_FILE: Final = 65536
 _LONGEST_PASSWORD: Final = 65535  # bytes [MQTT 3.1.1, 1.5.3]
-# Where a shell hands over what it makes no file of.
-_PIPES: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+# What somebody writes who takes the file for a configuration; no password begins like that.
+_OPTION: Final = re.compile(r"(key|password|token)\s*=\s*[\"']")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ def read_key(meter: MeterSection) -> Key:
 
 def has_none(meter: MeterSection) -> bool:
     """Whether a meter's block names no key, and none is handed to this process."""
-    return _secret(meter.key.get_secret_value(), "", f"{meter.name}.key") is None and not meter.key_file
+    credential = _credential(f"{meter.name}.key")
+    handed_over = os.path.isfile(credential)  # noqa: PTH113 (False, too, where it may not be looked for)
+    return not (meter.key.get_secret_value() or meter.key_file or handed_over)
 
 
 def read_password(mqtt: MqttSection) -> Secret:
@@ -77,20 +81,17 @@ def private_text(path: Path) -> str:
     """Read a file that others cannot read. Raises ValueError with what to do."""
     try:
         mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise ValueError(f"{path} is a folder; name the file in it")
-        if not stat.S_ISREG(mode) and not str(path).startswith(_PIPES):
-            raise ValueError(f"{path} is no ordinary file")
+        files.refuse_no_file(path, mode)
         if access.open_to_all(mode):
             raise ValueError(f"{path} can be read by everyone on this machine; run: {access.making_private(path)}")
         return _text(path)
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file") from None
     except FileNotFoundError:
         raise ValueError(
             f"{path} does not exist; make it, then write the secret into it: {access.making(path)}"
         ) from None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"{path} is a link that leads back to itself; name the file itself") from None
         raise ValueError(
             f"{path} cannot be read by this user ({error.strerror}); try with sudo, "
             f"or for the service: {access.making_private(path)}"
@@ -105,14 +106,23 @@ def _secret(direct: str, path: str, credential: str | None) -> str | None:
         return direct
     if path:
         return private_text(Path(path))
+    loaded = _credential(credential or "")
+    try:
+        return _text(loaded) if loaded.is_file() else None
+    except OSError as error:
+        raise ValueError(f"the systemd credential {loaded} cannot be read by this user ({error.strerror})") from None
+
+
+def _credential(name: str) -> Path:
     # systemd.exec(5), LoadCredential=: a private directory that only this service can read.
-    loaded = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), credential or "")
-    return _text(loaded) if loaded.is_file() else None
+    return Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), name)
 
 
 def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(_LONGEST_FILE).decode("utf-8")
+    try:
+        return files.text_of(files.read_bytes(path, _LONGEST_FILE))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file") from None
 
 
 def _one_line(text: str, what: str) -> str:
@@ -120,6 +130,10 @@ def _one_line(text: str, what: str) -> str:
         raise ValueError(f"the {what} is empty; write it into the file, or take the option out")
     if len(text.splitlines()) > 1:
         raise ValueError(f"{len(text.splitlines())} lines; the file holds the {what} alone, on one line")
+    if _OPTION.match(text):
+        raise ValueError(f"the file holds an option; it holds the {what} alone, without a name and quotes")
+    if control := _CONTROL.search(text):
+        raise ValueError(f"character {control.start() + 1} of the {what} is a control character; write it again")
     if len(text.encode()) > _LONGEST_PASSWORD:
         raise ValueError(f"the {what} is longer than the {_LONGEST_PASSWORD} bytes that MQTT can send")
     return text

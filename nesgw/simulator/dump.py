@@ -22,6 +22,7 @@ from nesgw.simulator.services import Code
 
 FORMAT, VERSION = "nesgw-dump", 1
 BT01, BT20, BT21, ET03 = 1, 20, 21, 2048 + 3
+_LONGEST_FILE: Final = 20_000_000  # bytes; a meter's tables take some hundred thousand
 NAME: Final = re.compile(r"(BT|ET)(\d{2,4})")
 
 
@@ -30,7 +31,7 @@ def from_dump(path: Path | str, profile: str | Profile = "83331-3i", **settings:
 
     Raises OSError when the file cannot be read and ValueError when it is no such dump.
     """
-    images = read_dump(Path(path).read_text(encoding="utf-8"))
+    images = read_dump(_text(Path(path)))
     chosen = PROFILES[profile] if isinstance(profile, str) else profile
     dimensions = images.get(BT21, images.get(BT20))
     if isinstance(dimensions, bytes) and len(dimensions) >= 10:
@@ -38,11 +39,24 @@ def from_dump(path: Path | str, profile: str | Profile = "83331-3i", **settings:
     return SimulatedMeter(chosen, images=images, **settings)
 
 
+def _text(path: Path) -> str:
+    if path.is_char_device():
+        raise ValueError("no ordinary file")
+    with path.open("rb") as file:
+        content = file.read(_LONGEST_FILE + 1)
+    if len(content) > _LONGEST_FILE:
+        raise ValueError(f"not a {FORMAT}: longer than any")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"not a {FORMAT}, nor any text") from None
+
+
 def read_dump(text: str) -> dict[int, bytes | Code]:
     """The tables of a dump by their numbers on the wire, each with its bytes or with the code that refuses it."""
     try:
         content = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         raise ValueError(f"not a {FORMAT}, nor any JSON") from None
     if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
         raise ValueError(f"not a {FORMAT} of version {VERSION}")

@@ -96,6 +96,12 @@ class TestUsage:
         assert done.returncode in (64, 78)
         assert KEY not in done.stdout + done.stderr
 
+    @pytest.mark.parametrize("word", ["--\x1b[31mred", "--\x9b2Jclear", "\x1b]0;title\a", "--\u202etxet"])
+    def test_what_steers_a_terminal_is_not_repeated_as_it_is(self, word: str) -> None:
+        done = nesgw("check-config", word)
+        assert done.returncode == 64
+        assert done.stderr.strip().isprintable()
+
     def test_a_key_in_the_place_of_its_file_is_called_so(self) -> None:
         done = nesgw("read", "--port", "/dev/none", "--key-file", KEY)
         assert "this is the key itself: write it into a file that only you can read" in done.stderr
@@ -379,6 +385,13 @@ class TestWhereTheOutputGoes:
         codecs.register_error("plain", plain)
         assert "[██░░] ● × e · → 3 – 4 …".encode("ascii", "plain") == b"[##..] o x e . -> 3 - 4 ..."
         assert "ß×".encode("ascii", "plain") == b"?x"
+
+    @pytest.mark.parametrize("command", ["setup", "forget"])
+    def test_a_closed_input_is_one_in_which_nobody_answers(self, command: str, tmp_path: Path) -> None:
+        shell = f"{sys.executable} -P -m nesgw {command} --config {tmp_path}/none.toml <&-"
+        done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in (64, 78)
+        assert len(done.stderr.strip().splitlines()) == 1
 
     def test_a_closed_output_is_no_failure(self, configured: Any) -> None:
         command = [sys.executable, "-m", "nesgw", "check-config", "--config", configured("/dev/null")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def said_of(text: str) -> list[str]:
         Document([Source("c.toml", text)])
     (problem,) = caught.value.problems
     return problem.split("\n")
+
+
+def said_of_file(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loader.read(path)
+    (problem,) = caught.value.problems
+    return problem
 
 
 @pytest.mark.parametrize(
@@ -180,12 +188,59 @@ def test_what_windows_writes_is_read(tmp_path: Path) -> None:
     assert loader.read(path).meter[0].label == "H"
 
 
-def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("encoding", "line"), [("utf-16", 1), ("latin-1", 3), ("cp1252", 3)])
+def test_a_file_in_another_encoding_is_refused_with_the_line_and_what_to_do(
+    tmp_path: Path, encoding: str, line: int
+) -> None:
     path = tmp_path / "c.toml"
-    path.write_text('[[meter]]\nname = "house"\n', encoding="utf-16")
-    with pytest.raises(ConfigError) as caught:
-        loader.read(path)
-    assert caught.value.problems == [f"{path}: not UTF-8 text: invalid start byte at byte 0"]
+    path.write_text('[[meter]]\nname = "house"\nlabel = "Køkken"\n', encoding=encoding)
+    assert said_of_file(path) == f"{path}:{line}: not UTF-8 text; save the file as UTF-8"
+
+
+class TestWhatIsNoConfiguration:
+    """Named in place of one: it is refused at once, whatever it is. Nothing is waited for, and no device swallowed."""
+
+    def test_a_pipe_that_nobody_fills(self, tmp_path: Path) -> None:
+        os.mkfifo(path := tmp_path / "c.toml")
+        assert said_of_file(path) == f"{path}: is no ordinary file"
+
+    def test_a_pipe_among_further_files(self, tmp_path: Path) -> None:
+        (tmp_path / "conf.d").mkdir()
+        os.mkfifo(further := tmp_path / "conf.d" / "house.toml")
+        (path := tmp_path / "c.toml").write_text("")
+        assert said_of_file(path) == f"{further}: is no ordinary file"
+
+    @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+    def test_a_device(self, device: str) -> None:
+        assert said_of_file(Path(device)) == f"{device}: is no ordinary file"
+
+    def test_a_link_that_leads_to_itself(self, tmp_path: Path) -> None:
+        (path := tmp_path / "c.toml").symlink_to(path)
+        assert said_of_file(path) == f"{path}: cannot be read: Too many levels of symbolic links"
+
+    def test_a_file_of_megabytes(self, tmp_path: Path) -> None:
+        (path := tmp_path / "c.toml").write_bytes(b"# x\n" * 300_000)
+        assert said_of_file(path) == f"{path}: is longer than 1 000 000 bytes; name the right file"
+
+    def test_what_the_shell_hands_over_as_a_file_is_one(self) -> None:
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "w") as sink:
+            sink.write('[[meter]]\nname = "house"\n')
+        try:
+            assert loader.read(Path(f"/dev/fd/{reading}")).meter[0].name == "house"
+        finally:
+            os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("port = " + "9" * 5000, "a number is too long"),
+        ("port = " + "[" * 5000 + "]" * 5000, "brackets within brackets, too deep for any configuration"),
+    ],
+)
+def test_what_python_has_a_limit_for_is_a_mistake_like_any_other(line: str, problem: str) -> None:
+    assert said_of(f"[[meter]]\n{line}\n") == [f"c.toml: not valid TOML: {problem}"]
 
 
 def test_who_may_read_nothing_is_shown_the_file_and_not_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:

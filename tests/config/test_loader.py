@@ -320,6 +320,22 @@ def test_the_example_file_says_the_defaults() -> None:
             SMALLEST + '[homeassistant]\nlanguage = "dk"\n',
             "c.toml:5: homeassistant.language: must be one of 'en', 'da', 'de'",
         ),
+        (
+            SMALLEST + "[mqtt]\nport = true\n",
+            "c.toml:5: mqtt.port: must be a whole number, without quotes",
+        ),
+        (
+            SMALLEST + "[mqtt]\nqos = true\n",
+            "c.toml:5: mqtt.qos: must be a whole number, without quotes",
+        ),
+        (
+            'meter = ["house"]\n',
+            "c.toml:1: meter.1: is no block of options; write [[meter]] on a line of its own, options below",
+        ),
+        (
+            f'[[meter]]\nname = "{"x" * 5000}"\nkey = "{KEY}"\n',
+            "c.toml:2: meter.1.name: string should have at most 40 characters",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_gets_one_line_with_file_option_what_is_wrong_and_what_is_right(text: str, line: str) -> None:

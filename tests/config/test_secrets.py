@@ -84,8 +84,24 @@ class TestKeyFile:
         config = write("c.toml", of_key(tmp_path / "pipe"))
         assert problems(config) == [f"{config}:3: meter.house.key_file: {tmp_path}/pipe is no ordinary file"]
 
-    def test_a_binary_is_none(self, write: Write) -> None:
-        key = write("house.key", KEY.encode("utf-16"))
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+    def test_what_windows_calls_unicode_is_read(self, write: Write, encoding: str) -> None:
+        config = write("c.toml", of_key(write("house.key", f"{KEY}\r\n".encode(encoding))))
+        assert problems(config) == []
+
+    def test_a_link_that_leads_to_itself_is_called_so(self, write: Write, tmp_path: Path) -> None:
+        (key := tmp_path / "house.key").symlink_to(key)
+        (line,) = problems(write("c.toml", of_key(key)))
+        assert line.endswith(f"{key} is a link that leads back to itself; name the file itself")
+
+    def test_a_key_is_not_read_out_of_the_beginning_of_a_large_file(self, write: Write) -> None:
+        key = write("house.key", KEY + " " * 70_000 + "and more")
+        (line,) = problems(write("c.toml", of_key(key)))
+        assert line.endswith(f"{key} is longer than 65 536 bytes; name the right file")
+
+    @pytest.mark.parametrize("content", [bytes(range(128, 148)), "ÿ".encode("latin-1") * 20, b"\xff\xfe\x00"])
+    def test_a_binary_is_none(self, write: Write, content: bytes) -> None:
+        key = write("house.key", content)
         config = write("c.toml", of_key(key))
         assert problems(config) == [f"{config}:3: meter.house.key_file: {key} is not a text file"]
 
@@ -163,7 +179,11 @@ class TestPassword:
         settings = loader.load(write("c.toml", of_password(write("password", content))))
         assert settings.mqtt.password.reveal_text() == "correct horse"
 
-    @pytest.mark.parametrize("text", ['a"b', "a'", '"', "ø æ", "a:b=c"])
+    def test_what_windows_calls_unicode_is_read(self, write: Write) -> None:
+        config = write("c.toml", of_password(write("password", "correct horse\r\n".encode("utf-16"))))
+        assert loader.load(config).mqtt.password.reveal_text() == "correct horse"
+
+    @pytest.mark.parametrize("text", ['a"b', "a'", '"', "ø æ", "a:b=c", "password=x", "a\tb"])
     def test_all_that_was_typed_is(self, write: Write, text: str) -> None:
         assert loader.load(write("c.toml", of_password(write("p", text)))).mqtt.password.reveal_text() == text
 
@@ -178,7 +198,9 @@ class TestPassword:
             ("\r\n", "the password is empty; write it into the file, or take the option out"),
             ("one\ntwo\n", "2 lines; the file holds the password alone, on one line"),
             ("x" * 65536, "the password is longer than the 65535 bytes that MQTT can send"),
-            ("x" * 1_000_000, "the password is longer than the 65535 bytes that MQTT can send"),
+            ("hunter\0", "character 7 of the password is a control character; write it again"),
+            ("hun\x1bter", "character 4 of the password is a control character; write it again"),
+            ('password = "hunter"', "the file holds an option; it holds the password alone, without a name and quotes"),
         ],
     )
     def test_a_file_without_one_is_refused(self, write: Write, content: str, what: str) -> None:
@@ -255,6 +277,27 @@ class TestCredentials:
         (credentials / "mqtt-password").write_text("hunter22\n")
         found = self.settings(write, '[mqtt]\nusername = "me"\n')
         assert [secret.reveal_text() for secret in found.secrets()] == [KEY, "hunter22"]
+
+    @pytest.mark.parametrize("name", ["house.key", "mqtt-password"])
+    def test_one_that_is_no_text_is_called_so_without_showing_it(
+        self, credentials: Path, write: Write, name: str
+    ) -> None:
+        (credentials / "house.key").write_text(KEY)
+        (credentials / name).write_bytes(b"hunter\xff")
+        (line,) = problems(write("c.toml", '[[meter]]\nname = "house"\n[mqtt]\nusername = "me"\n'))
+        assert line.endswith(f"{credentials / name} is not a text file")
+
+    def test_one_that_this_user_may_not_read_is_called_so(
+        self, credentials: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (credentials / "house.key").write_text(KEY)
+
+        def denied(_path: Path) -> str:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("nesgw.config.secrets._text", denied)
+        (line,) = problems(write("c.toml", '[[meter]]\nname = "house"\n'))
+        assert line.endswith(f"{credentials}/house.key cannot be read by this user (Permission denied)")
 
     def test_the_token_of_home_assistant_is_for_one_command_that_reads_it_itself(self, credentials: Path) -> None:
         assert read_token("", "homeassistant-token") is None

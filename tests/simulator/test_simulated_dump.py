@@ -92,12 +92,25 @@ def test_serial_numbers_that_were_left_in_stay(tmp_path: Path) -> None:
         ('{"format": "nesgw-dump", "version": 1, "tables": {"BT23": "00"}}', "BT23"),
         ('{"format": "nesgw-dump", "version": 1, "tables": {"BT23": {"data": "0g"}}}', "hex"),
         ("not JSON", "nor any JSON"),
+        ("[" * 100_000, "nor any JSON"),
+        ("9" * 5000, "nor any JSON"),
     ],
 )
 def test_what_is_no_dump_is_refused_with_a_reason(tmp_path: Path, text: str, about: str) -> None:
     path = tmp_path / "dump.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=about):
+        from_dump(path)
+
+
+def test_a_device_is_no_dump_and_is_not_swallowed() -> None:
+    with pytest.raises(ValueError, match="no ordinary file"):
+        from_dump("/dev/zero")
+
+
+def test_a_file_in_another_encoding_is_no_dump(tmp_path: Path) -> None:
+    (path := tmp_path / "dump.json").write_text('{"format": "nesgw-dump"}', encoding="utf-16")
+    with pytest.raises(ValueError, match="nor any text"):
         from_dump(path)
 
 

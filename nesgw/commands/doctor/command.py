@@ -135,11 +135,13 @@ def _findings(options: argparse.Namespace) -> Iterator[tuple[str, Finding, int]]
     yield _CONFIGURATION, ok(f"{options.config}: {'meter' if len(meters) == 1 else 'meters'} {names}"), longest
     for title, finding in _examined(SERVICE_STEPS, ServiceCase(options.config, config)):
         yield title, finding, longest
+    gateway = _gateway_case(config)
     for meter, prefix in zip(meters, prefixes, strict=True):
         with _meter_case(meter, config, settings, options.config) as case:
             for title, finding in _examined(METER_STEPS[meter.interface], case):
                 yield prefix + title, finding, longest
-    for title, finding in _examined(GATEWAY_STEPS, _gateway_case(config)):
+            gateway.service_runs = gateway.service_runs or case.service is not None
+    for title, finding in _examined(GATEWAY_STEPS, gateway):
         yield title, finding, longest
 
 

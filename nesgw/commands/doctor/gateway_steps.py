@@ -27,6 +27,7 @@ class GatewayCase:
     password_problem: str
     topics: Topics
     trouble: BrokerUnavailable | None = None  # that came after the broker was reached
+    service_runs: bool = False
     status: SeenGateway | None = None  # what the service says on the broker
 
 
@@ -80,6 +81,13 @@ def _login(case: GatewayCase) -> Finding:
 
 def _topics(case: GatewayCase) -> Finding:
     """See what the running service has found out: it watches whether its messages arrive, and who else speaks."""
+    if case.status is None and case.service_runs:
+        return failed(
+            "the service runs, but what it says of itself cannot be read there",
+            f"allow this user to write and to read {case.topics.gateway_status} in the broker's access control list; "
+            "what the service sees: journalctl -u nesgw",
+            exit_code=EX_UNAVAILABLE,
+        )
     if case.status is None:
         return skipped("the service has said nothing there, or this user may not read it")
     if case.status.problem:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _ID: Final = "[a-z0-9]{1,64}|gateway/[a-z0-9_-]{1,64}"
 _YES: Final = frozenset({"y", "yes"})
 
+# Brokers do not say what their access control list keeps from us.
+_OR_CLOSED: Final = ", or this login may not read it there"
+
 # Some brokers acknowledge a removal before they have done it.
 _LOOKS: Final = 4
 _BETWEEN_LOOKS: Final = 1.0  # seconds
@@ -65,13 +68,14 @@ def run(options: argparse.Namespace) -> int:
             chosen = [each for each in found if each.id == wanted]
     where = f"the broker {settings.host}:{settings.port}"
     if wanted and not chosen:
-        print(f"nesgw: nothing of {printable(wanted)} is on {where}{'; it has:' if found else ''}", file=sys.stderr)
+        rest = "; it has:" if found else _OR_CLOSED
+        print(f"nesgw: nothing of {printable(wanted)} is on {where}{rest}", file=sys.stderr)
     if not options.all and not chosen:
         if found or not wanted:
             _list(found, where)
         return EX_UNAVAILABLE if wanted else EX_OK
     if not chosen:
-        print(f"nothing to remove from {where}")
+        print(f"nothing to remove from {where}{'' if found else _OR_CLOSED}")
         return EX_OK
     _describe(chosen)
     if not options.yes:
@@ -117,7 +121,7 @@ def _settings(source: Path) -> Settings:
 
 def _list(found: Sequence[Leftover], where: str) -> None:
     if not found:
-        print(f"nothing of nesgw is on {where}")
+        print(f"nothing of nesgw is on {where}{_OR_CLOSED}")
         return
     paint = Paint(sys.stdout)
     id_width, name_width = (max(len(getattr(each, key)) for each in found) for key in ("id", "name"))

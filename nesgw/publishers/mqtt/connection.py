@@ -92,6 +92,7 @@ class Connection:
         self._in_flight: dict[int, Message | Subscription] = {}
         self._oldest_since = 0.0  # when the first of them became the first
         self.stalled = False  # whether it was given up because acknowledgements stopped
+        self.turned_away = False  # whether it was closed or refused at CONNECT, perhaps for what stands in it
         self._acknowledged: list[Message | Subscription] = []
         self._refused: list[str] = []
         self._arrivals: list[Arrival] = []
@@ -109,8 +110,9 @@ class Connection:
             try:
                 self._client.connect(settings.host, settings.port, _KEEPALIVE)
             except (OSError, ValueError) as error:
-                if context:
-                    context.close_last()
+                in_handshake = context is not None and context.close_last()
+                if in_handshake and isinstance(error, TimeoutError):
+                    raise trouble.no_handshake(settings) from error
                 raise trouble.unreachable(settings, error) from error
         deadline = time.monotonic() + _ANSWER
         while self._answer is None:
@@ -118,7 +120,7 @@ class Connection:
                 raise self._lost() if self._beginning else trouble.silent(settings, closed=False)
             self.turn(0.25)
         if self._answer:
-            raise trouble.refused(settings, self._answer)
+            raise self._refusal(self._answer)
 
     def _tls_context(self) -> TlsContext | None:
         if self._settings.tls is None:
@@ -184,12 +186,17 @@ class Connection:
         if alert := trouble.alerted(self._settings, self._said):
             return alert
         if self._answer:
-            return trouble.refused(self._settings, self._answer)
+            return self._refusal(self._answer)
         if self._answer is None:
             if self._nonsense or self._beginning:
                 return trouble.no_broker(self._settings, self._beginning)
+            self.turned_away = True
             return trouble.silent(self._settings, closed=True)
         return trouble.no_mqtt(self._settings) if self._nonsense else trouble.lost(self._settings)
+
+    def _refusal(self, code: int) -> BrokerUnavailable:
+        self.turned_away = code == trouble.NOT_AUTHORIZED
+        return trouble.refused(self._settings, code)
 
     @property
     def ready(self) -> bool:

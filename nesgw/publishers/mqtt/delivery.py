@@ -105,7 +105,7 @@ class Delivery:
         self._neighbours = broker.neighbours
         self._refusals = broker.refusals
         self._timers = broker.timers
-        self._connection = connection
+        self.connection: Final = connection
         self._settings = settings
         self._home = home  # the preferred broker
         self._watched: set[str] = set()  # what is subscribed to for as long as the connection lasts
@@ -114,6 +114,11 @@ class Delivery:
         self._alone = False  # a suspect is on its way: nothing else may be
         self._follow_all = False
         self.taken: set[str] = set()  # topics whose retained message the broker has acknowledged
+
+    @property
+    def shows_refusals(self) -> bool:
+        """Whether the loss of the connection tells of what was on its way: not if the broker took nothing at all."""
+        return bool(self.taken) or not self.connection.stalled
 
     def serve(self, wake: socket.socket, *, quietly: bool) -> None:
         """Publish until the connection is lost (BrokerUnavailable), we stop, or the preferred broker is back."""
@@ -124,13 +129,13 @@ class Delivery:
             home = self._run_timers(now)
             self._send(now)
             self._advance_searches(now)
-            self._connection.turn(self._until_next(now), wake)
+            self.connection.turn(self._until_next(now), wake)
             with suppress(BlockingIOError):
                 wake.recv(4096)
             self._note_acknowledged()
-            for arrival in self._connection.arrivals():
+            for arrival in self.connection.arrivals():
                 self._take(arrival, time.monotonic())
-            if refused := self._connection.refused():
+            if refused := self.connection.refused():
                 self._complain_unreadable(refused)
         self._say_goodbye()
 
@@ -164,13 +169,13 @@ class Delivery:
         suspect = [each for each in wanted if self._refusals.suspects(subscription_key(each))]
         self._unasked += suspect
         if at_once := [each for each in wanted if each not in suspect]:
-            self._connection.subscribe(at_once)
+            self.connection.subscribe(at_once)
 
     # Sending
 
     def _send(self, now: float) -> None:
         """Hand over what is due, as far as the broker keeps up; suspects alone, the smallest first, at the end."""
-        if self._alone and not self._connection.idle:
+        if self._alone and not self.connection.idle:
             return
         self._alone = False
         suspects: list[Message] = []
@@ -181,14 +186,14 @@ class Delivery:
                 continue
             elif self._refusals.suspects(message.topic):
                 suspects.append(message)
-            elif not self._connection.ready:
+            elif not self.connection.ready:
                 return
             else:
                 self._hand_over(message, now)
-        if (self._unasked or suspects) and self._connection.idle:
+        if (self._unasked or suspects) and self.connection.idle:
             self._alone = True
             if self._unasked:
-                self._connection.subscribe([self._unasked.pop(0)])
+                self.connection.subscribe([self._unasked.pop(0)])
             else:
                 self._hand_over(min(suspects, key=lambda message: len(message.payload)), now)
 
@@ -236,7 +241,7 @@ class Delivery:
         if message.part is Part.AVAILABILITY:
             self._watch([message.topic])
         self._neighbours.published(message)
-        self._connection.publish(self._refusals.fit(message))
+        self.connection.publish(self._refusals.fit(message))
 
     def _give_up(self, message: Message) -> None:
         if message.part is Part.EVENT:
@@ -245,7 +250,7 @@ class Delivery:
             self._wanted.sent(message)
 
     def _note_acknowledged(self) -> None:
-        for what in self._connection.acknowledged():
+        for what in self.connection.acknowledged():
             self._refusals.taken(what)
             if isinstance(what, Subscription):
                 continue
@@ -275,6 +280,7 @@ class Delivery:
                 case Due.NAME_CONFLICT_OVER:
                     self._problems.settle(Problem.NAME)
                 case Due.STEADY:
+                    self._problems.clear(Problem.DROPPED)
                     self._problems.report()
                 case Due.FORMER:
                     self._neighbours.known = True
@@ -317,12 +323,12 @@ class Delivery:
 
     def _advance_searches(self, now: float) -> None:
         for search in list(self._broker.searches):
-            search.advance(self._connection, now)
+            search.advance(self.connection, now)
             if search.over:
                 with suppress(ValueError):
                     self._broker.searches.remove(search)
                 if others := [each for each in search.filters if each not in self._watched]:
-                    self._connection.unsubscribe(others)
+                    self.connection.unsubscribe(others)
         self._watch(self._neighbours.watched)
 
     def _take(self, arrival: Arrival, now: float) -> None:
@@ -414,11 +420,11 @@ class Delivery:
             gone = [message for message in gone if message is self._broker.online]
         self._wanted.set([replace(message, payload=OFFLINE) for message in gone])
         self._wanted.only(lambda m: not m.part.is_discovery and not self._neighbours.holds(m, deadline))
-        while (self._wanted.pending or not self._connection.idle) and (now := time.monotonic()) < deadline:
+        while (self._wanted.pending or not self.connection.idle) and (now := time.monotonic()) < deadline:
             self._send(now)
-            self._connection.turn(deadline - now)
+            self.connection.turn(deadline - now)
             self._note_acknowledged()
-        self._connection.leave()
+        self.connection.leave()
         if not self._broker.stopping():
             self._wanted.set([self._broker.online])
 

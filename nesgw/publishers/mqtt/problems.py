@@ -16,8 +16,10 @@ class Problem(Enum):
     NAME = auto()  # another gateway uses our name
     METER = auto()  # another gateway reads a meter of ours
     REFUSED = auto()  # a message at which the broker closes the connection
+    DROPPED = auto()  # connections that never last
     UNREADABLE = auto()  # topics that we may not read
     NOT_KEPT = auto()  # messages that the broker takes and does not have
+    WILL = auto()  # a last will that the broker does not take
 
 
 class Problems:

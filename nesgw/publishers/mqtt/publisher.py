@@ -30,7 +30,9 @@ from nesgw.publishers.mqtt.wanted import Wanted
 from nesgw.publishers.topics import OFFLINE, ONLINE, Topics
 
 _NOT_LASTING: Final = 2  # times that the broker may let us in and drop us before we say no more about it
+_NEVER_LASTING: Final = 6  # times after which it is said that it does so always
 _MOST_DOUBLINGS: Final = 16
+_WILL_AGAIN: Final = 10  # rounds in vain until it is tried again whether the last will is the reason
 
 
 class MqttPublisher:
@@ -69,6 +71,10 @@ class MqttPublisher:
             self._stopping.is_set,
         )
         self._short_lived = 0  # connections in a row that did not last
+        self._client_id = f"nesgw-{topics.gateway}"
+        will = replace(online, payload=OFFLINE)
+        self._wills = (will, replace(will, retain=False), None)  # from what is wanted to what any broker takes
+        self._will = 0  # which of them was taken last
 
     # For any thread.
 
@@ -171,50 +177,87 @@ class MqttPublisher:
         attempts = number = 0
         while not self._stopping.is_set():
             settings, began = self._hosts[number], time.monotonic()
-            will = replace(self._broker.online, payload=OFFLINE)
-            connection = Connection(settings, f"nesgw-{self._broker.topics.gateway}", will)
-            delivery = Delivery(self._broker, connection, settings, self._hosts[0])
+            delivery: Delivery | None = None
             try:
-                connection.open(self._stopping.is_set)
+                connection = self._connected(settings, may_change_will=attempts % _WILL_AGAIN == 0)
+                delivery = Delivery(self._broker, connection, settings, self._hosts[0])
                 delivery.serve(self._wake_read, quietly=self._short_lived >= _NOT_LASTING)
                 self._problems.leave()
                 number = attempts = 0  # we stop, or the preferred broker is back
             except BrokerUnavailable as error:
                 lasted = time.monotonic() - began >= self._pace.steady
                 attempts = 0 if lasted else attempts
-                self._after_loss(settings, connection, delivery, error, lasted=lasted)
+                self._after_loss(settings, delivery, error, lasted=lasted)
                 number = (number + 1) % len(self._hosts)
                 if number == 0:
                     self._stopping.wait(self._delay(attempts, error))
                     attempts += 1
             finally:
-                connection.close()
+                if delivery:
+                    delivery.connection.close()
         self._problems.end(None)
+
+    def _connected(self, settings: MqttSettings, *, may_change_will: bool) -> Connection:
+        """Connect with our last will as the broker takes it: some turn a client away for one, without a word.
+
+        The others are tried at once: nothing else is likely to have changed in between.
+        """
+        first: BrokerUnavailable | None = None
+        for number in range(self._will, len(self._wills) if may_change_will or self._will else 1):
+            connection = Connection(settings, self._client_id, self._wills[number])
+            try:
+                connection.open(self._stopping.is_set)
+            except BrokerUnavailable as error:
+                connection.close()
+                first = first or error
+                if not connection.turned_away:
+                    break
+            else:
+                self._note_will(settings, number)
+                return connection
+        self._will = 0
+        assert first is not None  # noqa: S101 (the loop ran at least once)
+        raise first
+
+    def _note_will(self, settings: MqttSettings, number: int) -> None:
+        self._will = number
+        self._problems.clear(Problem.WILL)
+        if self._wills[number] is None:
+            topic = self._broker.topics.gateway_availability
+            self._problems.note(Problem.WILL, trouble.no_will(settings, topic))
+        elif number:
+            self._broker.refusals.retain_nothing()
+            if said := self._broker.refusals.in_words:
+                self._problems.note(Problem.REFUSED, trouble.trouble(settings, Stage.USE, *said))
 
     def _after_loss(
         self,
         settings: MqttSettings,
-        connection: Connection,
-        delivery: Delivery,
+        delivery: Delivery | None,
         error: BrokerUnavailable,
         *,
         lasted: bool,
     ) -> None:
         """Report it, and see what it was lost with."""
-        refusals, served = self._broker.refusals, self._problems.connected
+        refusals = self._broker.refusals
         self._broker.timers.cancel(Due.STEADY)
         if lasted:
             self._short_lived = 0
-        elif served:
+        elif delivery:
             self._short_lived += 1
-        if not served and error.facts["stage"] == Stage.REACH.value:
+        if lasted or not delivery:
+            self._problems.clear(Problem.DROPPED)
+        if not delivery and error.facts["stage"] == Stage.REACH.value:
             refusals.forget()
             self._problems.clear(Problem.REFUSED)
-        elif served and (delivery.taken or not connection.stalled) and refusals.lost(connection.in_flight):
+        elif delivery and delivery.shows_refusals and refusals.lost(delivery.connection.in_flight):
             self._short_lived = 0
             if said := refusals.in_words:
                 error = trouble.trouble(settings, Stage.USE, *said)
                 self._problems.note(Problem.REFUSED, error)
+        elif delivery and self._short_lived >= _NEVER_LASTING:
+            error = trouble.dropped(settings, self._client_id)
+            self._problems.note(Problem.DROPPED, error)
         self._problems.end(error)
 
     def _delay(self, attempts: int, error: BrokerUnavailable) -> float:

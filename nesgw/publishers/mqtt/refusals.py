@@ -60,6 +60,10 @@ class Refusals:
         for key, _ in _parcels([what]):
             self._lost_with.pop(key, None)
 
+    def retain_nothing(self) -> None:
+        """Note that a retained last will was turned away, and the same one not retained was taken."""
+        self._without_retain = not self._takes_retained
+
     def _conclude(self, key: str, what: Message | None) -> None:
         if what is not None and what.qos == self._most_qos == _HIGHEST_QOS:
             self._most_qos = 1

@@ -45,11 +45,13 @@ class TlsContext(ssl.SSLContext):
         self.last = super().wrap_socket(*args, **kwargs)
         return self.last
 
-    def close_last(self) -> None:
-        """Close the socket that was wrapped last."""
-        if self.last is not None:
-            self.last.close()
-            self.last = None
+    def close_last(self) -> bool:
+        """Close the socket that was wrapped last; whether there was one."""
+        if self.last is None:
+            return False
+        self.last.close()
+        self.last = None
+        return True
 
 
 def tls_context(tls: TlsSettings) -> TlsContext:
@@ -213,6 +215,13 @@ def _no_tls(settings: MqttSettings) -> BrokerUnavailable:
     return trouble(settings, Stage.TLS, "it does not speak TLS on this port", advice)
 
 
+def no_handshake(settings: MqttSettings) -> BrokerUnavailable:
+    """Say that something took the connection and never went on with TLS."""
+    problem = "it takes the connection but does not answer the TLS handshake"
+    advice = "set the port that it speaks TLS on (mostly 8883), or restart the broker"
+    return trouble(settings, Stage.REACH, problem, advice)
+
+
 def silent(settings: MqttSettings, closed: bool) -> BrokerUnavailable:
     """Say that something took the connection but did not answer as a broker does."""
     if closed and settings.tls is not None:
@@ -241,6 +250,9 @@ def no_broker(settings: MqttSettings, answer: bytes) -> BrokerUnavailable:
     if answer.startswith(_TLS_ALERT):
         advice = "set enabled = true under [mqtt.tls], or the port without TLS (mostly 1883)"
         return trouble(settings, Stage.TLS, "it speaks TLS on this port", advice)
+    if answer[:1] == _CONNACK[:1] and answer[1:2] > _CONNACK[1:] and len(answer) == 2 + answer[1]:
+        advice = "allow clients of MQTT 3.1.1 there, or update the broker"
+        return trouble(settings, Stage.LOGIN, "it answers in MQTT 5, which it was not asked in", advice)
     if answer.startswith(_CONNACK) and answer[3:4] == bytes([_NO_SUCH_VERSION]):
         return trouble(settings, Stage.LOGIN, "it does not speak MQTT 3.1.1", "update the broker")
     line = answer.decode("ascii", "replace").strip().partition("\r")[0].partition("\n")[0]
@@ -268,6 +280,26 @@ def lost(settings: MqttSettings) -> BrokerUnavailable:
     return trouble(settings, Stage.USE, "the connection was lost", "nothing to do unless it lasts; nesgw tries again")
 
 
+def dropped(settings: MqttSettings, client_id: str) -> BrokerUnavailable:
+    """Say that connections are good, but none lasts."""
+    problem = "it lets us in and drops the connection within seconds, again and again"
+    advice = (
+        "look into its log for why; if another program uses our client id "
+        f'"{client_id}", give one of the two another name'
+    )
+    return trouble(settings, Stage.USE, problem, advice)
+
+
+def no_will(settings: MqttSettings, topic: str) -> BrokerUnavailable:
+    """Say that the broker lets us in, but not with a last will on this topic."""
+    advice = f"allow {_who(settings)} to write {topic} there; until then nobody learns of it if this gateway dies"
+    return trouble(settings, Stage.USE, "it lets us in only without a last will", advice)
+
+
+def _who(settings: MqttSettings) -> str:
+    return f'user "{settings.username}"' if settings.username else "clients without a login"
+
+
 def no_acknowledgement(settings: MqttSettings, seconds: float) -> BrokerUnavailable:
     """Say that the broker answers pings but no messages."""
     problem = f"it has acknowledged nothing for {seconds:.0f} s although the connection stands"
@@ -282,9 +314,10 @@ def unreadable(settings: MqttSettings, topics: Iterable[str]) -> BrokerUnavailab
 
 def nothing_back(settings: MqttSettings) -> BrokerUnavailable:
     """Say that not one of our own messages can be read: an access control list works without a word."""
-    who = f'user "{settings.username}"' if settings.username else "clients without a login"
     problem = "it takes our messages, but none of them can be read back"
-    advice = f"allow {who} to write and to read our topics (docs/mqtt.md) in the broker's access control list"
+    advice = (
+        f"allow {_who(settings)} to write and to read our topics (docs/mqtt.md) in the broker's access control list"
+    )
     return trouble(settings, Stage.USE, problem, advice)
 
 
@@ -338,7 +371,7 @@ def check_login(settings: MqttSettings) -> None:
 _PROTOCOL: Final = 132
 _CLIENT_ID: Final = 133
 _BAD_LOGIN: Final = 134
-_NOT_AUTHORIZED: Final = 135
+NOT_AUTHORIZED: Final = 135
 _UNAVAILABLE: Final = 136
 
 
@@ -350,7 +383,7 @@ def refused(settings: MqttSettings, code: int) -> BrokerUnavailable:
         problem, advice = "it refuses our client id", "allow it there, or choose another [gateway] name"
     elif code == _UNAVAILABLE:
         problem, advice = "it is not ready", "nothing to do unless it lasts; nesgw tries again"
-    elif code not in (_BAD_LOGIN, _NOT_AUTHORIZED):
+    elif code not in (_BAD_LOGIN, NOT_AUTHORIZED):
         problem, advice = "it refuses us with a code that MQTT 3.1.1 does not know", "look into the broker's log"
     elif settings.username:
         problem = f'it refused the login of user "{settings.username}"'

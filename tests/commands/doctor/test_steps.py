@@ -208,6 +208,20 @@ class TestGateway:
         found = self.examined(MqttSettings(broker.host, broker.port))["broker's topics"]
         assert (found.mark, found.text) == (mark, text)
 
+    def test_a_service_that_runs_and_cannot_be_read_there_is_a_failure(self, broker: Broker) -> None:
+        case = GatewayCase(
+            CacheSettings(Path("/dev/shm"), False),
+            MqttSettings(broker.host, broker.port),
+            "",
+            Topics("nesgw", "attic"),
+            service_runs=True,
+        )
+        examination = Examination(case)
+        found = {step.title: examination.take(step) for step in GATEWAY_STEPS}["broker's topics"]
+        assert (found.mark, found.exit_code) == (Mark.FAILED, 69)
+        assert found.text == "the service runs, but what it says of itself cannot be read there"
+        assert found.do[0].startswith("allow this user to write and to read nesgw/gateway/attic/status")
+
     def test_no_broker(self, absent_broker: Broker) -> None:
         found = self.examined(MqttSettings(absent_broker.host, absent_broker.port))
         assert found["broker"].text.endswith("no broker listens there")

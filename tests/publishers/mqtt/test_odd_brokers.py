@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from nesgw.config.settings import MqttSettings
+from nesgw.config.settings import MqttSettings, TlsSettings
 from nesgw.errors import BrokerUnavailable
 from nesgw.publishers.message import Message, Part
 from nesgw.publishers.mqtt import connection
+from nesgw.publishers.mqtt.connection import Connection
 from nesgw.publishers.mqtt.delivery import Pace
 from nesgw.publishers.mqtt.publisher import MqttPublisher
 from nesgw.publishers.mqtt.session import BrokerSession
@@ -116,6 +117,76 @@ class TestWhatIsTooLarge:
             assert broker.connections == 1
 
 
+class TestOneThatTakesNoLastWill:
+    """It turns us away at CONNECT for what stands in it, with a wrong word or none: all is published without it."""
+
+    def test_where_nothing_is_retained_no_last_will_is_either(self, gateways: list[Gateway]) -> None:
+        def cuts(packet: Packet) -> bool:
+            return (packet.kind == CONNECT and packet.will_retain) or (packet.kind == PUBLISH and packet.retain)
+
+        with MemoryBroker(cuts=cuts) as broker:
+            gateways.append(gateway := Gateway(broker.port).started(*EVERYTHING))
+            gateway.said("it closes the connection when it gets a retained message: none is retained")
+            eventually(lambda: broker.topics_taken() >= SMALL | {DISCOVERY.topic}, "everything is published")
+        assert broker.connections == 2
+
+    def test_with_a_real_mosquitto_that_retains_nothing(
+        self, tmp_path_factory: pytest.TempPathFactory, gateways: list[Gateway]
+    ) -> None:
+        broker = Broker(tmp_path_factory.mktemp("nothing"), ["allow_anonymous true", "retain_available false"])
+        broker.start()
+        listener = Listener(broker.port)
+        try:
+            gateways.append(gateway := Gateway(broker.port).started(*EVERYTHING))
+            gateway.said("none is retained")
+            for message in EVERYTHING:
+                listener.wait_for(message.topic, message.payload)
+        finally:
+            listener.close()
+            broker.stop()
+
+    def test_where_its_topic_is_not_allowed_there_is_none(self, gateways: list[Gateway]) -> None:
+        with MemoryBroker(refuses_client=lambda packet: packet.will) as broker:
+            gateways.append(gateway := Gateway(broker.port, username="ann").started(*EVERYTHING))
+            line = gateway.said("it lets us in only without a last will")
+            eventually(lambda: broker.topics_taken() >= SMALL, "everything is published")
+            assert broker.kept[STATE.topic] == STATE.payload
+        assert 'allow user "ann" to write nesgw/gateway/pi/availability there' in line
+
+    def test_a_login_that_is_refused_without_one_as_well_is_a_login_that_is_refused(
+        self, gateways: list[Gateway]
+    ) -> None:
+        allowed = threading.Event()
+        with MemoryBroker(refuses_client=lambda _packet: not allowed.is_set()) as broker:
+            gateways.append(gateway := Gateway(broker.port, username="ann").started(*EVERYTHING))
+            gateway.said('it refused the login of user "ann"')
+            allowed.set()
+            eventually(lambda: broker.topics_taken() >= SMALL, "everything is published")
+            assert gateway.problem == ""
+
+
+class TestOneThatDropsEveryConnection:
+    """Its administrator, a limit, or another program with our client id: nothing is lost with one message."""
+
+    def test_it_is_said_with_our_client_id_once_and_as_the_problem(self, gateways: list[Gateway]) -> None:
+        with MemoryBroker(hangs_up=lambda packet: packet.kind == PUBLISH) as broker:
+            gateways.append(gateway := Gateway(broker.port, pace=replace(PACE, steady=5.0)).started(*EVERYTHING))
+            line = gateway.said("it lets us in and drops the connection within seconds, again and again")
+            eventually(lambda: broker.connections > 12, "it is tried again and again")
+            assert gateway.problem == line
+        assert 'if another program uses our client id "nesgw-pi", give one of the two another name' in line
+        assert [said for _, said in gateway.reports].count(line) == 1
+
+    def test_once_a_connection_lasts_all_is_well(self, gateways: list[Gateway]) -> None:
+        done = threading.Event()
+        with MemoryBroker(hangs_up=lambda packet: packet.kind == PUBLISH and not done.is_set()) as broker:
+            gateways.append(gateway := Gateway(broker.port).started(*EVERYTHING))
+            gateway.said("again and again")
+            done.set()
+            eventually(lambda: gateway.reports[-1] == (True, ""), "it is said that all is well")
+            assert gateway.problem == ""
+
+
 class TestWhatIsNoBroker:
     """The port of a mail server, a web page, a proxy: a sentence that names it, and another attempt."""
 
@@ -128,6 +199,7 @@ class TestWhatIsNoBroker:
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", False, '(it says "HTTP/1.1 400 Bad Request")'),
             (b"\xff\xfd\x18\xff\xfd\x20", True, "what answers there is no MQTT broker: check host"),
             (b"\0" * 100, False, "what answers there is no MQTT broker: check host"),
+            (packets("20 03 00 84 00"), False, "it answers in MQTT 5, which it was not asked in: allow clients of"),
             (packets("20 02 00"), False, "what answers there is no MQTT broker: check host"),
             (packets("20 00"), False, "what answers there is no MQTT broker: check host"),
             (packets("30 03 00 01 61"), False, "what answers there is no MQTT broker: check host"),
@@ -148,6 +220,11 @@ class TestWhatIsNoBroker:
         with Talker(b"220 mail.example.lan ESMTP\r\n", at_once=True) as talker:
             gateways.append(gateway := Gateway(talker.port).started())
             gateway.said("no MQTT broker", timeout=3)
+
+    def test_where_tls_is_expected_and_nothing_comes_the_handshake_is_named(self) -> None:
+        settings = MqttSettings("127.0.0.1", 0, tls=TlsSettings())
+        with Talker(b"", at_once=True) as silent, pytest.raises(BrokerUnavailable, match="the TLS handshake: set the"):
+            Connection(replace(settings, port=silent.port), "nesgw-pi").open()
 
     def test_a_command_says_the_same(self) -> None:
         with (
