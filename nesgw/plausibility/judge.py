@@ -3,7 +3,8 @@
 A reading without doubts is accepted. One with doubts is held, and so are those after it, until they obey again or the
 longest hold of their doubts is over; where they came to agree only late in it, it lasts once more. Then the reading is
 accepted, and each doubt is settled on its own: what the readings agreed on is taken as true; what they did not agree
-on, or what is no measurement at all, becomes ``None``. Either is said aloud, and holds no further reading for a day.
+on, or what is no measurement at all, becomes ``None``. Either is logged and published as a notice, and holds no further
+reading for a day.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Verdict:
     outcome: Outcome
     values: Mapping[str, Number | None]  # what may be published: empty unless accepted
     reasons: tuple[Reason, ...] = ()  # the doubts; of an accepted reading those that were settled just now
-    message: str | None = None  # to be said aloud: in the log and on the status topic
+    message: str | None = None  # for the log and the status topic
 
     @property
     def accepted(self) -> bool:
@@ -216,7 +217,7 @@ class Plausibility:
                 withheld.append(reason)
                 missing.update(reason.fields)
         accepted = [reason for reason in accepted if not missing.issuperset(reason.fields)]
-        news = [reason for reason in withheld if not self._is_withheld(reason, at)]
+        fresh = [reason for reason in withheld if not self._is_withheld(reason, at)]
         self._settle(believed, accepted, at)
         self._distrusted |= dict.fromkeys(missing, at)
 
@@ -225,11 +226,11 @@ class Plausibility:
             if (value := published.get(key)) is not None:
                 self._marks[key] = _baseline(self._marks.get(key), value, at)
         self._held_since, self._held = None, 0
-        said = [*self._said_accepted(accepted, at), *_said_withheld(news)]
+        said = [*self._said_accepted(accepted, at), *_said_withheld(fresh)]
         if self._frozen:
             self._frozen = False
             said.insert(0, "the meter's values move again")
-        return Verdict(Outcome.ACCEPTED, published, (*accepted, *news), "; ".join(said) or None)
+        return Verdict(Outcome.ACCEPTED, published, (*accepted, *fresh), "; ".join(said) or None)
 
     def _settle(self, believed: Iterable[Reason], accepted: Iterable[Reason], at: float) -> None:
         for reason in believed:
@@ -286,8 +287,8 @@ def _is_no_measurement(reason: Reason) -> bool:
     return RULE[reason.rule].kept is Resolution.WITHHELD
 
 
-def _said_withheld(news: list[Reason]) -> Iterable[str]:
-    for reasons in _by_rule(news).values():
+def _said_withheld(fresh: list[Reason]) -> Iterable[str]:
+    for reasons in _by_rule(fresh).values():
         yield f"{_joined(reasons)}: the reading is accepted without it, as null"
 
 

@@ -51,7 +51,7 @@ class MeterStatus:
     last_error: str | None = None
     last_error_kind: str | None = None  # of it: NesgwError.kind, or "rejected"
     rejected: int = 0  # readings that were not plausible
-    notice: str | None = None  # what was said aloud of the latest odd reading that was accepted after all
+    notice: str | None = None  # what was logged of the latest odd reading that was accepted after all
     poll_duration_ms: int | None = None
     bytes_sent: int = 0
     bytes_received: int = 0

@@ -397,7 +397,10 @@ def register_factor(row: Register, unit: int, firmware: Firmware) -> int:
 
 
 def published_number(row: Register, ratios: Ratios | None) -> int | None:
-    """Which number of BT28 to publish: behind transformers the twin, so that power matches energy, or none at all."""
+    """Which number of BT28 to publish.
+
+    Behind transformers it is the primary-side one, so that power matches energy, or none at all.
+    """
     if ratios is None:
         return row.number
     match row.field.kind.unit:

@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from nesgw.tables.identity import ByteOrder
 from nesgw.tables.mbus_records import MbusValue, decode_records, unique
-from nesgw.tables.queues import LogSize, News, Queue
+from nesgw.tables.queues import LogSize, NewEntries, Queue
 from nesgw.tables.register import EXTENDED, Part, nonsense
 from nesgw.tables.times import decode_local
 from nesgw.values import plain_id
@@ -236,10 +236,10 @@ def decode_latest(device: MbusDevice, data: bytes, zone: tzinfo | None = None) -
     return _decode_reading("ET16", device.handle, data, zone)
 
 
-def decode_queued(news: News, byteorder: ByteOrder, zone: tzinfo | None = None) -> tuple[MbusReading, ...]:
+def decode_queued(found: NewEntries, byteorder: ByteOrder, zone: tzinfo | None = None) -> tuple[MbusReading, ...]:
     """ET45: the readings of M-Bus devices, oldest first. Entries of other devices and of failed reads are left out."""
     readings = []
-    for _, entry in news.entries:
+    for _, entry in found.entries:
         length, handle = (int.from_bytes(entry[at : at + 2], byteorder) for at in (0, 4))
         if handle in MBUS_HANDLES and entry[7] == RESULT_OK:
             reading = _decode_reading("ET45", handle, _queued_record(entry, length), zone)

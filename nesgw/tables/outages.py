@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from nesgw.tables.identity import ByteOrder
-from nesgw.tables.queues import LogSize, News, Queue
+from nesgw.tables.queues import LogSize, NewEntries, Queue
 from nesgw.tables.register import EXTENDED, Part
 from nesgw.tables.times import decode_local, decode_utc
 
@@ -40,10 +40,10 @@ def outage_queue(sizes: Mapping[int, LogSize]) -> Queue | None:
     return Queue("ET81", ET81, size.entries, size.entry) if size and size.entry >= ENTRY else None
 
 
-def decode_outages(news: News, zone: tzinfo | None = None) -> tuple[Outage, ...]:
+def decode_outages(found: NewEntries, zone: tzinfo | None = None) -> tuple[Outage, ...]:
     """ET81: oldest first. Across a change of daylight saving the duration is right only with the zone."""
     outages = []
-    for sequence, data in news.entries:
+    for sequence, data in found.entries:
         start, end = decode_local(data[:6], zone), decode_local(data[6:12], zone)
         duration = round((end - start).total_seconds()) if start and end else None
         if duration is not None and duration < 0:

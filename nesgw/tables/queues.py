@@ -87,14 +87,14 @@ def decode_head(data: bytes, byteorder: ByteOrder, name: str, capacity: int, *, 
     raise nonsense(name, problem)
 
 
-class News(NamedTuple):
+class NewEntries(NamedTuple):
     """The entries of a narrow list that a look found, oldest first, each with its number."""
 
     entries: tuple[tuple[int, bytes], ...]
     bookmark: int | None  # the next look's ``after``; None if there was nothing to go by
 
 
-def look(queue: Queue, byteorder: ByteOrder, after: int | None = None, most: int | None = None) -> Query[News]:
+def look(queue: Queue, byteorder: ByteOrder, after: int | None = None, most: int | None = None) -> Query[NewEntries]:
     """Read what came after the entry numbered ``after``, or all; at the most the newest ``most``.
 
     These lists' numbers have 16 bits and are never reset: they go on from 65535 with 0.
@@ -107,10 +107,10 @@ def look(queue: Queue, byteorder: ByteOrder, after: int | None = None, most: int
         again = queue.decode_head((yield from ask(queue.head)), byteorder)
         count = queue.intact(head, again, len(entries))
         if not count:
-            return News((), after)  # nothing is known of the entries any more
+            return NewEntries((), after)  # nothing is known of the entries any more
         entries = entries[:count]
     numbered = [((head.sequence - age) % 0x10000, entry) for age, entry in enumerate(entries)]
-    return News(tuple(reversed(numbered)), head.sequence)
+    return NewEntries(tuple(reversed(numbered)), head.sequence)
 
 
 class LogSize(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Final
 
 from nesgw.tables.dimensions import Dimensions
 from nesgw.tables.layout import Layout
-from nesgw.tables.queues import News, Queue
+from nesgw.tables.queues import NewEntries, Queue
 from nesgw.tables.register import Part, nonsense
 from nesgw.tables.times import decode_local
 from nesgw.values import Number
@@ -72,12 +72,12 @@ def decode_snapshot(
 
 
 def decode_self_reads(
-    news: News, dimensions: Dimensions, layout: Layout, zone: tzinfo | None = None
+    found: NewEntries, dimensions: Dimensions, layout: Layout, zone: tzinfo | None = None
 ) -> tuple[Snapshot, ...]:
     """BT26: oldest first. An entry without a date or with impossible energies is refused, and with it the layout."""
     start = _identifier(dimensions)
     snapshots = []
-    for sequence, entry in news.entries:
+    for sequence, entry in found.entries:
         time = decode_local(entry[start : start + 5], zone)
         values = _registers(layout, entry[start + HEAD :])
         if time is None or not _possible(values, layout):

@@ -29,7 +29,7 @@ from nesgw.tables.mbus import (
     mbus_queue,
 )
 from nesgw.tables.mbus_records import BY_VIF, QUANTITIES, MbusValue, decode_records
-from nesgw.tables.queues import LogSize, News, Queue
+from nesgw.tables.queues import LogSize, NewEntries, Queue
 
 DIMENSIONS = MbusDimensions(devices=5, plan=66, status=36, data=517)
 HEAT = bytes.fromhex(
@@ -281,18 +281,18 @@ class TestTheQueue:
         self, before_record: int, leftovers: bytes
     ) -> None:
         entry = self.queued(before_record=before_record, leftovers=leftovers)
-        (reading,) = decode_queued(News(((3, entry),), 3), "little")
+        (reading,) = decode_queued(NewEntries(((3, entry),), 3), "little")
         assert reading.complete
         assert reading.values == TestTheWorkedExample.reading.values
 
     def test_an_entry_is_a_reading_with_the_handle_of_its_device(self) -> None:
-        (reading,) = decode_queued(News(((3, self.queued(7)),), 3), "little")
+        (reading,) = decode_queued(NewEntries(((3, self.queued(7)),), 3), "little")
         assert (reading.handle, reading.serial, reading.complete) == (7, "12345678", True)
         assert reading.values == TestTheWorkedExample.reading.values
 
     def test_failed_reads_and_other_devices_are_left_out(self) -> None:
-        news = News(((3, self.queued(result=5)), (4, self.queued(handle=1000)), (5, self.queued())), 5)
-        assert len(decode_queued(news, "little")) == 1
+        found = NewEntries(((3, self.queued(result=5)), (4, self.queued(handle=1000)), (5, self.queued())), 5)
+        assert len(decode_queued(found, "little")) == 1
 
 
 def records(data: str, medium: str = "heat") -> tuple[MbusValue, ...] | tuple[MbusValue, MbusValue]:
@@ -486,4 +486,4 @@ def test_any_bytes_are_devices_and_readings_or_refused_by_name(data: bytes, flag
                 assert len(keys) == len(set(keys))
                 assert all(re.fullmatch(r"[a-z0-9_]+", key) for key in keys)
         with suppress(MeterMisbehaved):
-            decode_queued(News(((1, body.ljust(8, b"\0")), (2, b"\x50\0\0\0\x01\0\0\x04" + body)), 2), "little")
+            decode_queued(NewEntries(((1, body.ljust(8, b"\0")), (2, b"\x50\0\0\0\x01\0\0\x04" + body)), 2), "little")

@@ -22,7 +22,7 @@ from nesgw.tables.outages import (
     outage_queue,
 )
 from nesgw.tables.query import PendingQuery
-from nesgw.tables.queues import ET36, LogSize, News, Queue, decode_log_sizes, look
+from nesgw.tables.queues import ET36, LogSize, NewEntries, Queue, decode_log_sizes, look
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
@@ -62,7 +62,7 @@ class TestOutageLog:
         query = PendingQuery(look(Queue("ET81", 2129, 3, 12), "little"))
         while part := query.wanted:
             query.answer(bytes.fromhex(answers[part.offset, part.size]))
-        assert query.result == News(((65534, OVER_SPRING), (65535, OUTAGE), (0, OUTAGE)), bookmark=0)
+        assert query.result == NewEntries(((65534, OVER_SPRING), (65535, OUTAGE), (0, OUTAGE)), bookmark=0)
 
     def test_only_what_came_after_the_bookmark_is_read(self) -> None:
         query = PendingQuery(look(Queue("ET81", 2129, 3, 12), "little", after=65535))
@@ -71,7 +71,7 @@ class TestOutageLog:
             asked.append((part.offset, part.size))
             query.answer(bytes.fromhex("04 03 00 00 00 09") if part.offset == 0 else OUTAGE)
         assert asked == [(0, 6), (6, 12), (0, 6)]
-        assert query.result == News(((0, OUTAGE),), bookmark=0)
+        assert query.result == NewEntries(((0, OUTAGE),), bookmark=0)
 
     def test_an_entry_that_was_replaced_meanwhile_is_left_out(self) -> None:
         heads = ["04 03 00 05 00 00", "04 03 01 06 00 00"]
@@ -87,7 +87,7 @@ class TestOutageLog:
             query.answer(bytes.fromhex("04 01 00 e8 fd 01 00 00 00 00 00"))
 
     def test_times_are_local(self) -> None:
-        (outage,) = decode_outages(News(((17, OUTAGE),), 17))
+        (outage,) = decode_outages(NewEntries(((17, OUTAGE),), 17))
         assert outage == Outage(
             start=datetime(2026, 11, 19, 22, 5),
             end=datetime(2026, 11, 19, 23, 10, 30),
@@ -98,17 +98,17 @@ class TestOutageLog:
         )
 
     def test_with_the_zone_they_are_utc_and_the_duration_is_right_in_spring(self) -> None:
-        (outage,) = decode_outages(News(((17, OVER_SPRING),), 17), COPENHAGEN)
+        (outage,) = decode_outages(NewEntries(((17, OVER_SPRING),), 17), COPENHAGEN)
         assert (outage.start, outage.end) == (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 3, 29, 2, tzinfo=UTC))
         assert outage.duration_s == 7200
 
     @pytest.mark.parametrize("data", [OUTAGE[:6] + bytes(6), bytes(12), OUTAGE[6:] + OUTAGE[:6]])
     def test_without_a_beginning_before_an_end_there_is_no_duration(self, data: bytes) -> None:
-        (outage,) = decode_outages(News(((17, data),), 17))
+        (outage,) = decode_outages(NewEntries(((17, data),), 17))
         assert outage.duration_s is None
 
     def test_it_is_published_as_plain_values(self) -> None:
-        (outage,) = decode_outages(News(((17, OUTAGE),), 17), COPENHAGEN)
+        (outage,) = decode_outages(NewEntries(((17, OUTAGE),), 17), COPENHAGEN)
         assert payloads.outage(outage) == {
             "event_type": "outage",
             "time": "2026-11-19T22:10:30Z",
@@ -155,7 +155,7 @@ class TestOutageList:
 @given(st.binary(max_size=400), st.integers(0, 40), st.binary(min_size=12, max_size=12))
 def test_any_bytes_are_outages_or_refused_by_name(data: bytes, after: int, entry: bytes) -> None:
     json.dumps([payloads.outage(outage) for outage in decode_outage_list(data, "little")])
-    json.dumps([payloads.outage(outage) for outage in decode_outages(News(((1, entry),), 1), COPENHAGEN)])
+    json.dumps([payloads.outage(outage) for outage in decode_outages(NewEntries(((1, entry),), 1), COPENHAGEN)])
     with suppress(MeterMisbehaved):
         if queue := outage_queue(decode_log_sizes(data, "big")):
             query = PendingQuery(look(queue, "big", after))

@@ -17,7 +17,7 @@ from nesgw.errors import MeterMisbehaved
 from nesgw.publishers import payloads
 from nesgw.tables.dimensions import BT20, Dimensions, decode_dimensions
 from nesgw.tables.layout import Layout
-from nesgw.tables.queues import News
+from nesgw.tables.queues import NewEntries
 from nesgw.tables.self_reads import (
     decode_self_reads,
     decode_snapshot,
@@ -113,7 +113,7 @@ class TestSelfReads:
         queue = self_read_queue(WITH_DEMANDS)
         assert (queue.table, queue.capacity, queue.entry) == (26, 12, 2 + 6 + 1135)
         entry = bytes.fromhex("2a 00") + LAST_OF_OCTOBER + b"\x07" + IMAGE
-        (snapshot,) = decode_self_reads(News(((9, entry),), 9), WITH_DEMANDS, FULL)
+        (snapshot,) = decode_self_reads(NewEntries(((9, entry),), 9), WITH_DEMANDS, FULL)
         assert (snapshot.sequence, snapshot.time.day, snapshot.season) == (9, 31, 3)
         assert snapshot.values["energy_import"] == 1234.567
 
@@ -121,20 +121,20 @@ class TestSelfReads:
         queue = self_read_queue(HOUSE)
         assert queue.entry == 6 + 220
         assert queue.head == ("BT26", 26, 0, 6)
-        news = News(((9, LAST_OF_OCTOBER + HOUSE_IMAGE), (10, LAST_OF_OCTOBER + HOUSE_IMAGE)), 10)
-        first, second = decode_self_reads(news, HOUSE, PLAIN)
+        found = NewEntries(((9, LAST_OF_OCTOBER + HOUSE_IMAGE), (10, LAST_OF_OCTOBER + HOUSE_IMAGE)), 10)
+        first, second = decode_self_reads(found, HOUSE, PLAIN)
         assert (first.sequence, second.sequence) == (9, 10)
         assert second.values["energy_export"] == 8.901
 
     def test_a_sum_that_was_set_apart_is_no_reason_to_refuse(self) -> None:
         image = HOUSE_IMAGE[:24] + bytes(4) + HOUSE_IMAGE[28:]
-        (snapshot,) = decode_self_reads(News(((9, LAST_OF_OCTOBER + image),), 9), HOUSE, PLAIN)
+        (snapshot,) = decode_self_reads(NewEntries(((9, LAST_OF_OCTOBER + image),), 9), HOUSE, PLAIN)
         assert (snapshot.values["energy_import"], snapshot.values["energy_total"]) == (1234.567, 0)
 
     def test_an_entry_that_begins_elsewhere_is_refused(self) -> None:
         entry = bytes.fromhex("2a 00") + LAST_OF_OCTOBER + HOUSE_IMAGE[:-2]
         with pytest.raises(MeterMisbehaved, match="entry 9"):
-            decode_self_reads(News(((9, entry),), 9), HOUSE, PLAIN)
+            decode_self_reads(NewEntries(((9, entry),), 9), HOUSE, PLAIN)
 
     def test_dimensions_that_are_only_maxima_do_not_tell_how_long_an_entry_is(self) -> None:
         assert self_read_queue(decode_dimensions(bytes.fromhex("3f 0e fd 0f 08 10 01 04 08 1a"), BT20)) is None
@@ -151,4 +151,4 @@ def test_any_bytes_are_a_snapshot_or_refused_by_name(data: bytes, meter: tuple[D
             json.dumps(payloads.snapshot(snapshot))
     entry = (LAST_OF_OCTOBER + data * 1200)[: self_read_queue(dimensions).entry]
     with suppress(MeterMisbehaved):
-        decode_self_reads(News(((1, entry),), 1), dimensions, its_layout)
+        decode_self_reads(NewEntries(((1, entry),), 1), dimensions, its_layout)
