@@ -19,7 +19,7 @@ import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def eventually(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:

@@ -21,6 +21,10 @@ class NameConflict:
         self._ours: list[str] = []
         self._uptimes: dict[str, float] = {}  # by the moment at which the other one started
 
+    def another_broker(self) -> None:
+        """Forget what was seen: brokers remember a former run as it stood when each heard of it last."""
+        self._uptimes.clear()
+
     def published(self, payload: str) -> None:
         """Take note of a status of ours."""
         status = parse_gateway_status(payload)

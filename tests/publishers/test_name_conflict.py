@@ -33,6 +33,13 @@ def test_what_is_retained_is_a_twin_only_if_it_moves_on() -> None:
     assert watch.seen(status("theirs", 10), retained=True) is not None
 
 
+def test_a_former_run_that_two_brokers_remember_is_no_twin() -> None:
+    watch = NameConflict()
+    assert watch.seen(status("former", 5), retained=True) is None
+    watch.another_broker()  # it went on there, after the first was gone
+    assert watch.seen(status("former", 35), retained=True) is None
+
+
 def test_two_former_runs_are_no_twin() -> None:
     watch = NameConflict()
     assert watch.seen(status("second", 9), retained=True) is None

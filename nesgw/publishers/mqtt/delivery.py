@@ -141,7 +141,7 @@ class Delivery:
 
     def _begin(self, *, quietly: bool) -> None:
         now = time.monotonic()
-        self._neighbours.begin()
+        self._neighbours.begin(f"{self._settings.host}:{self._settings.port}")
         standing = [self._topics.gateway_status, self._topics.gateway_availability]
         self._watch([*standing, *([self._settings.birth_topic] if self._settings.birth_topic else [])])
         self._watch(self._neighbours.watched)

@@ -30,11 +30,15 @@ class Neighbours:
         self._wanted = wanted
         self._online = online
         self._names = NameConflict()
+        self._broker = ""  # that we are, or were last, connected to
         self._rivals = Rivals(topics)
         self._echoes: Counter[str] = Counter()  # messages on the meters' availability that are still to come back
 
-    def begin(self) -> None:
+    def begin(self, broker: str) -> None:
         """A new connection: nothing of ours is on its way."""
+        if broker != self._broker:
+            self._names.another_broker()
+        self._broker = broker
         self._echoes.clear()
         self.heard_ourselves = False
 

@@ -8,8 +8,11 @@ from typing import Final
 
 from nesgw.publishers.mqtt.connection import Arrival, Connection, Subscription, matches
 
-# Retained messages follow a subscription at once, but nothing says which is the last.
+# Retained messages follow a subscription at once, but nothing says which is the last: that no more come for so many
+# seconds does. A broker that takes its time to answer the question takes it between its messages, too.
 QUIET: Final = 0.5
+_TIMES_THE_ANSWER: Final = 5
+_MOST_QUIET: Final = 30.0
 
 
 class RetainedSearch:
@@ -27,7 +30,8 @@ class RetainedSearch:
         self._readable = True
         self._over = threading.Event()
         self._subscription: Subscription | None = None
-        self._quiet_since = 0.0
+        self._asked_at = self._quiet_since = 0.0
+        self._answer_took = 0.0  # seconds from the question to the broker's acknowledgement
 
     @property
     def over(self) -> bool:
@@ -37,14 +41,17 @@ class RetainedSearch:
     @property
     def due(self) -> float:
         """When it is to be looked at again if nothing comes; infinity before it was asked."""
-        return float("inf") if self._subscription is None else self._quiet_since + QUIET
+        if self._subscription is None:
+            return float("inf")
+        return self._quiet_since + min(max(QUIET, _TIMES_THE_ANSWER * self._answer_took), _MOST_QUIET)
 
     def advance(self, connection: Connection, now: float) -> None:
         """Ask, or see whether the answer is complete."""
         if self._subscription is None:
             self._subscription = connection.subscribe(self.filters)
-            self._quiet_since = now
+            self._asked_at = self._quiet_since = now
         elif not connection.subscribed(self._subscription):
+            self._answer_took = now - self._asked_at
             self._quiet_since = now
         elif now >= self.due or self._found.keys() >= set(self.filters):
             self._over.set()
@@ -53,6 +60,7 @@ class RetainedSearch:
     def start_again(self) -> None:
         """Forget what a connection that was lost had said."""
         self._subscription = None
+        self._answer_took = 0.0
         self._readable = True
         self._found.clear()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from nesgw.config.settings import MqttSettings
+from nesgw.publishers.mqtt.connection import Subscription
 from nesgw.publishers.mqtt.publisher import MqttPublisher
+from nesgw.publishers.mqtt.retained import RetainedSearch
 from nesgw.publishers.topics import Topics
 from tests.broker_fixtures import Broker, Listener
 
@@ -48,6 +51,33 @@ def test_what_is_there_is_found_and_what_is_not_is_waited_for_half_a_second(
     began = time.monotonic()
     assert publisher.retained([STATE, STATUS], 5) == {STATE: "the state"}
     assert 0.5 <= time.monotonic() - began < 1.5
+
+
+class SlowConnection:
+    """Acknowledges a subscription when it is told to."""
+
+    answered = False
+
+    def subscribe(self, topics: Sequence[str]) -> Subscription:
+        return Subscription(tuple(topics))
+
+    def subscribed(self, subscription: Subscription) -> bool:
+        return self.answered
+
+
+@pytest.mark.parametrize(("took", "silence"), [(0.0625, 0.5), (0.5, 2.5), (64.0, 30.0)])
+def test_a_broker_that_is_slow_to_answer_is_waited_for_longer(took: float, silence: float) -> None:
+    """Or what it has not told yet would be said to be lost."""
+    found: list[dict[str, str] | None] = []
+    connection: Any = SlowConnection()
+    search = RetainedSearch([STATE], found.append)
+    search.advance(connection, 100.0)
+    search.advance(connection, 100.0 + took)
+    connection.answered = True
+    search.advance(connection, 100.0 + took + silence - 0.125)
+    assert not search.over
+    search.advance(connection, 100.0 + took + silence)
+    assert found == [{}]
 
 
 def test_it_is_asked_beside_other_work_and_before_there_is_a_connection(
