@@ -218,7 +218,8 @@ class Worker(threading.Thread):
         self._account.polled()
         done = False
         try:
-            with self._meter.session(min(started + self._time_allowed(), self._port_closes())):
+            limit = min(started + self._time_allowed(), self._port_closes())
+            with self._meter.session(limit):
                 self._register(self._meter.facts(on_identity=self._publisher.expect))
                 self._meter.look_for_traces()
                 self._resolve(*self._read())
@@ -227,7 +228,7 @@ class Worker(threading.Thread):
                 done = True
                 gap = beat.gap(self._clock()).wholly_before(self._port_closes())
                 gap = gap.at_most(self._clock() + BURST)
-                self._meter.limit(gap.limit)
+                self._meter.limit(max(limit, gap.limit))  # what follows may last longer than a poll
                 if self.facts:  # as there is a reading
                     self.slow.read(self._meter, self.facts, gap)
                 if self._serving:

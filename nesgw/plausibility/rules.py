@@ -193,11 +193,16 @@ def zeros(context: Context) -> Iterator[Reason]:
 
 
 def no_voltage(context: Context) -> Iterator[Reason]:
-    """Without voltage on any phase no present value was measured: a meter that answers has one."""
+    """Without voltage on any phase no present value was measured: a meter that answers has one.
+
+    Where it measures the mains' frequency and a power all the same, the voltage's own register is odd.
+    """
     volts = [volt for key in VOLTAGES if (volt := context.values.get(key)) is not None]
     if not volts or not all(volt < LEAST_VOLTAGE for volt in volts):
         return
-    fields = tuple(key for key in PRESENT if context.values.get(key) is not None)
+    low, high = BOUNDS["frequency"]
+    alive = low <= (context.values.get("frequency") or 0) <= high and any(map(context.values.get, POWERS))
+    fields = tuple(key for key in (VOLTAGES if alive else PRESENT) if context.values.get(key) is not None)
     text = f"no phase has a voltage (the highest is {max(volts):.1f} V), yet the meter answers"
     yield Reason("no_voltage", fields, float(max(volts)), LEAST_VOLTAGE, text, HOLD_PRESENT)
 

@@ -26,6 +26,8 @@ PROOF: Final = 900.0  # seconds from the first of them to the last
 SHORTEST_SPAN: Final = 3600.0  # seconds
 # The most that is used in an hour: a gas or water meter of 25 m³/h serves a large house, as 250 kW of heat do.
 MOST_AN_HOUR: Final[Mapping[str, float]] = MappingProxyType({"m³": 25.0, "kWh": 250.0, "MJ": 900.0, "kg": 25_000.0})
+MOST_OF_ANYTHING: Final = 250_000.0  # litres or watt-hours, where a telegram does not say what it counts
+AGE: Final = 86_400.0  # seconds that a telegram may be old when it is fetched
 ERRORS: Final = frozenset({"temporary_error", "permanent_error"})  # the device's own word that it may be wrong
 
 
@@ -43,6 +45,7 @@ class _Counted:
 
     value: Number
     at: float  # seconds
+    fetched: float = -math.inf  # seconds of our own clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class SubMeterPlausibility:
         values: list[MbusValue] = []
         messages: list[str] = []
         for value in reading.values:
-            doubt = self._doubt(value, counted_at, failing=failing)
+            doubt = self._doubt(value, counted_at, at, failing=failing)
             values.append(value if doubt is None else replace(value, value=None))
             if doubt:
                 messages.append(doubt)
@@ -98,13 +101,15 @@ class SubMeterPlausibility:
             if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
                 self._accepted.setdefault(key, _Counted(value, counted_at))
 
-    def _doubt(self, value: MbusValue, at: float, *, failing: bool) -> str | None:
+    def _doubt(self, value: MbusValue, at: float, fetched: float, *, failing: bool) -> str | None:
         """Say why a value is not to be published; "" where that was said before, None where it is to be."""
         if value.value is None or isinstance(value.value, str) or value.state_class is None:
             return None
         if value.state_class != "total_increasing":
             return "" if failing else None
-        now = _Counted(value.value, at)
+        if not math.isfinite(value.value):
+            return ""
+        now = _Counted(value.value, at, fetched)
         before = self._accepted.get(value.key)
         reason = _reason(value, before, now, failing=failing)
         if reason is None:
@@ -139,9 +144,10 @@ def _reason(value: MbusValue, before: _Counted | None, now: _Counted, *, failing
         return f"says {shown}" if now.value <= 0 else None
     if now.value < before.value:
         return f"fell from {before.value:g} to {shown}"
-    most = MOST_AN_HOUR.get(value.unit or "")
-    span = max(now.at - before.at, SHORTEST_SPAN)
-    if most is not None and now.value - before.value > most * span / 3600:
+    most = MOST_AN_HOUR.get(value.unit or "", MOST_OF_ANYTHING)
+    # The time is by the meter's clock, which may be a year ahead; ours knows how long ago the other one was fetched.
+    span = max(min(now.at - before.at, now.fetched - before.fetched + AGE), SHORTEST_SPAN)
+    if now.value - before.value > most * span / 3600:
         return f"jumped from {before.value:g} to {shown}"
     return None
 

@@ -56,7 +56,7 @@ def schedule(plans: Sequence[ReadPlan]) -> str:
 
 def _times(plan: ReadPlan) -> str:
     """Say how often a channel is read, by the meter's local time; what no guide knows goes by its number."""
-    if plan.hour > 23 or plan.minute > 59:
+    if plan.minute > 59 or (plan.hour > 23 and plan.period != "hourly"):
         return f"{plan.period}, at a time that makes no sense ({plan.hour}:{plan.minute})"
     at = f"at {plan.hour:02}:{plan.minute:02}"
     on = f"on {_DAYS[plan.weekday]}" if plan.weekday is not None else f"on day {plan.day} of the month"

@@ -143,6 +143,16 @@ class TestWhatTheMeterKeepsToIsAccepted:
         assert verdict.values["voltage_l1"] is None
         assert verdict.values["energy_import"] == 5000.005
 
+    @pytest.mark.parametrize("volt", [0, -0.001])
+    def test_an_odd_voltage_of_a_meter_of_one_phase_costs_the_voltage_alone(self, house: House, volt: float) -> None:
+        def odd(at: float) -> Values:
+            values = house(climbing(5000.0, at), voltage_l1=volt)
+            return {key: value for key, value in values.items() if not key.endswith(("l2", "l3"))}
+
+        seconds, verdict = until_accepted(at_5000_kwh(house), odd)
+        assert seconds == 30
+        assert [key for key, value in verdict.values.items() if value is None] == ["voltage_l1"]
+
     def test_three_readings_are_needed_however_slow_the_poll(self, house: House) -> None:
         seconds, _ = until_accepted(at_5000_kwh(house), lambda at: house(5000.0, power=60_000), every=3600)
         assert seconds == 7200

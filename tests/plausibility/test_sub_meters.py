@@ -58,6 +58,30 @@ def test_a_single_wild_value_is_null_and_the_next_one_goes_on(wild: float) -> No
     assert published(telegram(569.939, 0), telegram(wild, 1), telegram(569.945, 2)) == [569.939, None, 569.945]
 
 
+def test_a_clock_that_is_a_year_ahead_leaves_no_room_for_a_jump() -> None:
+    """The time of a telegram is by the electricity meter's clock."""
+    telegrams = [telegram(569.939, 0), telegram(9_000.0, 8760), telegram(569.945, 8761)]
+    assert published(*telegrams) == [569.939, None, 569.945]
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_what_is_no_number_is_null(odd: float) -> None:
+    assert published(telegram(569.939, 0), telegram(odd, 1), telegram(569.945, 2)) == [569.939, None, 569.945]
+
+
+def test_a_counter_of_unknown_unit_does_not_jump_either() -> None:
+    """A telegram of fixed structure does not say what it counts."""
+
+    def counter(value: Number, hour: int) -> MbusReading:
+        return replace(
+            telegram(0, hour),
+            values=(MbusValue("counter_1", "Counter 1", value, None, None, "total_increasing"),),
+        )
+
+    shown = published(counter(12_345, 0), counter(99_999_999, 1), counter(12_350, 2))
+    assert shown == [12_345, None, 12_350]
+
+
 def test_the_other_values_of_that_telegram_are_published() -> None:
     judge = SubMeterPlausibility()
     judge.judge(telegram(569.939, 0), 0)

@@ -29,6 +29,7 @@ def plans(*entries: str) -> list[ReadPlan]:
         ([OFF] * 4, "no M-Bus channel is scheduled: ask the utility"),
         (["01 00 00 04"], "no M-Bus channel is scheduled: ask the utility"),
         ([], "this meter has no M-Bus"),
+        (["01 19 05 00"], "the utility reads sub-meters hourly at minute 5"),  # of which no hour is asked
         (["01 06 00 07"], "the utility reads sub-meters at 06:00 (period 7)"),
         (["01 ff 63 01"], "the utility reads sub-meters daily, at a time that makes no sense (255:99)"),
     ],
