@@ -27,6 +27,20 @@ def making_private(path: Path) -> str:
     return _granting(path) if _is_of_service(path) else f"chmod o-rwx {shlex.quote(str(path))}"
 
 
+def opening(path: Path) -> str:
+    """Say how a file that is closed to this user is read: by root, by the service, or by this user as its owner."""
+    if _is_of_service(path):
+        return f"try with sudo, or for the service: {_granting(path)}"
+    return f"try with sudo, or make it this user's own: sudo chown {_own_name()} {shlex.quote(str(path))}"
+
+
+def _own_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def making(path: Path) -> str:
     """Return the command that makes an empty file for a secret."""
     name = shlex.quote(str(path))

@@ -141,11 +141,21 @@ def _locations(lines: Iterable[str]) -> Iterator[tuple[Location, int]]:
 
 def _refuse_options_outside(source: Source) -> None:
     """A further file begins with a table: its first options would belong to whatever table was the last before it."""
+    for name, number in _outside(source):
+        problem = "stands outside of a table; begin the file with [[meter]], or another table"
+        raise WrongConfiguration([Mistake(source.name, number, name, problem)])
+
+
+def _outside(source: Source) -> Iterator[tuple[str, int]]:
+    """Yield the options before the first table, whose names may have several parts, and those in quotes."""
+    for number, line in enumerate(source.lines, 1):
+        if _HEADER.match(line):
+            break
+        if option := _OPTION.match(line):
+            yield option[1], number
     for name, value in source.raw.items():
         if not isinstance(value, dict) and not (isinstance(value, list) and value and isinstance(value[0], dict)):
-            number = next((at for where, at in _locations(source.lines) if where == (name,)), 0)
-            problem = "stands outside of a table; begin the file with [[meter]], or another table"
-            raise WrongConfiguration([Mistake(source.name, number, name, problem)])
+            yield name, next((at for where, at in _locations(source.lines) if where == (name,)), 0)
 
 
 def _explained(error: tomllib.TOMLDecodeError, lines: Sequence[str]) -> tuple[int, str, tuple[str, ...]]:

@@ -185,6 +185,9 @@ def _text(path: Path) -> str:
     try:
         return small_files.read_bytes(path, _LONGEST_FILE).decode("utf-8")
     except FileNotFoundError:
+        if path.is_symlink():
+            problem = f"a link to {path.readlink()}, which is not there; make that, or remove the link"
+            raise WrongConfiguration([Mistake(str(path), 0, "", problem)]) from None
         problem = (
             f"no such file; sudo nesgw setup asks for what it needs, or begin with a copy of {_EXAMPLE}; "
             "another file is named with --config"

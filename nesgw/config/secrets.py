@@ -92,10 +92,7 @@ def private_text(path: Path) -> str:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise ValueError(f"{path} is a link that leads back to itself; name the file itself") from None
-        raise ValueError(
-            f"{path} cannot be read by this user ({error.strerror}); try with sudo, "
-            f"or for the service: {access.making_private(path)}"
-        ) from None
+        raise ValueError(f"{path} cannot be read by this user ({error.strerror}); {access.opening(path)}") from None
 
 
 def _secret(direct: str, path: str, credential: str | None) -> str | None:

@@ -218,6 +218,16 @@ class TestWhatIsNoConfiguration:
         (path := tmp_path / "c.toml").symlink_to(path)
         assert said_of_file(path) == f"{path}: cannot be read: Too many levels of symbolic links"
 
+    @pytest.mark.parametrize("name", ["c.toml", "conf.d/house.toml"])
+    def test_a_link_that_leads_nowhere_is_called_so(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "conf.d").mkdir()
+        (tmp_path / "c.toml").write_text("")
+        (link := tmp_path / name).unlink(missing_ok=True)
+        link.symlink_to("/nonexistent/house.toml")
+        assert said_of_file(tmp_path / "c.toml") == (
+            f"{link}: a link to /nonexistent/house.toml, which is not there; make that, or remove the link"
+        )
+
     def test_a_file_of_megabytes(self, tmp_path: Path) -> None:
         (path := tmp_path / "c.toml").write_bytes(b"# x\n" * 300_000)
         assert said_of_file(path) == f"{path}: is longer than 1 000 000 bytes; name the right file"
@@ -319,6 +329,14 @@ class TestFolderBesideIt:
                 ":1: not valid TOML: the table [gateway] stands twice; put its options together",
             ),
             ('[[meter]]\nname = "house"\nport = "/dev/b"\n', ":2: meter.house.name: used by 2 meters"),
+            (
+                "# of the attic\nmqtt.port = 1884\n",
+                ":2: mqtt.port: stands outside of a table; begin the file with [[meter]], or another table",
+            ),
+            (
+                "mqtt = { port = 1884 }\n",
+                ":1: mqtt: stands outside of a table; begin the file with [[meter]], or another table",
+            ),
             (
                 'name = "barn"\n',
                 ":1: name: stands outside of a table; begin the file with [[meter]], or another table",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,22 @@ class TestKeyFile:
         (key := tmp_path / "house.key").symlink_to(key)
         (line,) = problems(write("c.toml", of_key(key)))
         assert line.endswith(f"{key} is a link that leads back to itself; name the file itself")
+
+    def test_one_that_this_user_may_not_read_is_made_readable_by_the_command_that_is_named(
+        self, write: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        key = write("house.key", KEY)
+
+        def denied(_path: Path) -> str:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("nesgw.config.secrets._text", denied)
+        (line,) = problems(write("c.toml", of_key(key)))
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        assert line.endswith(
+            f"{key} cannot be read by this user (Permission denied); try with sudo, "
+            f"or make it this user's own: sudo chown {me} {key}"
+        )
 
     def test_a_key_is_not_read_out_of_the_beginning_of_a_large_file(self, write: Write) -> None:
         key = write("house.key", KEY + " " * 70_000 + "and more")

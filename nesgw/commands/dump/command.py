@@ -107,7 +107,7 @@ def _refuse(path: Path) -> None:
     """Find out before minutes of reading that the file cannot be written."""
     folder = path.parent
     try:
-        if path.exists():
+        if os.path.lexists(path):  # a link that leads nowhere is there, too
             raise WrongUsage(command="dump", problem=f"{path} is there already: name another file")
         writable = folder.is_dir() and os.access(folder, os.W_OK)
     except OSError as error:

@@ -93,6 +93,7 @@ class Connection:
         self._oldest_since = 0.0  # when the first of them became the first
         self.stalled = False  # whether it was given up because acknowledgements stopped
         self.turned_away = False  # whether it was closed or refused at CONNECT, perhaps for what stands in it
+        self._passed_over = False  # whether the broker has taken messages that came after the oldest of them
         self._acknowledged: list[Message | Subscription] = []
         self._refused: list[str] = []
         self._arrivals: list[Arrival] = []
@@ -154,7 +155,7 @@ class Connection:
             raise self._lost()
         if self._waits_for_acknowledgement and time.monotonic() - self._oldest_since > _ACKNOWLEDGEMENT:
             self.stalled = True
-            raise trouble.no_acknowledgement(self._settings, _ACKNOWLEDGEMENT)
+            raise trouble.no_acknowledgement(self._settings, _ACKNOWLEDGEMENT, self._passed)
 
     def _exchange(self, timeout: float, wake: socket.socket | None) -> None:
         sock: Any = self._client.socket()
@@ -211,6 +212,14 @@ class Connection:
     @property
     def _waits_for_acknowledgement(self) -> bool:
         return any(mid > 0 for mid in self._in_flight)
+
+    @property
+    def _passed(self) -> str:
+        """What the broker leaves unanswered although it has answered what came later; empty if it answers nothing."""
+        if not self._passed_over:
+            return ""
+        oldest = next(what for mid, what in self._in_flight.items() if mid > 0)
+        return oldest.topic if isinstance(oldest, Message) else f"a subscription to {', '.join(oldest.topics)}"
 
     @property
     def in_flight(self) -> list[Message | Subscription]:
@@ -309,6 +318,9 @@ class Connection:
         earlier = list(self._in_flight)[: list(self._in_flight).index(mid)]
         if all(each < 0 for each in earlier):
             self._oldest_since = time.monotonic()
+            self._passed_over = False
+        elif isinstance(self._in_flight[mid], Message):
+            self._passed_over = True
         for each in earlier:
             if each < 0:
                 del self._in_flight[each]

@@ -300,10 +300,14 @@ def _who(settings: MqttSettings) -> str:
     return f'user "{settings.username}"' if settings.username else "clients without a login"
 
 
-def no_acknowledgement(settings: MqttSettings, seconds: float) -> BrokerUnavailable:
-    """Say that the broker answers pings but no messages."""
+def no_acknowledgement(settings: MqttSettings, seconds: float, passed: str = "") -> BrokerUnavailable:
+    """Say that the broker answers pings but no messages; or all but one, which is ``passed``."""
     problem = f"it has acknowledged nothing for {seconds:.0f} s although the connection stands"
-    return trouble(settings, Stage.USE, problem, "restart the broker if it lasts; nesgw connects again")
+    advice = "restart the broker if it lasts; nesgw connects again"
+    if passed:
+        problem = f"it has not answered {passed} for {seconds:.0f} s, but what came later"
+        advice = "allow it there, or update the broker; nesgw connects again"
+    return trouble(settings, Stage.USE, problem, advice)
 
 
 def unreadable(settings: MqttSettings, topics: Iterable[str]) -> BrokerUnavailable:

@@ -219,6 +219,15 @@ class TestTheCommand:
         )
         assert path.read_bytes() == before
 
+    def test_a_link_that_leads_nowhere_is_refused_before_the_meter_is_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (key := tmp_path / "key").write_text(KEY)
+        key.chmod(0o600)
+        (link := tmp_path / "dump.json").symlink_to("/nonexistent/dump.json")
+        assert main(["dump", "--port", "/dev/none", "--key-file", str(key), str(link)]) == 64
+        assert f"{link} is there already: name another file" in capsys.readouterr().err
+
     def test_a_file_that_finds_no_room_is_74_and_is_not_left_half(
         self, line: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -156,6 +156,15 @@ def test_one_of_this_gateway_s_configuration_is_warned_of(
     assert "warning: 2 is read by this gateway: it comes back when that runs" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [[], ["--all"], ["4711", "--yes"]])
+def test_nothing_there_may_be_nothing_that_this_login_may_read(
+    words: list[str], config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["forget", "--config", config, *words]) == (69 if "4711" in words else 0)
+    said = capsys.readouterr()
+    assert (said.out + said.err).rstrip().endswith(", or this login may not read it there")
+
+
 def test_one_that_is_not_there_is_said_with_those_that_are(
     broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,7 +183,7 @@ def test_one_that_is_not_there_is_said_alone_where_there_is_nothing_at_all(
     assert main(["forget", "--config", config, "4711", "--yes"]) == 69
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
-    assert said.err.endswith(f"is on the broker 127.0.0.1:{broker.port}\n")
+    assert f"is on the broker 127.0.0.1:{broker.port}, or this login may not read it" in said.err
 
 
 def test_what_is_the_id_of_nothing_is_refused(broker: Broker, config: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -336,6 +336,17 @@ class TestAcknowledgementsThatStop:
             gateway.said(DISCOVERY.topic)
             eventually(lambda: broker.topics_taken() >= SMALL, "all else is there")
 
+    def test_a_subscription_that_is_never_answered_is_named_and_all_is_published(self, gateways: list[Gateway]) -> None:
+        class Deaf(MemoryBroker):
+            def take(self, client: Any, packet: Packet) -> bool | None:
+                return None if packet.kind == SUBSCRIBE else super().take(client, packet)
+
+        with Deaf() as broker:
+            gateways.append(gateway := Gateway(broker.port).started(*EVERYTHING))
+            line = gateway.said("it has not answered a subscription to nesgw/gateway/pi/status")
+            assert "but what came later: allow it there, or update the broker" in line
+            eventually(lambda: broker.topics_taken() >= SMALL, "everything is published all the same")
+
 
 class TestAMessageThatItWillNotHave:
     def test_is_named_with_its_size_and_all_else_is_published(self, gateways: list[Gateway]) -> None:
