@@ -42,7 +42,7 @@ def between(
 
 UNAVAILABLE = "^no reading for 30 s: the meter is unavailable$"
 NO_TIME = "the time for one reading ran out"
-SILENCE = rf"does not answer \(\w+ was sent [1-4] times\)|{NO_TIME}"
+SILENCE = rf"does not answer \(\w+ was sent [1-4] times\)|acknowledges \w+ and does not answer it|{NO_TIME}"
 DAMAGE = rf"(arrived|reached the meter) damaged [1-4] times|{NO_TIME}"
 POWER_FAILURE = "^the meter raised: power_failure$"
 ENERGY_BACK = "^reading rejected: energy_import went back"

@@ -103,11 +103,20 @@ def _read(name: str, reader: Reader, tables: Tables, progress: Progress, share: 
     tables.at[name] = datetime.now(UTC)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether the name is taken, be it by a link that leads nowhere. Raises OSError where that cannot be seen."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _refuse(path: Path) -> None:
     """Find out before minutes of reading that the file cannot be written."""
     folder = path.parent
     try:
-        if os.path.lexists(path):  # a link that leads nowhere is there, too
+        if _is_there(path):
             raise WrongUsage(command="dump", problem=f"{path} is there already: name another file")
         writable = folder.is_dir() and os.access(folder, os.W_OK)
     except OSError as error:
