@@ -14,12 +14,12 @@ need() { # PROGRAM PACKAGE
   command -v "$1" >/dev/null || { echo "needs $1; run: sudo apt install $2" >&2; exit 69; }
 }
 
-# $MIRROR, or the Debian mirror that this machine takes its own packages from, or where it has none (Raspbian is not
-# Debian) Debian's own.
+# $MIRROR, or the Debian mirror that this machine takes its own packages from; nothing where it has none (Raspbian is not
+# Debian): debootstrap knows Debian's own.
 mirror() {
-  local uri=${MIRROR:-$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' |
-    sed -n 's/^Debian|Debian|main|//p' | head -1)}
-  echo "${uri:-http://deb.debian.org/debian}"
+  if [ -n "${MIRROR:-}" ]; then echo "$MIRROR"; return; fi
+  apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' |
+    sed -n 's/^Debian|Debian|main|//p' | sed -n 1p || true # no apt: no mirror
 }
 
 runs_here() { # ARCH: can this machine run programs of that architecture?
@@ -30,7 +30,7 @@ runs_here() { # ARCH: can this machine run programs of that architecture?
 
 # The archive of a root of SUITE-ARCH with PACKAGES; made once. Sets TAR.
 make_tar() { # SUITE ARCH PACKAGE…
-  local suite=$1 arch=$2 log
+  local suite=$1 arch=$2 from log
   shift 2
   need debootstrap debootstrap
   mkdir -p "$CACHE"
@@ -38,9 +38,10 @@ make_tar() { # SUITE ARCH PACKAGE…
   if [ -f "$TAR" ]; then return; fi
   log=$CACHE/$suite-$arch.log
   echo "making a $suite for $arch; it is kept in $CACHE, which may be deleted at any time" >&2
+  from=$(mirror)
   ROOT=$(mktemp -d "/var/tmp/nesgw-$suite-$arch.XXXXXX")
   trap close_root EXIT
-  debootstrap --variant=minbase --arch="$arch" --include=ca-certificates "$suite" "$ROOT" "$(mirror)" >"$log" 2>&1 ||
+  debootstrap --variant=minbase --arch="$arch" --include=ca-certificates "$suite" "$ROOT" ${from:+"$from"} >"$log" 2>&1 ||
     { tail -5 "$log" >&2; exit 69; }
   printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"
   chmod 755 "$ROOT/usr/sbin/policy-rc.d"
