@@ -172,9 +172,7 @@ class MqttSection(Section):
 
     enabled: bool = Field(True, description="false: only the RAM disk and [http]")
     host: Hosts = Field(("localhost",), description="the broker; of a list the next is tried when one is gone")
-    port: Annotated[int, Field(ge=1, le=65535), BeforeValidator(checks.number)] = Field(
-        1883, description="8883 with tls"
-    )
+    port: Annotated[int, Field(ge=1, le=65535), _number] = Field(1883, description="8883 with tls")
     username: Line = Field("", description="empty: no login")
     password_file: File = Field(
         "", description='the file with the password; or password = "…", or the systemd credential mqtt-password'
