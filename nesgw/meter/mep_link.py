@@ -18,10 +18,8 @@ from nesgw.errors import (
     MeterBusy,
     MeterMisbehaved,
     NesgwError,
-    PortBusy,
     PortShared,
     TableNotPresent,
-    WrongDevice,
 )
 from nesgw.mep.client import NO_KEY, MepClient
 from nesgw.mep.digest import DigestKey
@@ -29,7 +27,7 @@ from nesgw.mep.frames import AROUND_DATA, LARGEST_READ
 from nesgw.mep.link import Link
 from nesgw.mep.pace import INTERVAL
 from nesgw.meter.poll_plan import POLL
-from nesgw.optical.other_devices import OtherDevice, recognise
+from nesgw.optical.other_devices import OtherDevice, recognise, wrong_device
 from nesgw.optical.read_plan import Span
 from nesgw.ports.port import Port
 from nesgw.ports.serial_port import open_port
@@ -184,10 +182,8 @@ class MepLink:
             if holder := self._port.holder() if self._port else None:
                 raise PortShared(port=name, holder=holder) from trouble
             device = recognise(self._memory.take_strange())
-            if device is OtherDevice.BUSY_BRIDGE:
-                raise PortBusy(port=name, holder="another program, as the bridge says") from trouble
             if device not in (None, OtherDevice.ZEROS):
-                raise WrongDevice(**{**trouble.facts, "device": device.what, "advice": device.advice}) from trouble
+                raise wrong_device(device, **trouble.facts) from trouble
             raise
 
     def seconds(self, size: int) -> float:

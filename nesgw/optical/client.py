@@ -25,7 +25,6 @@ from nesgw.errors import (
     NesgwError,
     NoAnswer,
     PollTooLong,
-    PortBusy,
     PortLost,
     PortShared,
     PortUnavailable,
@@ -35,7 +34,6 @@ from nesgw.errors import (
     Stopped,
     TableNotPresent,
     Unanswered,
-    WrongDevice,
 )
 from nesgw.optical.link import (
     DEFAULT_PACKET_SIZE,
@@ -49,7 +47,7 @@ from nesgw.optical.link import (
     Stale,
     Timing,
 )
-from nesgw.optical.other_devices import OtherDevice, recognise
+from nesgw.optical.other_devices import OtherDevice, busy_bridge, recognise, wrong_device
 from nesgw.optical.packet import OVERHEAD
 from nesgw.optical.read_plan import Span, coalesce
 from nesgw.optical.services import (
@@ -541,9 +539,8 @@ class MeterClient:
 
     def _why_lost(self, lost: PortLost) -> PortUnavailable:
         """Some bridges say why they close the connection."""
-        if recognise(self._link.take_strange()) is OtherDevice.BUSY_BRIDGE:
-            return PortBusy(port=self._port.name, holder="another program, as the bridge says")
-        return lost
+        is_busy = recognise(self._link.take_strange()) is OtherDevice.BUSY_BRIDGE
+        return busy_bridge(self._port.name) if is_busy else lost
 
     def _gave_up(self, request: Request[Any], event: GaveUp, stale: bytes) -> Retryable:
         self._cannot_negotiate = self._is_unusual = False  # what comes after the silence may be another meter
@@ -558,9 +555,7 @@ class MeterClient:
             return other
         facts = {"port": self._port.name, "service": str(request), "attempts": event.attempts}
         if device := self._other_device():
-            if device is OtherDevice.BUSY_BRIDGE:
-                return PortBusy(port=self._port.name, holder="another program, as the bridge says")
-            return WrongDevice(**facts, device=device.what, advice=device.advice)
+            return wrong_device(device, **facts)
         match event.reason:
             case Reason.SILENCE if event.acknowledged:
                 return Unanswered(**facts)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final
 
+from nesgw.errors import PortBusy, WrongDevice
 from nesgw.optical.crc import crc16
 from nesgw.optical.packet import HEAD, OVERHEAD, START
 
@@ -152,6 +153,21 @@ _SAYS: Final = {
         ),
     )
 }
+
+
+def busy_bridge(port: object) -> PortBusy:
+    """Return the error for a bridge that says that it serves another."""
+    return PortBusy(port=port, holder="another program, as the bridge says")
+
+
+def wrong_device(device: OtherDevice, **facts: object) -> PortBusy | WrongDevice:
+    """Return the error for a device in a meter's place, or for a bridge that says that it serves another.
+
+    ``facts`` are those of the error that it takes the place of; the port's name is one.
+    """
+    if device is OtherDevice.BUSY_BRIDGE:
+        return busy_bridge(facts["port"])
+    return WrongDevice(**{**facts, "device": device.what, "advice": device.advice})
 
 
 def recognise(heard: bytes) -> OtherDevice | None:
